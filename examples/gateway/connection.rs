@@ -1,0 +1,88 @@
+//! One client's connection, from its greeting to its goodbye.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use async_net::TcpStream;
+use futures_lite::{AsyncWriteExt, future};
+use taskgrove::{Context, defer, time};
+
+use crate::state::State;
+use crate::wire::Wire;
+
+/// How long a goodbye may take; a client that does not read could block it for ever.
+const GOODBYE: Duration = Duration::from_millis(200);
+
+/// Serves one client to its end.
+pub(crate) async fn serve(
+    name: String,
+    stream: TcpStream,
+    upstream: SocketAddr,
+    ctx: Context,
+    state: Arc<State>,
+) -> taskgrove::Result {
+    state.open.fetch_add(1, Relaxed);
+    // An asynchronous destructor: it runs however this task ends, also if its grace runs out in the
+    // middle of a request and its future is dropped. The connection stays in the tree until the
+    // cleanup is done. Nothing cuts a cleanup short, so it bounds itself.
+    let _goodbye = defer({
+        let (mut stream, state) = (stream.clone(), state.clone());
+        async move {
+            let _ = time::timeout(GOODBYE, stream.write_all(b"bye\n")).await;
+            state.open.fetch_sub(1, Relaxed);
+        }
+    });
+    // A task's error cancels its service, and that fails the parent, and so on up: right for a
+    // broken invariant, wrong for a client that misbehaves. It is one of many and must not end the
+    // others, so its error ends here. A panic is not caught: that would be a bug of ours.
+    if let Err(error) = answer(&name, stream, upstream, &ctx, &state).await {
+        state.failed.fetch_add(1, Relaxed);
+        println!("{name} failed: {error}");
+    }
+    Ok(())
+}
+
+/// Hands requests to the upstream and answers back, until the client leaves or the listener drains.
+async fn answer(
+    name: &str,
+    stream: TcpStream,
+    upstream: SocketAddr,
+    ctx: &Context,
+    state: &State,
+) -> io::Result<()> {
+    let mut client = Wire::new(stream)?;
+    client.send(format!("hello {name}\n").as_bytes()).await?;
+    let mut upstream = Wire::connect(upstream).await?;
+    let mut cancelled = pin!(ctx.cancelled());
+    loop {
+        // Between two requests a drain ends the connection at once. The client's side is asked
+        // first: a request that was sent before the drain is still answered.
+        let request = client.readable();
+        let draining = async {
+            cancelled.as_mut().await;
+            Ok(false)
+        };
+        if !future::or(request, draining).await? {
+            return Ok(());
+        }
+        // Inside a request nothing here looks at the cancellation: the grace is for this. A client
+        // that never sends the rest of its line stays in `receive` until the grace is over, and is
+        // then dropped there.
+        let Some(request) = client.receive().await? else {
+            return Ok(());
+        };
+        let size = request.len() as u64;
+        let reply = upstream.call(request).await?;
+        client.send(reply).await?;
+        state.answered.fetch_add(1, Relaxed);
+        state.bytes.fetch_add(size, Relaxed);
+        // A client that always has the next request ready gets no more than this one.
+        if ctx.is_cancelled() {
+            return Ok(());
+        }
+    }
+}

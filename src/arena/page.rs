@@ -1,0 +1,316 @@
+//! Pages: their memory, their numbers, and the table that leads from an index to an address.
+//!
+//! A page is one [`Block`] of [`PAGE_BYTES`] cut into slots of one class. The directory (a
+//! `slab::Slab` of blocks behind a lock) numbers the pages; the table maps a number to the block's
+//! address and needs no lock to read. Both change only when a page comes or goes.
+//!
+//! Blocks whose page is gone are kept for the next page of any class, up to [`POOLED_BLOCKS`] of
+//! them, those with the lowest addresses; what is more goes back to the global allocator. Whether
+//! the process's resident size falls with that is the global allocator's affair: glibc's, for one,
+//! lets go of the memory above the highest address in use, hence the choice of the lowest here.
+
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error};
+use std::ptr::{NonNull, null_mut};
+
+use slab::Slab;
+
+use super::{Class, SlotIndex};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+/// The size of a page in bytes, with what its alignment takes.
+const PAGE_BYTES: usize = 64 * 1024;
+
+/// What a page has for slots. They start at a multiple of [`ALIGN`], a cache line; the block itself
+/// is not asked to, because an allocator finds room for a block with an alignment beyond its own
+/// only where there is room for a larger one, and would not use the hole left by a block again.
+pub(super) const SLOT_BYTES: usize = PAGE_BYTES - (ALIGN - BLOCK_LAYOUT.align());
+const ALIGN: usize = 64;
+
+/// How many blocks without a page the arena keeps: 4 MiB, so that work which comes in batches of
+/// some ten thousand tasks does not go to the system for each.
+pub(super) const POOLED_BLOCKS: usize = 64;
+
+/// The low bits of an index that say which slot of its page it is.
+pub(super) const SLOT_BITS: u32 = 10;
+
+const CHUNK_BITS: u32 = 10;
+const CHUNK_LEN: usize = 1 << CHUNK_BITS;
+const ROOT_LEN: usize = 1 << (32 - SLOT_BITS - CHUNK_BITS);
+
+/// Page numbers run from 1 to this; 256 GiB of slots.
+const MAX_PAGE: u32 = (1 << (32 - SLOT_BITS)) - 1;
+
+const BLOCK_LAYOUT: Layout = match Layout::from_size_align(PAGE_BYTES, 16) {
+    Ok(layout) => layout,
+    Err(_) => panic!("a page is a valid layout"),
+};
+
+/// The bits of a table entry's address that hold the class (rule 6).
+const CLASS_MASK: usize = ALIGN - 1;
+
+/// There is no memory, or no number, for another page.
+#[derive(Debug)]
+pub(super) struct OutOfMemory;
+
+impl OutOfMemory {
+    /// Ends the process as the standard library's collections do. No lock may be held.
+    pub(super) fn raise(self) -> ! {
+        handle_alloc_error(BLOCK_LAYOUT)
+    }
+}
+
+/// The memory of one page, owned.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Block(NonNull<u8>);
+
+// SAFETY: rule 7: a block owns its memory as a `Box` would; moving it to another thread moves
+// nothing but the address.
+unsafe impl Send for Block {}
+
+impl Block {
+    /// Takes a block from the system. Its memory is not touched, so none of it is resident yet.
+    fn allocate() -> Result<Block, OutOfMemory> {
+        // SAFETY: the layout's size is not zero.
+        let base = unsafe { alloc(BLOCK_LAYOUT) };
+        NonNull::new(base).map(Block).ok_or(OutOfMemory)
+    }
+
+    /// Where its first slot starts.
+    fn slots(&self) -> *mut u8 {
+        // In bounds: at most the difference of the two alignments.
+        let base = self.0.as_ptr();
+        base.wrapping_add(base.addr().next_multiple_of(ALIGN) - base.addr())
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        // SAFETY: rule 7: this came from `alloc` with this layout, and nobody else owns it; a block
+        // is dropped only without a page, and then, by rule 4, no slot in it is live.
+        unsafe { dealloc(self.0.as_ptr(), BLOCK_LAYOUT) }
+    }
+}
+
+/// What the table knows of one page.
+struct Entry {
+    /// The first slot's address with the class in its low bits; null while there is no page.
+    base: AtomicPtr<u8>,
+    /// The page's key in its depot. Used only under that depot's lock.
+    key: AtomicU32,
+}
+
+type Chunk = [Entry; CHUNK_LEN];
+
+/// The page directory: which numbers are taken, and by which block.
+#[derive(Default)]
+struct Directory {
+    numbered: Slab<Block>,
+    pool: Vec<Block>,
+}
+
+/// All pages of an arena.
+pub(super) struct Pages {
+    /// Never moves and only grows, chunk by chunk (rule 3). All zero at first: it costs a process
+    /// the memory pages it touches, and the binary nothing.
+    root: [AtomicPtr<Chunk>; ROOT_LEN],
+    /// Made with the first page.
+    directory: Mutex<Option<Box<Directory>>>,
+}
+
+impl Pages {
+    pub(super) const fn new() -> Self {
+        Self {
+            root: [const { AtomicPtr::new(null_mut()) }; ROOT_LEN],
+            directory: Mutex::new(None),
+        }
+    }
+
+    /// Makes a page of `class`, known to its depot as `key`, and returns its number.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`], and then nothing has changed.
+    pub(super) fn add(&self, class: Class, key: u32) -> Result<u32, OutOfMemory> {
+        let block = match self.with_directory(|directory| directory.pool.pop()) {
+            Some(block) => block,
+            None => Block::allocate()?,
+        };
+        self.with_directory(|directory| {
+            let vacant = directory.numbered.vacant_entry();
+            let number = match u32::try_from(vacant.key() + 1) {
+                Ok(number) if number <= MAX_PAGE => number,
+                _ => return Err(OutOfMemory),
+            };
+            let entry = self.entry_or_grow(number)?;
+            let tag = usize::from(class.number());
+            let tagged = block.slots().map_addr(|address| address | tag);
+            vacant.insert(block);
+            entry.key.store(key, Ordering::Relaxed);
+            entry.base.store(tagged, Ordering::Release);
+            Ok(number)
+        })
+    }
+
+    /// Ends pages of which no slot is live, lies in a magazine or is known to a depot.
+    pub(super) fn retire(&self, numbers: &[u32]) {
+        let mut excess = Vec::new();
+        self.with_directory(|directory| {
+            for &number in numbers {
+                let base = &self.entry(number).base;
+                base.store(null_mut(), Ordering::Release);
+                let pool = &mut directory.pool;
+                pool.push(directory.numbered.remove(number as usize - 1));
+                if pool.len() > POOLED_BLOCKS {
+                    let highest = (0..pool.len()).max_by_key(|&place| &pool[place]);
+                    excess.extend(highest.map(|place| pool.swap_remove(place)));
+                }
+            }
+        });
+        drop(excess); // the system may take its time: not under the lock
+    }
+
+    /// The number of pages that exist.
+    pub(super) fn live(&self) -> usize {
+        self.with_directory(|directory| directory.numbered.len())
+    }
+
+    /// The number of blocks kept without a page.
+    #[cfg(test)]
+    pub(super) fn pooled(&self) -> usize {
+        self.with_directory(|directory| directory.pool.len())
+    }
+
+    fn with_directory<R>(&self, f: impl FnOnce(&mut Directory) -> R) -> R {
+        f(self.directory.lock().get_or_insert_default())
+    }
+
+    /// The key in its depot of a page that exists.
+    pub(super) fn key(&self, number: u32) -> u32 {
+        self.entry(number).key.load(Ordering::Relaxed)
+    }
+
+    /// The address and the class of a live slot.
+    ///
+    /// # Safety
+    ///
+    /// Rule 2: the slot is live, and its allocation happens before this call.
+    #[inline]
+    pub(super) unsafe fn locate(&self, index: SlotIndex) -> (NonNull<u8>, Class) {
+        let raw = index.get();
+        let chunk = self.root[(raw >> (SLOT_BITS + CHUNK_BITS)) as usize].load(Ordering::Acquire);
+        let within = (raw >> SLOT_BITS) as usize & (CHUNK_LEN - 1);
+        // SAFETY: by rule 2 the slot's page exists and this thread has seen it come, so its chunk
+        // is there; by rule 3 it stays where it is.
+        let tagged = unsafe { (*chunk)[within].base.load(Ordering::Acquire) };
+        let tag = tagged.addr() & CLASS_MASK;
+        let class = Class::from_tag(tag);
+        let slot = raw as usize & ((1 << SLOT_BITS) - 1);
+        // SAFETY: by rules 2 and 4 the entry is the one `add` wrote for this slot's page, so
+        // without its tag (rule 6) it is the first slot's address; by rule 5 the slot lies inside
+        // the block, and so does the sum.
+        let address =
+            unsafe { NonNull::new_unchecked(tagged.byte_sub(tag).byte_add(slot * class.size())) };
+        (address, class)
+    }
+
+    /// The entry of a page whose number has been given out.
+    fn entry(&self, number: u32) -> &Entry {
+        let chunk = self.root[(number >> CHUNK_BITS) as usize].load(Ordering::Acquire);
+        assert!(!chunk.is_null(), "page {number} was never made");
+        // SAFETY: rule 3: a chunk that is there is initialised, stays, and is only ever shared.
+        unsafe { &(*chunk)[number as usize & (CHUNK_LEN - 1)] }
+    }
+
+    /// As `entry`, with the chunk made if it is missing. Called under the directory's lock, so
+    /// that no two threads make the same chunk.
+    fn entry_or_grow(&self, number: u32) -> Result<&Entry, OutOfMemory> {
+        let place = &self.root[(number >> CHUNK_BITS) as usize];
+        if place.load(Ordering::Relaxed).is_null() {
+            // SAFETY: the layout's size is not zero.
+            let chunk = unsafe { alloc_zeroed(Layout::new::<Chunk>()) }.cast::<Chunk>();
+            if chunk.is_null() {
+                return Err(OutOfMemory);
+            }
+            // Zeros are a valid chunk: null pointers and zero keys. Rule 3: it is never freed.
+            place.store(chunk, Ordering::Release);
+        }
+        Ok(self.entry(number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn class(bytes: usize) -> Class {
+        Class::of(bytes).unwrap()
+    }
+
+    fn first_slot(number: u32) -> SlotIndex {
+        SlotIndex::from_u32(number << SLOT_BITS).unwrap()
+    }
+
+    #[test]
+    fn a_page_is_found_under_its_number_until_it_is_retired() {
+        static PAGES: Pages = Pages::new();
+        let a = PAGES.add(class(64), 7).unwrap();
+        let b = PAGES.add(class(512), 9).unwrap();
+        assert!(a != 0 && b != 0 && a != b);
+        assert_eq!((PAGES.key(a), PAGES.key(b)), (7, 9));
+        assert_eq!(PAGES.live(), 2);
+        // SAFETY: rule 2: nobody else knows these pages, so every slot in them is ours.
+        let ((pa, ca), (pb, cb)) =
+            unsafe { (PAGES.locate(first_slot(a)), PAGES.locate(first_slot(b))) };
+        assert_eq!((ca.size(), cb.size()), (64, 512));
+        assert!(pa.addr().get().abs_diff(pb.addr().get()) >= SLOT_BYTES);
+        assert!(pa.addr().get().is_multiple_of(ALIGN) && pb.addr().get().is_multiple_of(ALIGN));
+
+        PAGES.retire(&[a]);
+        assert_eq!((PAGES.live(), PAGES.pooled()), (1, 1));
+        let again = PAGES.add(class(256), 1).unwrap();
+        assert_eq!(again, a, "the number is free for the next page");
+        // SAFETY: as above.
+        let (address, reused) = unsafe { PAGES.locate(first_slot(again)) };
+        assert_eq!(address, pa, "a pooled block serves any class");
+        assert_eq!((reused.size(), PAGES.pooled()), (256, 0));
+        PAGES.retire(&[again, b]);
+        assert_eq!(PAGES.live(), 0);
+    }
+
+    #[test]
+    fn the_pool_is_bounded() {
+        static PAGES: Pages = Pages::new();
+        let numbers: Vec<u32> = (0..POOLED_BLOCKS as u32 + 10)
+            .map(|key| PAGES.add(class(128), key).unwrap())
+            .collect();
+        // SAFETY: rule 2: nobody else knows these pages.
+        let address = |&number: &u32| unsafe { PAGES.locate(first_slot(number)) }.0;
+        let mut addresses: Vec<_> = numbers.iter().map(address).collect();
+        PAGES.retire(&numbers);
+        assert_eq!((PAGES.live(), PAGES.pooled()), (0, POOLED_BLOCKS));
+
+        addresses.sort_unstable();
+        let kept: Vec<u32> = (0..POOLED_BLOCKS as u32)
+            .map(|key| PAGES.add(class(128), key).unwrap())
+            .collect();
+        let mut again: Vec<_> = kept.iter().map(address).collect();
+        again.sort_unstable();
+        assert_eq!(again, addresses[..POOLED_BLOCKS]);
+        PAGES.retire(&kept);
+    }
+
+    #[test]
+    fn numbers_reach_beyond_one_chunk() {
+        // The first chunk has room for the numbers below CHUNK_LEN; memory is never touched.
+        static PAGES: Pages = Pages::new();
+        let numbers: Vec<u32> = (0..CHUNK_LEN as u32 + 5)
+            .map(|key| PAGES.add(class(64), key).unwrap())
+            .collect();
+        for (key, &number) in numbers.iter().enumerate() {
+            assert_eq!(PAGES.key(number) as usize, key);
+        }
+        assert!(*numbers.last().unwrap() as usize > CHUNK_LEN);
+        PAGES.retire(&numbers);
+    }
+}

@@ -1,0 +1,74 @@
+//! Why a service did not schedule a task.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use super::LifecycleError;
+use crate::path::sanitise;
+
+/// How many names [`TooManyChildren::most_common`] holds at most.
+const MOST_COMMON: usize = 10;
+
+/// A task or a child service was not scheduled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpawnError {
+    /// The service is not running.
+    #[error(transparent)]
+    Lifecycle(#[from] LifecycleError),
+    /// The parent has as many children as it may have.
+    #[error(transparent)]
+    TooManyChildren(#[from] TooManyChildren),
+}
+
+/// A parent has as many live supervised children as it may have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub struct TooManyChildren {
+    /// The path of the parent.
+    pub parent: String,
+    /// How many live supervised children it may have.
+    pub limit: usize,
+    /// The ten most common names among its children and how many have each, the most common first.
+    pub most_common: Vec<(String, usize)>,
+}
+
+impl TooManyChildren {
+    /// The error of a parent with this path, this limit and children of these names.
+    pub(crate) fn new(
+        parent: String,
+        limit: usize,
+        names: impl Iterator<Item = String>,
+    ) -> TooManyChildren {
+        let mut counts: HashMap<String, usize> = HashMap::new();
+        for name in names {
+            *counts.entry(name).or_default() += 1;
+        }
+        let mut most_common: Vec<(String, usize)> = counts.into_iter().collect();
+        // Names that are equally common in alphabetical order, so that the message is the same
+        // each time.
+        most_common.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        most_common.truncate(MOST_COMMON);
+        most_common.shrink_to_fit();
+        TooManyChildren {
+            parent,
+            limit,
+            most_common,
+        }
+    }
+}
+
+impl fmt::Display for TooManyChildren {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "`{}` has as many children as it may have: the limit is {}",
+            self.parent, self.limit
+        )?;
+        for (at, (name, count)) in self.most_common.iter().enumerate() {
+            f.write_str(if at == 0 { "; most common: " } else { ", " })?;
+            write!(f, "{} (x{count})", sanitise(name))?;
+        }
+        f.write_str("; wait for some to end, or raise `max_children`")
+    }
+}

@@ -1,0 +1,279 @@
+//! Failures in words: `Display` and `Debug` of errors that may nest without bound.
+//!
+//! Neither recurses over the nesting. `Display` walks it with a stack of its own; `Debug`, which
+//! has to recurse to be pretty, stops after a few levels. Below the levels they print in full,
+//! both print only the failures where it began.
+
+use std::fmt::{self, Write};
+use std::slice;
+
+use super::{FailureKind, Failures, ServiceError, TaskFailure};
+
+/// The levels that `Display` prints in full.
+const DISPLAY_LEVELS: usize = 16;
+/// The levels that `Debug` prints in full.
+const DEBUG_LEVELS: usize = 8;
+
+/// The failures that a failure passes on; none if it began there.
+type Below = fn(&TaskFailure) -> &[TaskFailure];
+
+/// All failures below some, in order, each before those that it passes on, with their levels.
+struct Walk<'a> {
+    below: Below,
+    /// What is still to come on each level, if anything is.
+    levels: Vec<(usize, slice::Iter<'a, TaskFailure>)>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(failures: &'a [TaskFailure], below: Below) -> Walk<'a> {
+        Walk {
+            below,
+            levels: vec![(0, failures.iter())],
+        }
+    }
+}
+
+impl<'a> Iterator for Walk<'a> {
+    /// The level, the failure, and those that it passes on.
+    type Item = (usize, &'a TaskFailure, &'a [TaskFailure]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let (level, failures) = self.levels.last_mut()?;
+            let level = *level;
+            let Some(failure) = failures.next() else {
+                self.levels.pop();
+                continue;
+            };
+            if failures.len() == 0 {
+                self.levels.pop();
+            }
+            let below = (self.below)(failure);
+            if !below.is_empty() {
+                self.levels.push((level + 1, below.iter()));
+            }
+            return Some((level, failure, below));
+        }
+    }
+}
+
+/// The failures that pass on no other.
+pub(super) struct Leaves<'a>(Walk<'a>);
+
+impl<'a> Leaves<'a> {
+    pub(super) fn new(failures: &'a [TaskFailure], below: Below) -> Leaves<'a> {
+        Leaves(Walk::new(failures, below))
+    }
+}
+
+impl<'a> Iterator for Leaves<'a> {
+    type Item = &'a TaskFailure;
+
+    fn next(&mut self) -> Option<&'a TaskFailure> {
+        self.0
+            .find_map(|(_, failure, below)| below.is_empty().then_some(failure))
+    }
+}
+
+impl fmt::Display for ServiceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ServiceError::Lifecycle(error) => error.fmt(f),
+            ServiceError::Failed(failures) => write_failures(failures, f),
+        }
+    }
+}
+
+impl fmt::Display for TaskFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_failures(slice::from_ref(self), f)
+    }
+}
+
+/// A line for each failure, with a heading if there is more than one.
+fn write_failures(failures: &[TaskFailure], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let several = failures.len() > 1;
+    if several {
+        write!(f, "{} failures:", failures.len())?;
+    }
+    let mut first = !several;
+    for (level, failure, below) in Walk::new(failures, TaskFailure::passed_on) {
+        if level > DISPLAY_LEVELS && !below.is_empty() {
+            continue;
+        }
+        let indent = 2 * (level.min(DISPLAY_LEVELS + 1) + usize::from(several));
+        if !std::mem::take(&mut first) {
+            write!(f, "\n{:indent$}", "")?;
+        }
+        if level > DISPLAY_LEVELS {
+            write!(f, "[{level} levels down] ")?;
+        }
+        write!(
+            f,
+            "`{}` (spawned at {}) ",
+            failure.path(),
+            failure.location()
+        )?;
+        write_kind(failure.kind(), below, &mut Indented { f, indent })?;
+    }
+    Ok(())
+}
+
+/// What a failed task did, as the predicate of a sentence.
+fn write_kind(kind: &FailureKind, below: &[TaskFailure], to: &mut Indented<'_, '_>) -> fmt::Result {
+    match kind {
+        FailureKind::Panic(message) => write!(to, "panicked: {message}"),
+        FailureKind::DaemonExit => {
+            to.write_str("ended, though it is a daemon and its service was not being cancelled")
+        }
+        FailureKind::Service(_) if !below.is_empty() => to.write_str("failed, a child service:"),
+        FailureKind::Service(error) => write!(to, "failed, a child service: {error}"),
+        FailureKind::Error(error) if !below.is_empty() => {
+            to.write_str(if error.is::<ServiceError>() {
+                "failed with the error of a service:"
+            } else {
+                "failed with the error of a task:"
+            })
+        }
+        FailureKind::Error(error) => write!(to, "failed: {error}"),
+    }
+}
+
+/// Indents all lines after the first a little more than the first.
+struct Indented<'a, 'f> {
+    f: &'a mut fmt::Formatter<'f>,
+    indent: usize,
+}
+
+impl fmt::Write for Indented<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for (at, line) in text.split('\n').enumerate() {
+            if at > 0 {
+                write!(self.f, "\n{:1$}", "", self.indent + 4)?;
+            }
+            self.f.write_str(line)?;
+        }
+        Ok(())
+    }
+}
+
+/// `Debug` of failures, of which `levels` levels are printed in full.
+struct DebugFailures<'a> {
+    failures: &'a [TaskFailure],
+    levels: usize,
+}
+
+impl fmt::Debug for DebugFailures<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut list = f.debug_list();
+        if self.levels == 0 {
+            // The leaves pass nothing on, so that printing them goes no deeper.
+            let leaves = Leaves::new(self.failures, TaskFailure::passed_on);
+            list.entry(&format_args!("..")).entries(leaves).finish()
+        } else {
+            let levels = self.levels - 1;
+            list.entries(
+                self.failures
+                    .iter()
+                    .map(|failure| DebugFailure { failure, levels }),
+            )
+            .finish()
+        }
+    }
+}
+
+/// `Debug` of a failure, below which `levels` levels are printed in full.
+struct DebugFailure<'a> {
+    failure: &'a TaskFailure,
+    levels: usize,
+}
+
+impl fmt::Debug for DebugFailure<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let below = DebugFailures {
+            failures: self.failure.passed_on(),
+            levels: self.levels,
+        };
+        f.debug_struct("TaskFailure")
+            .field("task", &self.failure.task())
+            .field("path", &self.failure.path())
+            .field("location", &format_args!("{}", self.failure.location()))
+            .field(
+                "kind",
+                &DebugKind {
+                    kind: self.failure.kind(),
+                    below,
+                },
+            )
+            .finish()
+    }
+}
+
+/// `Debug` of what a task failed with, and of the failures it passes on.
+struct DebugKind<'a> {
+    kind: &'a FailureKind,
+    below: DebugFailures<'a>,
+}
+
+impl fmt::Debug for DebugKind<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, error): (&str, &dyn fmt::Debug) = match self.kind {
+            FailureKind::DaemonExit => return f.write_str("DaemonExit"),
+            FailureKind::Panic(message) => ("Panic", message),
+            FailureKind::Error(error) => ("Error", error),
+            FailureKind::Service(error) => ("Service", error),
+        };
+        let mut tuple = f.debug_tuple(name);
+        if self.below.failures.is_empty() {
+            tuple.field(error).finish()
+        } else {
+            tuple.field(&self.below).finish()
+        }
+    }
+}
+
+impl fmt::Debug for ServiceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ServiceError::Lifecycle(error) => f.debug_tuple("Lifecycle").field(error).finish(),
+            ServiceError::Failed(failures) => f.debug_tuple("Failed").field(failures).finish(),
+        }
+    }
+}
+
+impl fmt::Debug for Failures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        DebugFailures {
+            failures: self,
+            levels: DEBUG_LEVELS,
+        }
+        .fmt(f)
+    }
+}
+
+impl fmt::Debug for TaskFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        DebugFailure {
+            failure: self,
+            levels: DEBUG_LEVELS,
+        }
+        .fmt(f)
+    }
+}
+
+impl fmt::Debug for FailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let error: &dyn fmt::Debug = match self {
+            FailureKind::DaemonExit => return f.write_str("DaemonExit"),
+            FailureKind::Panic(message) => message,
+            FailureKind::Error(error) => error,
+            FailureKind::Service(error) => error,
+        };
+        let name = match self {
+            FailureKind::Error(_) => "Error",
+            FailureKind::Service(_) => "Service",
+            _ => "Panic",
+        };
+        f.debug_tuple(name).field(error).finish()
+    }
+}

@@ -1,0 +1,298 @@
+//! [`Handle`]: spawning, starting and looking at a runtime, from anywhere.
+
+use crate::error::LifecycleError;
+use crate::id::TaskId;
+use crate::service::{Manager, Service};
+use crate::snapshot::Snapshot;
+use crate::sync::Arc;
+use crate::task::join::Task;
+use crate::task::{Hub, current};
+use crate::tree::{snapshot, spawn};
+use std::future::poll_fn;
+use std::panic::Location;
+use std::task::Poll;
+
+/// A cloneable handle to a [`Runtime`](crate::Runtime).
+///
+/// It keeps nothing running, and may outlive the runtime: [`spawn`](Handle::spawn) then gives a
+/// task that is already cancelled, [`start`](Handle::start) fails with
+/// [`NotRunning`](LifecycleError::NotRunning), and [`snapshot`](Handle::snapshot) is empty.
+#[derive(Clone)]
+pub struct Handle {
+    hub: Arc<Hub>,
+}
+
+/// Configures a root task. Made by [`Handle::task`].
+#[must_use = "the task is not spawned until `spawn` is called"]
+pub struct RootBuilder<'a, F> {
+    handle: &'a Handle,
+    future: F,
+    options: spawn::Options,
+}
+
+/// Numbers of a runtime, as of one moment. Each is exact by itself; they are not read in one step.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// Worker threads.
+    pub workers: usize,
+    /// Tasks that are not done, services included.
+    pub live_tasks: usize,
+    /// Polls (and drops of cancelled tasks that were queued) so far.
+    pub polls: u64,
+    /// Tasks that one worker took from another's queue so far.
+    pub steals: u64,
+    /// Times a worker went to sleep so far.
+    pub parks: u64,
+    /// Timers that have not fired.
+    pub timers: usize,
+}
+
+const OUTSIDE: &str = "there is no taskgrove runtime here: call this from a task or inside `Runtime::block_on`, or use a `Handle` of the runtime";
+
+/// The runtime the calling thread is in, or a panic that says what to do.
+#[track_caller]
+pub(crate) fn current_hub() -> Arc<Hub> {
+    match current::hub() {
+        Some(hub) => hub,
+        None => panic!("{OUTSIDE}"),
+    }
+}
+
+impl Handle {
+    pub(crate) fn new(hub: Arc<Hub>) -> Self {
+        Handle { hub }
+    }
+
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// The handle of the runtime the calling code runs in.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime: neither in a task nor in [`Runtime::block_on`](crate::Runtime::block_on).
+    #[track_caller]
+    pub fn current() -> Handle {
+        match Self::try_current() {
+            Some(handle) => handle,
+            None => panic!("{OUTSIDE}"),
+        }
+    }
+
+    /// As [`current`](Handle::current), and `None` outside a runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use taskgrove::Handle;
+    /// assert!(Handle::try_current().is_none());
+    /// let runtime = taskgrove::Runtime::new()?;
+    /// runtime.block_on(async { assert!(Handle::try_current().is_some()) });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn try_current() -> Option<Handle> {
+        current::hub().map(Handle::new)
+    }
+
+    /// Spawns a root task. On a runtime that has ended the task is cancelled before it ran.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = taskgrove::Runtime::new()?;
+    /// let task = runtime.spawn(async { "done" });
+    /// assert_eq!(task.parent(), None);
+    /// assert_eq!(runtime.block_on(task)?, "done");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> Task<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.task(future).spawn()
+    }
+
+    /// Configures a root task.
+    pub fn task<F>(&self, future: F) -> RootBuilder<'_, F> {
+        RootBuilder {
+            handle: self,
+            future,
+            options: spawn::Options::default(),
+        }
+    }
+
+    /// Starts a root service and returns its manager. Nobody is told of its failure but who asks
+    /// the manager.
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyManaged`](LifecycleError::AlreadyManaged), or
+    /// [`NotRunning`](LifecycleError::NotRunning) if the runtime has ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = taskgrove::Runtime::new()?;
+    /// let manager = runtime.start(taskgrove::service_fn("echo", async |ctx: taskgrove::Context| {
+    ///     ctx.cancelled().await;
+    ///     Ok(())
+    /// }))?;
+    /// assert!(manager.is_running());
+    /// runtime.block_on(manager.stop())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn start<S: Service>(&self, service: S) -> Result<Manager, LifecycleError> {
+        let manager = Manager::new(service)?;
+        manager.start_root(&self.hub, Location::caller())?;
+        Ok(manager)
+    }
+
+    /// A picture of all tasks. Walks the tree; see [`Snapshot`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = taskgrove::Runtime::new()?;
+    /// runtime.task(std::future::pending::<()>()).name("idler").spawn();
+    /// assert_eq!(runtime.snapshot().nodes()[0].path, "idler");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn snapshot(&self) -> Snapshot {
+        snapshot::all(&self.hub)
+    }
+
+    /// The runtime's numbers.
+    pub fn metrics(&self) -> Metrics {
+        let counts = self.hub.schedule().counts();
+        Metrics {
+            workers: counts.workers,
+            live_tasks: counts.live_tasks as usize,
+            polls: counts.polls,
+            steals: counts.steals,
+            parks: counts.parks,
+            timers: self.hub.timers.len(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handle")
+            .field("metrics", &self.metrics())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<F> RootBuilder<'_, F> {
+    /// Names the task, in paths and snapshots; by default after the function it runs.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.options.name = Some(name.into().into_boxed_str());
+        self
+    }
+
+    /// Spawns it.
+    #[track_caller]
+    pub fn spawn(self) -> Task<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let hub = &self.handle.hub;
+        let home = hub.home();
+        let joined = spawn::raw(hub, home, self.future, self.options, Location::caller());
+        Task::new(joined, home)
+    }
+}
+
+impl<F> std::fmt::Debug for RootBuilder<'_, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RootBuilder")
+            .field("name", &self.options.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Spawns a child of the task that calls it, or a root when called inside
+/// [`Runtime::block_on`](crate::Runtime::block_on).
+///
+/// The child is cancelled with its parent, and its parent is not done before it. Inside a service
+/// it is a raw task: in the tree, but unsupervised; a panic goes only to the handle. Under a
+/// parent that is being cancelled, the child is cancelled before it ran.
+///
+/// # Panics
+///
+/// Outside a runtime.
+///
+/// # Examples
+///
+/// ```
+/// let runtime = taskgrove::Runtime::new()?;
+/// runtime.block_on(async {
+///     let outer = taskgrove::spawn(async {
+///         let inner = taskgrove::spawn(async { 7 });
+///         assert_eq!(inner.parent(), taskgrove::TaskId::current());
+///         inner.await
+///     });
+///     assert_eq!(outer.await??, 7);
+///     Ok::<(), taskgrove::JoinError>(())
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[track_caller]
+pub fn spawn<F>(future: F) -> Task<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let location = Location::caller();
+    let options = spawn::Options::default();
+    if let Some(parent) = current::node() {
+        let joined = spawn::raw(parent.hub(), parent, future, options, location);
+        return Task::new(joined, parent);
+    }
+    let hub = current_hub();
+    let home = hub.home();
+    Task::new(spawn::raw(&hub, home, future, options, location), home)
+}
+
+/// Lets other tasks run: suspends once, at the end of the queue.
+///
+/// # Examples
+///
+/// ```
+/// let runtime = taskgrove::Runtime::new()?;
+/// runtime.block_on(async {
+///     let task = taskgrove::spawn(async {});
+///     while !task.is_done() {
+///         taskgrove::yield_now().await;
+///     }
+/// });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub async fn yield_now() {
+    let mut yielded = false;
+    poll_fn(|cx| {
+        if current::is_suspended() {
+            return Poll::Pending;
+        }
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+impl TaskId {
+    /// The task that the calling code is part of: in its poll, or in the drop of its future.
+    /// `None` elsewhere, also inside [`Runtime::block_on`](crate::Runtime::block_on).
+    pub fn current() -> Option<TaskId> {
+        current::node().map(|node| node.id())
+    }
+}

@@ -1,0 +1,67 @@
+//! What a task is called by machines: a number.
+
+use std::fmt;
+use std::num::NonZeroU64;
+
+/// The number of a task.
+///
+/// A runtime never gives the same number twice, so an id that was written to a log still means the
+/// same task after that task has ended. Ids say nothing about age: workers draw them in blocks, so
+/// a larger one may be the older task. The order exists so that ids can be keys of a sorted map.
+///
+/// # Examples
+///
+/// Ids are compact in logs:
+///
+/// ```
+/// # fn show(id: taskgrove::TaskId) {
+/// println!("{id}"); // #17
+/// println!("{id:?}"); // TaskId(17)
+/// # }
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub struct TaskId(NonZeroU64);
+
+impl TaskId {
+    /// The id with this number.
+    pub(crate) const fn from_raw(raw: NonZeroU64) -> TaskId {
+        TaskId(raw)
+    }
+
+    /// The number of this id.
+    pub(crate) fn get(self) -> u64 {
+        self.0.get()
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.get())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(raw: u64) -> TaskId {
+        TaskId::from_raw(NonZeroU64::new(raw).expect("ids are not zero"))
+    }
+
+    #[test]
+    fn is_short_in_logs() {
+        assert_eq!(format!("{}", id(17)), "#17");
+        assert_eq!(format!("{:?}", id(17)), "TaskId(17)");
+    }
+
+    #[test]
+    fn keeps_its_number() {
+        assert_eq!(id(u64::MAX).get(), u64::MAX);
+        assert!(id(2) < id(10));
+    }
+
+    #[test]
+    fn optional_ids_cost_nothing_extra() {
+        assert_eq!(size_of::<Option<TaskId>>(), size_of::<u64>());
+    }
+}

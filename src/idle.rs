@@ -1,0 +1,240 @@
+//! Parking and waking of threads: workers, and guests (threads in `block_on`, which run no tasks
+//! but keep the time).
+//!
+//! One word counts workers that *search* and workers that *sleep*; a list under a lock knows the
+//! sleepers. Every change of the word is a read-modify-write.
+//!
+//! **No push is lost.** Who pushes into a shared queue does a read-modify-write on the word
+//! *after* the push ([`Idle::notify`]) and wakes a sleeper if nobody searches. Who goes to sleep
+//! does one *before* it looks at the queues for the last time ([`Idle::park`]). The two are
+//! ordered. If the pusher's is first, the sleeper's acquires it, and its last look sees the push.
+//! If the sleeper's is first, the pusher sees a sleeper; it wakes one, unless somebody searches.
+//! A searcher leaves that state in one of two ways, each a read-modify-write after the pusher's,
+//! so that it sees the push: by parking, and then its last look finds it; or by finding work, and
+//! then the last searcher looks whether more is left, and wakes another ([`Idle::found`]).
+//!
+//! A push into the worker's own queue does without: the worker itself is awake and will run it.
+//! It wakes help by a plain look at the word, at the push and before each poll; should both miss
+//! a worker that falls asleep at that moment, the next poll's look does not.
+//!
+//! **Unparking** puts a token that parking takes: unpark before park is not lost. Whoever takes a
+//! sleeper off the list, under the lock, moves it from sleeping to searching and unparks it; a
+//! sleeper that wakes by itself takes itself off. A token that is left over makes a later park
+//! return at once, which costs a round and nothing else.
+//!
+//! **Time.** One sleeper is the keeper: it parks with the earliest deadline, the others without.
+//! Deadlines are read under the lock when parking, and a new earliest one takes the lock after it
+//! was entered ([`Idle::timer_changed`]): either the keeper sees it, or is woken by it. A keeper
+//! that leaves wakes another sleeper in its place, if a timer is pending. While all are awake,
+//! workers look at the clock every few polls.
+
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Arc, Mutex, MutexGuard, Parker};
+use std::time::Instant;
+
+const SLEEPING: u64 = 1;
+const SEARCHING: u64 = 1 << 32;
+
+/// What parking needs to know of the runtime's timers.
+pub(crate) trait Deadlines {
+    /// Nanoseconds of the runtime's clock.
+    fn next(&self) -> Option<u64>;
+    fn instant(&self, ns: u64) -> Instant;
+}
+
+struct Sleeper {
+    parker: Arc<Parker>,
+    worker: bool,
+    keeper: bool,
+    /// When it wakes by itself.
+    until: u64,
+}
+
+#[derive(Default)]
+pub(crate) struct Idle {
+    word: AtomicU64,
+    sleepers: Mutex<Vec<Sleeper>>,
+}
+
+impl Idle {
+    pub(crate) fn new() -> Self {
+        Self {
+            word: AtomicU64::new(0),
+            sleepers: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// A worker has nothing to do and begins to search.
+    pub(crate) fn search(&self) {
+        self.word.fetch_add(SEARCHING, Ordering::AcqRel);
+    }
+
+    /// A searching worker has found work; `more` looks whether there is any left.
+    pub(crate) fn found(&self, more: impl FnOnce() -> bool) {
+        let before = self.word.fetch_sub(SEARCHING, Ordering::AcqRel);
+        let last = before / SEARCHING == 1;
+        if last && before % SEARCHING > 0 && more() {
+            self.wake_worker();
+        }
+    }
+
+    /// Work was pushed where any worker can take it.
+    pub(crate) fn notify(&self) {
+        let word = self.word.fetch_add(0, Ordering::AcqRel);
+        if word < SEARCHING && word > 0 {
+            self.wake_worker();
+        }
+    }
+
+    /// A worker has more in its own queue than it can run at once.
+    pub(crate) fn notify_local(&self) {
+        let word = self.word.load(Ordering::Relaxed);
+        if word < SEARCHING && word > 0 {
+            self.wake_worker();
+        }
+    }
+
+    /// Sleeps until woken, or until the next timer is due. A worker comes in, and goes out,
+    /// searching. `recheck` is the last look; with `true` nobody sleeps.
+    pub(crate) fn park(
+        &self,
+        parker: &Arc<Parker>,
+        worker: bool,
+        time: &impl Deadlines,
+        recheck: impl FnOnce() -> bool,
+    ) {
+        let deadline = {
+            let mut sleepers = self.sleepers.lock();
+            let kept = sleepers.iter_mut().find(|sleeper| sleeper.keeper);
+            let keeper = match kept {
+                None => true,
+                // A guest that wakes could only pass the work on.
+                Some(other) if worker && !other.worker => {
+                    other.keeper = false;
+                    true
+                }
+                Some(_) => false,
+            };
+            let deadline = if keeper { time.next() } else { None };
+            sleepers.push(Sleeper {
+                parker: parker.clone(),
+                worker,
+                keeper,
+                until: deadline.unwrap_or(u64::MAX),
+            });
+            if worker {
+                let change = SEARCHING - SLEEPING;
+                self.word.fetch_sub(change, Ordering::AcqRel);
+            }
+            deadline
+        };
+        if !recheck() {
+            parker.park(deadline.map(|ns| time.instant(ns)));
+        }
+        let mut sleepers = self.sleepers.lock();
+        let me = sleepers
+            .iter()
+            .position(|sleeper| Arc::ptr_eq(&sleeper.parker, parker));
+        if let Some(me) = me {
+            let left = self.take(&mut sleepers, me);
+            self.hand_on(sleepers, left.keeper, time.next().is_some());
+        }
+    }
+
+    /// There is a new earliest deadline.
+    pub(crate) fn timer_changed(&self, at: u64) {
+        let sleepers = self.sleepers.lock();
+        let keeper = sleepers.iter().find(|sleeper| sleeper.keeper);
+        match keeper {
+            Some(keeper) if keeper.until <= at => {}
+            Some(keeper) => {
+                let parker = keeper.parker.clone();
+                drop(sleepers);
+                parker.unpark();
+            }
+            None => self.hand_on(sleepers, true, true),
+        }
+    }
+
+    /// Wakes a guest: it may become a worker.
+    pub(crate) fn wake_guest(&self) {
+        let mut sleepers = self.sleepers.lock();
+        if let Some(guest) = sleepers.iter().position(|sleeper| !sleeper.worker) {
+            let guest = self.take(&mut sleepers, guest);
+            // Keeping the time falls to the next that parks: the guest itself, at the latest.
+            drop(sleepers);
+            guest.parker.unpark();
+        }
+    }
+
+    /// Wakes everybody: the runtime has ended.
+    pub(crate) fn wake_all(&self) {
+        let mut sleepers = self.sleepers.lock();
+        let mut woken = Vec::new();
+        while !sleepers.is_empty() {
+            woken.push(self.take(&mut sleepers, 0).parker);
+        }
+        drop(sleepers);
+        woken.iter().for_each(|parker| parker.unpark());
+    }
+
+    /// Whether any worker sleeps and none searches.
+    pub(crate) fn can_wake(&self) -> bool {
+        let word = self.word.load(Ordering::Relaxed);
+        word < SEARCHING && word > 0
+    }
+
+    fn wake_worker(&self) {
+        let mut sleepers = self.sleepers.lock();
+        let workers = || sleepers.iter().enumerate().filter(|(_, s)| s.worker);
+        let chosen = workers()
+            .find(|(_, s)| !s.keeper)
+            .or_else(|| workers().next())
+            .map(|(at, _)| at);
+        let Some(chosen) = chosen else { return };
+        if self.word.load(Ordering::Relaxed) >= SEARCHING {
+            return;
+        }
+        let sleeper = self.take(&mut sleepers, chosen);
+        if sleeper.keeper {
+            // The new searcher is awake, and looks at the clock before it parks; another sleeper
+            // is needed only if there is one.
+            self.hand_on(sleepers, true, true);
+        } else {
+            drop(sleepers);
+        }
+        sleeper.parker.unpark();
+    }
+
+    fn take(&self, sleepers: &mut Vec<Sleeper>, at: usize) -> Sleeper {
+        let sleeper = sleepers.swap_remove(at);
+        if sleeper.worker {
+            let change = SEARCHING - SLEEPING;
+            self.word.fetch_add(change, Ordering::AcqRel);
+        }
+        sleeper
+    }
+
+    /// Lets another sleeper become keeper: it wakes, finds nothing, and parks with the deadline.
+    fn hand_on(&self, mut sleepers: MutexGuard<'_, Vec<Sleeper>>, was_keeper: bool, pending: bool) {
+        if !was_keeper || !pending || sleepers.iter().any(|sleeper| sleeper.keeper) {
+            return;
+        }
+        let worker = sleepers.iter().position(|sleeper| sleeper.worker);
+        if !sleepers.is_empty() {
+            let next = self.take(&mut sleepers, worker.unwrap_or(0));
+            drop(sleepers);
+            next.parker.unpark();
+        }
+    }
+}
+
+impl std::fmt::Debug for Idle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let word = self.word.load(Ordering::Relaxed);
+        f.debug_struct("Idle")
+            .field("searching", &(word / SEARCHING))
+            .field("sleeping", &(word % SEARCHING))
+            .finish()
+    }
+}

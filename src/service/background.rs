@@ -1,0 +1,88 @@
+//! [`background_service`].
+
+use super::wait::Waiting;
+use super::{Manager, Service};
+use crate::error::ServiceError;
+use crate::sync::atomic::Ordering;
+use crate::task::current::{self, Body};
+use std::future::{pending, poll_fn};
+use std::panic::Location;
+use std::pin::pin;
+use std::task::Poll;
+
+/// Runs `body` in the calling task while the service runs in the background; stops the service
+/// when the body ends, and ends the body, as a cancellation would, when the service fails. The
+/// service is a child of the calling task, as with [`Manager::run`].
+///
+/// # Errors
+///
+/// The service's failures, or that it could not be started.
+///
+/// # Panics
+///
+/// Outside a runtime; with what `body` panics (the service is cancelled then).
+///
+/// # Examples
+///
+/// ```
+/// use taskgrove::{Context, Runtime, background_service, service_fn};
+/// let runtime = Runtime::new()?;
+/// let clock = service_fn("clock", async |ctx: Context| {
+///     ctx.set_ready();
+///     std::future::pending().await
+/// });
+/// let n = runtime.block_on(background_service(clock, async |manager| {
+///     manager.wait_ready().await.map(|()| 5)
+/// }))??;
+/// assert_eq!(n, 5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub async fn background_service<S, F, T>(service: S, body: F) -> Result<T, ServiceError>
+where
+    S: Service,
+    F: AsyncFnOnce(Manager) -> T,
+{
+    let manager = Manager::new(service)?;
+    manager.start_here(Location::caller())?;
+    let cancel = Cancel(manager.clone());
+    let scope = Body::new(current::scope());
+    let mut output = None;
+    {
+        let mut body = pin!(Some(body(manager.clone())));
+        let mut waiting = Waiting::new(&manager.shared.record);
+        poll_fn(|cx| {
+            let failed = waiting.poll(cx, |record| record.has_errored().then_some(()));
+            if failed.is_ready() {
+                scope.ended.store(true, Ordering::Release);
+            }
+            if !scope.is_due()
+                && let Some(future) = body.as_mut().as_pin_mut()
+                && let Poll::Ready(value) = current::in_body(&scope, || future.poll(cx))
+            {
+                output = Some(value);
+            } else if !scope.is_due() {
+                return Poll::Pending;
+            }
+            current::in_body(&scope, || body.set(None));
+            Poll::Ready(())
+        })
+        .await;
+    }
+    drop(cancel);
+    manager.wait_finished().await;
+    manager.shared.record.result()?;
+    match output {
+        Some(output) => Ok(output),
+        // Ended by the turn of the calling task.
+        None => pending().await,
+    }
+}
+
+/// Cancels the service when the body has ended, and when the whole is dropped before.
+struct Cancel(Manager);
+
+impl Drop for Cancel {
+    fn drop(&mut self) {
+        self.0.request_cancel();
+    }
+}

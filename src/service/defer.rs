@@ -1,0 +1,83 @@
+//! [`defer`]: asynchronous destructors.
+
+use super::shielded;
+use crate::sync::{Arc, Mutex};
+use crate::task::Hub;
+use crate::task::current;
+use crate::task::side::Cleanup;
+use crate::tree::spawn;
+use std::panic::Location;
+
+/// A guard whose drop hands a cleanup to the task. Made by [`defer`].
+#[must_use = "dropping the guard at once runs its cleanup at once"]
+pub struct Defer {
+    /// In a lock only to be `Sync`.
+    cleanup: Mutex<Option<Cleanup>>,
+    /// The runtime it was made in.
+    hub: Option<Arc<Hub>>,
+    location: &'static Location<'static>,
+}
+
+/// Runs an asynchronous cleanup when the returned guard is dropped, however that happens: at the
+/// end of a scope, by `?`, in a panic, when the task is cancelled, or when a select is lost.
+///
+/// The cleanup then belongs to the task in whose poll or drop the guard was dropped, and runs
+/// before that task is done, also while it is being cancelled, and out of cancellation's reach.
+/// Cleanups of one task run one after another in the order of the drops. A panic in one is the
+/// task's panic. Dropped outside of any task, the cleanup becomes a root task of the runtime the guard was
+/// made in; without one, or once that has ended, it is dropped unrun. Dropping the runtime drops
+/// it, too.
+///
+/// # Examples
+///
+/// ```
+/// use taskgrove::{Runtime, defer, yield_now};
+/// let runtime = Runtime::new()?;
+/// let (tx, rx) = std::sync::mpsc::channel();
+/// let task = runtime.spawn(async move {
+///     let _goodbye = defer(async move {
+///         yield_now().await;
+///         tx.send("goodbye").unwrap();
+///     });
+///     std::future::pending::<()>().await
+/// });
+/// # runtime.block_on(async { while runtime.snapshot().nodes()[0].polls == 0 { yield_now().await } });
+/// task.cancel();
+/// assert!(runtime.block_on(task).unwrap_err().is_cancelled());
+/// assert_eq!(rx.try_recv(), Ok("goodbye"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[track_caller]
+pub fn defer<C: Future<Output = ()> + Send + 'static>(cleanup: C) -> Defer {
+    Defer {
+        cleanup: Mutex::new(Some(Box::pin(cleanup))),
+        hub: current::hub(),
+        location: Location::caller(),
+    }
+}
+
+impl Drop for Defer {
+    fn drop(&mut self) {
+        let Some(cleanup) = self.cleanup.lock().take() else {
+            return;
+        };
+        if let Some(node) = current::node() {
+            node.side_or_new().push_cleanup(cleanup);
+        } else if let Some(hub) = &self.hub {
+            let options = spawn::Options {
+                name: Some("defer".into()),
+                ..spawn::Options::default()
+            };
+            let root = shielded(cleanup);
+            drop(spawn::raw(hub, hub.home(), root, options, self.location));
+        }
+    }
+}
+
+impl std::fmt::Debug for Defer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Defer")
+            .field("location", &self.location)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,347 @@
+//! [`Manager`]: a service from outside.
+
+use super::builders::ManagerBuilder;
+use super::start::{Launch, Launcher};
+use super::stats::{Stats, TaskStats};
+use super::wait::{Waiting, wait};
+use super::{MAX_CHILDREN, Service};
+use crate::error::{LifecycleError, ServiceError, StopError, StopTimeout};
+use crate::id::TaskId;
+use crate::record::Record;
+use crate::snapshot::Snapshot;
+use crate::sync::atomic::Ordering;
+use crate::sync::{Arc, Mutex};
+use crate::task::{Hub, NodeRef, current};
+use crate::time::Sleep;
+use crate::tree::snapshot;
+use std::future::poll_fn;
+use std::panic::Location;
+use std::pin::{Pin, pin};
+use std::sync::OnceLock;
+use std::task::Poll;
+use std::time::Duration;
+
+/// The service, until it is started.
+pub(crate) type Seed = Mutex<Option<Box<dyn Launch>>>;
+
+/// What all managers and contexts of one service share.
+pub(crate) struct Shared {
+    pub(crate) record: Arc<Record>,
+    pub(crate) grace: Option<Duration>,
+    /// Set by the start.
+    pub(crate) node: OnceLock<(NodeRef, Arc<Hub>)>,
+}
+
+/// The outside of a service: it can look and stop, but not schedule.
+///
+/// Cloneable; dropping it does nothing. Its waits never run user code on another's stack, and all
+/// of them may be dropped at any time. Waiting for one's own end or an ancestor's, inside a
+/// shield, never resolves.
+///
+/// # Examples
+///
+/// ```
+/// use taskgrove::{Manager, Runtime, service_fn};
+/// let runtime = Runtime::new()?;
+/// let manager = Manager::new(service_fn("job", async |_| Ok(())))?;
+/// assert!(!manager.is_started());
+/// runtime.block_on(manager.run())?;
+/// assert!(manager.is_finished() && !manager.is_cancelled());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Manager {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) seed: Option<Arc<Seed>>,
+}
+
+impl Manager {
+    pub(crate) fn from_parts(shared: Arc<Shared>, seed: Option<Arc<Seed>>) -> Self {
+        Manager { shared, seed }
+    }
+
+    pub(crate) fn with<S: Service>(
+        service: S,
+        name: Option<String>,
+        max_children: usize,
+        grace: Option<Duration>,
+    ) -> Result<Manager, LifecycleError> {
+        let own = service.name();
+        let name = name.unwrap_or_else(|| own.into_owned());
+        let shared = Arc::new(Shared {
+            record: Arc::new(Record::new(name.into_boxed_str(), max_children)),
+            grace,
+            node: OnceLock::new(),
+        });
+        let service = Arc::new(service);
+        let seed: Arc<Seed> = Arc::new(Mutex::new(None));
+        if let Some(slot) = service.manager_slot() {
+            slot.fill(&shared, &seed, || shared.record.name.to_string())?;
+        }
+        *seed.lock() = Some(Box::new(Launcher(service)));
+        Ok(Manager {
+            shared,
+            seed: Some(seed),
+        })
+    }
+
+    fn record(&self) -> &Arc<Record> {
+        &self.shared.record
+    }
+
+    /// Manages a service. Needs no runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyManaged`](LifecycleError::AlreadyManaged) if the service has a slot and that is
+    /// taken.
+    pub fn new<S: Service>(service: S) -> Result<Manager, LifecycleError> {
+        Self::with(service, None, MAX_CHILDREN, None)
+    }
+
+    /// Manages a service with options.
+    pub fn builder<S: Service>(service: S) -> ManagerBuilder {
+        ManagerBuilder::new(service)
+    }
+
+    /// Manages and runs a service.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Manager::new) and [`run`](Manager::run).
+    pub async fn run_service<S: Service>(service: S) -> Result<(), ServiceError> {
+        Self::new(service)?.run().await
+    }
+
+    /// Starts the service when first polled, as a child of the task that does so, and waits for
+    /// its end. It is in that task's subtree and is cancelled with it, but counts in no outer
+    /// stats or limit, and its failure is only the error returned here. Dropping the future
+    /// cancels the service.
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyStarted`](LifecycleError::AlreadyStarted) the second time; the service's failures.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    pub async fn run(&self) -> Result<(), ServiceError> {
+        self.start_here(Location::caller())?;
+        let _cancel = CancelIfDropped(self);
+        self.wait_finished().await;
+        self.record().result()
+    }
+
+    /// The service's name.
+    pub fn name(&self) -> &str {
+        &self.record().name
+    }
+
+    /// The id of the service's node; `None` before the start.
+    pub fn id(&self) -> Option<TaskId> {
+        self.shared.node.get().map(|(node, _)| node.id())
+    }
+
+    /// Whether it has been started.
+    pub fn is_started(&self) -> bool {
+        self.record().is_started()
+    }
+
+    /// Whether it has been started and has not finished; also while it is being cancelled.
+    pub fn is_running(&self) -> bool {
+        self.record().is_running()
+    }
+
+    /// Whether it was cancelled: by [`cancel`](Manager::cancel) or [`stop`](Manager::stop), by a
+    /// failure of its own, or as a child service with its parent.
+    pub fn is_cancelled(&self) -> bool {
+        self.record().is_cancelled()
+    }
+
+    /// Whether `run` and everything below it are done and the service has been dropped.
+    pub fn is_finished(&self) -> bool {
+        self.record().is_finished()
+    }
+
+    /// Whether anything in it has failed.
+    pub fn did_error(&self) -> bool {
+        self.record().has_errored()
+    }
+
+    /// Asks for the cancellation of the service and everything below it, leaves first. Returns at
+    /// once; what is scheduled through the service's context after that never runs. Does nothing
+    /// once finished.
+    ///
+    /// # Errors
+    ///
+    /// [`NotStarted`](LifecycleError::NotStarted) before the start.
+    pub fn cancel(&self) -> Result<(), LifecycleError> {
+        if !self.is_started() && !self.is_finished() {
+            let service = self.name().to_owned();
+            return Err(LifecycleError::NotStarted { service });
+        }
+        self.request_cancel();
+        Ok(())
+    }
+
+    /// Cancels, then waits until finished.
+    ///
+    /// # Errors
+    ///
+    /// As [`cancel`](Manager::cancel).
+    pub async fn stop(&self) -> Result<(), LifecycleError> {
+        self.cancel()?;
+        self.wait_finished().await;
+        Ok(())
+    }
+
+    /// Cancels, then waits until finished, at most for `timeout`. It is on time while one worker
+    /// other than a stuck one, or a thread in `block_on`, is free. The service goes on being
+    /// cancelled after a timeout.
+    ///
+    /// # Errors
+    ///
+    /// As [`cancel`](Manager::cancel); [`StopTimeout`] with every task that is left, and why.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use taskgrove::{Runtime, StopError, finally, service_fn};
+    /// let runtime = Runtime::new()?;
+    /// let hangs = service_fn("hangs", async |_| {
+    ///     finally(std::future::pending(), std::future::pending()).await
+    /// });
+    /// let manager = runtime.start(hangs)?;
+    /// # runtime.block_on(async { while runtime.snapshot().nodes()[0].polls == 0 { taskgrove::yield_now().await } });
+    /// let stopped = runtime.block_on(manager.stop_timeout(Duration::from_millis(5)));
+    /// let Err(StopError::Timeout(timeout)) = stopped else { panic!("it stopped") };
+    /// assert_eq!(timeout.remaining.nodes()[0].path, "hangs");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn stop_timeout(&self, timeout: Duration) -> Result<(), StopError> {
+        self.cancel()?;
+        let Some((_, hub)) = self.shared.node.get() else {
+            return Ok(());
+        };
+        let mut sleep = Sleep::new(hub.clone(), hub.clock.deadline(timeout));
+        let mut waiting = Waiting::new(self.record());
+        let finished = poll_fn(|cx| {
+            if current::is_suspended() {
+                return Poll::Pending;
+            }
+            let finished = waiting.poll(cx, |record| record.is_finished().then_some(()));
+            if finished.is_ready() {
+                return Poll::Ready(true);
+            }
+            Pin::new(&mut sleep).poll(cx).map(|()| false)
+        });
+        if finished.await || self.is_finished() {
+            return Ok(());
+        }
+        let remaining = self.snapshot();
+        if remaining.is_empty() {
+            // It finished while we looked.
+            self.wait_finished().await;
+            return Ok(());
+        }
+        Err(StopError::Timeout(StopTimeout { remaining }))
+    }
+
+    /// Waits for the start (or for the end, should it never be started).
+    pub async fn wait_started(&self) {
+        wait(self.record(), |record| {
+            (record.is_started() || record.is_finished()).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until the service has called [`Context::set_ready`](super::Context::set_ready).
+    ///
+    /// # Errors
+    ///
+    /// [`NotRunning`](LifecycleError::NotRunning) if it ends first.
+    pub async fn wait_ready(&self) -> Result<(), LifecycleError> {
+        let ready = wait(self.record(), |record| {
+            (record.is_ready() || record.is_finished()).then(|| record.is_ready())
+        });
+        if ready.await {
+            Ok(())
+        } else {
+            Err(self.not_running())
+        }
+    }
+
+    /// Waits until `run` and everything below it are done and the service has been dropped.
+    pub async fn wait_finished(&self) {
+        wait(self.record(), |record| record.is_finished().then_some(())).await;
+    }
+
+    /// What came of it; `None` until finished.
+    pub fn result(&self) -> Option<Result<(), ServiceError>> {
+        let record = self.record();
+        record.is_finished().then(|| record.result())
+    }
+
+    /// The counts of its tasks. A few loads, whatever is live.
+    pub fn stats(&self) -> Stats {
+        let record = self.record();
+        // In this order a task that finishes meanwhile is not finished before it is scheduled.
+        let finished_count = record.done.load(Ordering::Acquire);
+        Stats {
+            tasks: TaskStats {
+                total_count: record.total.load(Ordering::Acquire),
+                finished_count,
+            },
+        }
+    }
+
+    /// A picture of the service and everything below it; empty before the start and after the end.
+    pub fn snapshot(&self) -> Snapshot {
+        match self.shared.node.get() {
+            Some((node, _)) => snapshot::of(**node),
+            None => Snapshot::empty(),
+        }
+    }
+
+    /// Runs a future on behalf of a caller outside, as long as the service runs.
+    ///
+    /// # Errors
+    ///
+    /// [`NotRunning`](LifecycleError::NotRunning) when the service is not running or is being
+    /// cancelled, or as soon as it is: the future is dropped then.
+    pub async fn external_api<F: Future>(&self, f: F) -> Result<F::Output, LifecycleError> {
+        let over = |record: &Record| (!record.is_running() || record.is_closing()).then_some(());
+        let mut waiting = Waiting::new(self.record());
+        let mut f = pin!(f);
+        let done = poll_fn(|cx| {
+            if waiting.poll(cx, over).is_ready() {
+                return Poll::Ready(None);
+            }
+            f.as_mut().poll(cx).map(Some)
+        });
+        done.await.ok_or_else(|| self.not_running())
+    }
+}
+
+/// Cancels the service of a `run` that was dropped before its end.
+struct CancelIfDropped<'a>(&'a Manager);
+
+impl Drop for CancelIfDropped<'_> {
+    fn drop(&mut self) {
+        self.0.request_cancel();
+    }
+}
+
+impl std::fmt::Debug for Manager {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Manager")
+            .field("name", &self.name())
+            .field("id", &self.id())
+            .field("is_running", &self.is_running())
+            .field("is_cancelled", &self.is_cancelled())
+            .field("is_finished", &self.is_finished())
+            .field("did_error", &self.did_error())
+            .finish()
+    }
+}

@@ -1,0 +1,208 @@
+//! Protection: [`shielded`] and [`finally`].
+//!
+//! Each counts itself into the scope it is polled in (the task, or the body of a `finally` or
+//! `background_service` around it, and so on outwards), and out when it ends or is dropped. A task
+//! is dropped at its turn only if its count is zero; a body is dropped only if its own is. So
+//! nested protection ends innermost first. What runs inside a shield or a cleanup does not see the
+//! turn at all.
+
+use crate::task::current::{self, Body, Scope};
+use crate::wait::discard;
+use std::any::Any;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+/// The scope that some protection is counted into.
+#[derive(Default)]
+struct Protection(Option<Scope>);
+
+impl Protection {
+    /// Counts in, or follows a future that was moved to another task. `false`: it would be the
+    /// first, and the turn has come: it must not start.
+    fn enter(&mut self) -> bool {
+        match &self.0 {
+            Some(scope) if scope.is_current() => true,
+            Some(_) => {
+                let scope = current::scope();
+                scope.protect();
+                if let Some(old) = self.0.replace(scope) {
+                    old.unprotect();
+                }
+                true
+            }
+            None => {
+                let scope = current::scope();
+                if scope.is_turn() {
+                    return false;
+                }
+                scope.protect();
+                self.0 = Some(scope);
+                true
+            }
+        }
+    }
+
+    fn leave(&mut self) {
+        if let Some(scope) = self.0.take() {
+            scope.unprotect();
+        }
+    }
+}
+
+impl Drop for Protection {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+/// Keeps the calling task from being dropped while `f` runs.
+///
+/// When cancellation reaches the task in the meantime, it goes on after `f` to its next
+/// suspension and is dropped there (or returns, and its result counts). Meanwhile the whole task
+/// is polled. A shield that is first polled when the turn has come does not start: the task ends
+/// there. Outside of tasks it changes nothing; dropping the runtime is not held up by it.
+///
+/// The idea is trio's and anyio's shielded cancel scope. Dropping this future (in a select, on a
+/// timeout) ends the shield.
+///
+/// # Examples
+///
+/// ```
+/// use taskgrove::{Runtime, shielded, spawn, yield_now};
+/// let runtime = Runtime::builder().workers(0).build()?;
+/// let (tx, rx) = std::sync::mpsc::channel();
+/// let task = runtime.spawn(shielded(async move {
+///     tx.send("begin").unwrap();
+///     yield_now().await;
+///     tx.send("end").unwrap();
+/// }));
+/// runtime.block_on(yield_now());
+/// assert_eq!(rx.try_recv(), Ok("begin"));
+/// task.cancel();
+/// assert!(runtime.block_on(task).is_ok());
+/// assert_eq!(rx.try_recv(), Ok("end"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub async fn shielded<F: Future>(f: F) -> F::Output {
+    let mut protection = Protection::default();
+    let mut f = pin!(f);
+    poll_fn(|cx| {
+        if !protection.enter() {
+            return Poll::Pending;
+        }
+        let poll = current::hard(|| f.as_mut().poll(cx));
+        if poll.is_ready() {
+            protection.leave();
+        }
+        poll
+    })
+    .await
+}
+
+/// Why a body is over.
+enum Ended<T> {
+    Returned(T),
+    Panicked(Box<dyn Any + Send>),
+    /// Its task's turn came, and it was dropped.
+    Cancelled,
+}
+
+/// Runs `body`, and then `cleanup` to its end: when the body returns, when it panics (the panic
+/// then resumes), and when cancellation reaches the task inside the body. In that last case the
+/// body is dropped, the cleanup is awaited, and the task is dropped.
+///
+/// Only dropping this future (in a select, on a timeout), or the runtime, skips the cleanup: see
+/// [`defer`](crate::defer) for one that survives its owner. First polled when the task's turn has
+/// come, it does not start.
+///
+/// # Examples
+///
+/// ```
+/// use taskgrove::{Runtime, finally, yield_now};
+/// let runtime = Runtime::builder().workers(0).build()?;
+/// let (tx, rx) = std::sync::mpsc::channel();
+/// let task = runtime.spawn(finally(std::future::pending::<()>(), async move {
+///     yield_now().await;
+///     tx.send("cleaned up").unwrap();
+/// }));
+/// runtime.block_on(yield_now());
+/// task.cancel();
+/// assert!(runtime.block_on(task).unwrap_err().is_cancelled());
+/// assert_eq!(rx.try_recv(), Ok("cleaned up"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub async fn finally<F: Future, C: Future<Output = ()>>(body: F, cleanup: C) -> F::Output {
+    let mut protection = Protection::default();
+    let mut body = pin!(Some(body));
+    let mut scope = None;
+    let ended = poll_fn(|cx| {
+        if !protection.enter() {
+            return Poll::Pending;
+        }
+        let scope = scope.get_or_insert_with(|| Body::new(current::scope()));
+        // Looked at before as well: a body whose time is over is not polled.
+        if scope.is_due() {
+            return Poll::Ready(drop_body(body.as_mut(), scope));
+        }
+        match poll_body(body.as_mut(), scope, cx) {
+            Some(ended) => Poll::Ready(ended),
+            None if scope.is_due() => Poll::Ready(drop_body(body.as_mut(), scope)),
+            None => Poll::Pending,
+        }
+    });
+    let ended = ended.await;
+    let mut cleanup = pin!(cleanup);
+    poll_fn(|cx| {
+        protection.enter();
+        current::hard(|| cleanup.as_mut().poll(cx))
+    })
+    .await;
+    protection.leave();
+    match ended {
+        Ended::Returned(output) => output,
+        Ended::Panicked(payload) => resume_unwind(payload),
+        // The task is dropped here.
+        Ended::Cancelled => std::future::pending().await,
+    }
+}
+
+/// Polls a body; when it has ended it is dropped, as its own code.
+fn poll_body<F: Future>(
+    mut body: Pin<&mut Option<F>>,
+    scope: &crate::sync::Arc<Body>,
+    cx: &mut Context<'_>,
+) -> Option<Ended<F::Output>> {
+    let future = body.as_mut().as_pin_mut()?;
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        current::in_body(scope, || future.poll(cx))
+    }));
+    let ended = match polled {
+        Ok(Poll::Pending) => return None,
+        Ok(Poll::Ready(output)) => Ended::Returned(output),
+        Err(payload) => Ended::Panicked(payload),
+    };
+    match (ended, drop_body::<F>(body, scope)) {
+        (Ended::Returned(_), Ended::Panicked(payload)) => Some(Ended::Panicked(payload)),
+        (ended, Ended::Panicked(second)) => {
+            discard(second);
+            Some(ended)
+        }
+        (ended, _) => Some(ended),
+    }
+}
+
+/// Drops a body, as its own code.
+fn drop_body<F: Future>(
+    mut body: Pin<&mut Option<F>>,
+    scope: &crate::sync::Arc<Body>,
+) -> Ended<F::Output> {
+    let dropped = catch_unwind(AssertUnwindSafe(|| {
+        current::in_body(scope, || body.set(None));
+    }));
+    match dropped {
+        Ok(()) => Ended::Cancelled,
+        Err(payload) => Ended::Panicked(payload),
+    }
+}

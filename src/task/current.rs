@@ -1,0 +1,318 @@
+//! What the calling thread is doing: which runtime it is in, which task it runs, and inside which
+//! scope of protection.
+
+use super::cell::{Node, NodeRef};
+use super::hub::Hub;
+use crate::id::TaskId;
+use crate::sync::Arc;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::cell::{Cell, RefCell};
+use std::num::NonZeroU64;
+
+/// Ids are drawn from the runtime in blocks of this size.
+const ID_BLOCK: u64 = 64;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ScopeKind {
+    /// The task's own code.
+    Root,
+    /// Inside a shield or a cleanup: the turn is not seen.
+    Hard,
+    /// Inside the body of a `finally` or a `background_service`.
+    Body,
+}
+
+/// The body of a `finally` or a `background_service`: it can be dropped before the task is, but
+/// not while protection inside it is active.
+pub(crate) struct Body {
+    /// Active shields, cleanups and `finally`s inside.
+    pub(crate) inner: AtomicUsize,
+    /// Ended for a reason of its own: the background service failed.
+    pub(crate) ended: AtomicBool,
+    parent: Scope,
+}
+
+/// Where in the protection of a task some code runs.
+#[derive(Clone)]
+pub(crate) enum Scope {
+    /// Outside of any task.
+    Outside,
+    Root(NodeRef),
+    Hard,
+    Body(Arc<Body>),
+}
+
+// Cells without a destructor: reachable for as long as the thread runs code.
+thread_local! {
+    static NODE: Cell<Option<Node>> = const { Cell::new(None) };
+    static KIND: Cell<ScopeKind> = const { Cell::new(ScopeKind::Root) };
+    static EPOCH: Cell<u64> = const { Cell::new(0) };
+    static PROTECTED_IN_POLL: Cell<bool> = const { Cell::new(false) };
+    static WORKER: Cell<(u64, usize)> = const { Cell::new((0, 0)) };
+    static IDS: Cell<(u64, u64, u64)> = const { Cell::new((0, 0, 0)) };
+}
+
+thread_local! {
+    static HUB: RefCell<Option<Arc<Hub>>> = const { RefCell::new(None) };
+    static BODY: RefCell<Option<Arc<Body>>> = const { RefCell::new(None) };
+}
+
+/// The task whose poll, or whose future's drop, the calling code is in.
+pub(crate) fn node() -> Option<Node> {
+    NODE.get()
+}
+
+/// The runtime the calling thread is in.
+pub(crate) fn hub() -> Option<Arc<Hub>> {
+    match NODE.get() {
+        Some(node) => Some(node.hub_arc()),
+        None => HUB.try_with(|hub| hub.borrow().clone()).ok().flatten(),
+    }
+}
+
+/// The value of the hub's epoch when this poll began.
+pub(crate) fn epoch() -> u64 {
+    EPOCH.get()
+}
+
+/// Whether protection was entered since this poll began.
+pub(crate) fn protected_in_poll() -> bool {
+    PROTECTED_IN_POLL.get()
+}
+
+#[inline]
+pub(crate) fn on_worker_of(hub: &Hub) -> bool {
+    WORKER.get().0 == hub.serial
+}
+
+/// The number of the worker this thread is, for the runtime with this serial number.
+#[inline]
+pub(crate) fn worker(serial: u64) -> Option<usize> {
+    let (of, index) = WORKER.get();
+    (of == serial).then_some(index)
+}
+
+/// A new id, from this thread's block.
+pub(crate) fn next_id(hub: &Hub) -> TaskId {
+    let (serial, next, end) = IDS.get();
+    if serial == hub.serial && next < end {
+        IDS.set((serial, next + 1, end));
+        return TaskId::from_raw(NonZeroU64::new(next).expect("counting from 1"));
+    }
+    let (first, end) = hub.id_block(ID_BLOCK);
+    IDS.set((hub.serial, first.get() + 1, end));
+    first
+}
+
+/// Until dropped, the thread is inside a runtime, as worker or in `block_on`.
+pub(crate) struct InRuntime {
+    hub: Option<Arc<Hub>>,
+    worker: (u64, usize),
+    node: Option<Node>,
+    kind: ScopeKind,
+}
+
+impl InRuntime {
+    pub(crate) fn enter(hub: Arc<Hub>, worker: Option<usize>) -> Self {
+        let serial = hub.serial;
+        let outer = InRuntime {
+            worker: WORKER.get(),
+            node: NODE.take(),
+            kind: KIND.replace(ScopeKind::Root),
+            hub: HUB.with(|h| h.replace(Some(hub))),
+        };
+        if let Some(index) = worker {
+            WORKER.set((serial, index));
+        }
+        outer
+    }
+}
+
+impl Drop for InRuntime {
+    fn drop(&mut self) {
+        WORKER.set(self.worker);
+        NODE.set(self.node);
+        KIND.set(self.kind);
+        let left = HUB.try_with(|h| h.replace(self.hub.take()));
+        drop(left);
+    }
+}
+
+/// Until dropped, the thread runs this task (or, for `None`, code that belongs to none).
+pub(crate) struct InTask {
+    node: Option<Node>,
+    kind: ScopeKind,
+    epoch: u64,
+    protected: bool,
+}
+
+impl InTask {
+    #[inline]
+    pub(crate) fn enter(node: Option<Node>) -> Self {
+        let outer = InTask {
+            node: NODE.replace(node),
+            kind: KIND.replace(ScopeKind::Root),
+            epoch: EPOCH.get(),
+            protected: PROTECTED_IN_POLL.replace(false),
+        };
+        if let Some(node) = node {
+            EPOCH.set(node.hub().cancel_epoch.load(Ordering::Acquire));
+        }
+        outer
+    }
+}
+
+impl Drop for InTask {
+    #[inline]
+    fn drop(&mut self) {
+        NODE.set(self.node);
+        KIND.set(self.kind);
+        EPOCH.set(self.epoch);
+        PROTECTED_IN_POLL.set(self.protected);
+    }
+}
+
+/// Runs `f` as code of a cleanup: the turn is not seen in there.
+pub(crate) fn hard<R>(f: impl FnOnce() -> R) -> R {
+    let _restore = RestoreKind(KIND.replace(ScopeKind::Hard));
+    f()
+}
+
+struct RestoreKind(ScopeKind);
+
+impl Drop for RestoreKind {
+    fn drop(&mut self) {
+        KIND.set(self.0);
+    }
+}
+
+/// Runs `f` inside a body.
+pub(crate) fn in_body<R>(body: &Arc<Body>, f: impl FnOnce() -> R) -> R {
+    struct Restore(Option<Arc<Body>>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            let outer = self.0.take();
+            drop(BODY.try_with(|b| b.replace(outer)));
+        }
+    }
+    let _kind = RestoreKind(KIND.replace(ScopeKind::Body));
+    let _body = Restore(BODY.with(|b| b.replace(Some(body.clone()))));
+    f()
+}
+
+/// The scope the calling code is in.
+pub(crate) fn scope() -> Scope {
+    match (NODE.get(), KIND.get()) {
+        (_, ScopeKind::Hard) => Scope::Hard,
+        (_, ScopeKind::Body) => {
+            let body = BODY.with(|b| b.borrow().clone());
+            Scope::Body(body.expect("a body scope has a body"))
+        }
+        (Some(node), ScopeKind::Root) => Scope::Root(node.retain()),
+        (None, ScopeKind::Root) => Scope::Outside,
+    }
+}
+
+/// Whether the calling code's time is over: its task's turn has come (or its body's end), and no
+/// protection is active around or beside it. An await that asks suspends then, for good.
+pub(crate) fn is_suspended() -> bool {
+    match (NODE.get(), KIND.get()) {
+        (_, ScopeKind::Hard) | (None, ScopeKind::Root) => false,
+        (Some(node), ScopeKind::Root) => {
+            let state = node.state.load();
+            state.is_closing() && state.is_turn() && !node.side().is_some_and(|s| s.is_protected())
+        }
+        (_, ScopeKind::Body) => match scope() {
+            Scope::Body(body) => {
+                body.inner.load(Ordering::Acquire) == 0 && Scope::Body(body).is_turn()
+            }
+            _ => false,
+        },
+    }
+}
+
+impl Body {
+    pub(crate) fn new(parent: Scope) -> Arc<Body> {
+        Arc::new(Body {
+            inner: AtomicUsize::new(0),
+            ended: AtomicBool::new(false),
+            parent,
+        })
+    }
+
+    /// To be dropped: its time is over and nothing inside it is protected.
+    pub(crate) fn is_due(&self) -> bool {
+        self.inner.load(Ordering::Acquire) == 0 && self.is_turn()
+    }
+
+    fn is_turn(&self) -> bool {
+        self.ended.load(Ordering::Acquire) || self.parent.is_turn()
+    }
+}
+
+impl Scope {
+    /// Whether the code in this scope may not go on outside protection.
+    pub(crate) fn is_turn(&self) -> bool {
+        match self {
+            Scope::Outside | Scope::Hard => false,
+            Scope::Root(node) => node.state.load().is_turn(),
+            Scope::Body(body) => body.is_turn(),
+        }
+    }
+
+    /// Counts protection in, here and in every scope around.
+    pub(crate) fn protect(&self) {
+        PROTECTED_IN_POLL.set(true);
+        let mut scope = self;
+        loop {
+            match scope {
+                Scope::Outside | Scope::Hard => return,
+                Scope::Root(node) => {
+                    let side = node.side_or_new();
+                    side.protection.fetch_add(1, Ordering::AcqRel);
+                    return;
+                }
+                Scope::Body(body) => {
+                    body.inner.fetch_add(1, Ordering::AcqRel);
+                    scope = &body.parent;
+                }
+            }
+        }
+    }
+
+    /// Counts protection out. Should another thread, or another task, be doing this (the future
+    /// was moved out of its task), the task is polled again to notice.
+    pub(crate) fn unprotect(&self) {
+        let mut scope = self;
+        loop {
+            match scope {
+                Scope::Outside | Scope::Hard => return,
+                Scope::Root(node) => {
+                    let side = node.side_or_new();
+                    side.protection.fetch_sub(1, Ordering::AcqRel);
+                    if NODE.get() != Some(**node) {
+                        node.wake();
+                    }
+                    return;
+                }
+                Scope::Body(body) => {
+                    body.inner.fetch_sub(1, Ordering::AcqRel);
+                    scope = &body.parent;
+                }
+            }
+        }
+    }
+
+    /// Whether the calling code is in this scope.
+    pub(crate) fn is_current(&self) -> bool {
+        match self {
+            Scope::Outside => NODE.get().is_none() && KIND.get() == ScopeKind::Root,
+            Scope::Hard => KIND.get() == ScopeKind::Hard,
+            Scope::Root(node) => NODE.get() == Some(**node) && KIND.get() == ScopeKind::Root,
+            Scope::Body(body) => {
+                KIND.get() == ScopeKind::Body
+                    && BODY.with(|b| b.borrow().as_ref().is_some_and(|b| Arc::ptr_eq(b, body)))
+            }
+        }
+    }
+}

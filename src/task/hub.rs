@@ -1,0 +1,155 @@
+//! What all tasks of one runtime share, and what a scheduler has to do for them.
+
+use super::cell::{Node, NodeRef};
+use crate::id::TaskId;
+use crate::sync::Arc;
+use crate::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use crate::timer::{Clock, Fire, Timers};
+use crate::wait::quietly;
+use std::num::NonZeroU64;
+
+/// A walk over the tree that is done in steps, between which other work runs.
+pub(crate) trait Walk: Send {
+    /// Does about a thousand nodes; `true` when there is more to do.
+    fn step(&mut self) -> bool;
+}
+
+/// Work for a worker that is not a task.
+pub(crate) enum Job {
+    /// Drop the future of a task that was claimed.
+    Close(Node),
+    /// Finish a task that was left `Finishing`.
+    Finish(Node),
+    /// The next step of a walk.
+    Walk(Box<dyn Walk>),
+}
+
+/// What a scheduler counts.
+#[derive(Default)]
+pub(crate) struct Counts {
+    pub(crate) workers: usize,
+    pub(crate) live_tasks: u64,
+    pub(crate) polls: u64,
+    pub(crate) steals: u64,
+    pub(crate) parks: u64,
+}
+
+/// Implemented by the thread pool and by the simulator.
+pub(crate) trait Schedule: Send + Sync {
+    /// Takes a scheduled task into a queue.
+    fn push(&self, node: Node);
+    /// Takes a new task into a queue.
+    fn born(&self, node: Node);
+    /// So many tasks are done.
+    fn ended(&self, count: usize);
+    /// Takes a job; it runs on a worker, outside of any task.
+    fn job(&self, job: Job);
+    /// There is a new earliest deadline.
+    fn timer_changed(&self, at: u64);
+    /// The last root is done: workers may leave.
+    fn terminated(&self);
+    /// Number of the sentinel that roots spawned on this thread belong under.
+    fn home(&self) -> usize;
+    fn counts(&self) -> Counts;
+}
+
+/// One per runtime; kept alive by its workers, its handles and, for the length of a push, by
+/// threads that wake a task from outside.
+pub(crate) struct Hub {
+    /// Distinguishes runtimes, also when one is built at another's old address.
+    pub(crate) serial: u64,
+    pub(crate) clock: Clock,
+    /// The clock's milliseconds, read every few polls.
+    pub(crate) coarse_ms: AtomicU32,
+    pub(crate) timers: Timers<Job>,
+    pub(crate) track_busy: bool,
+    /// Counts requests for cancellation: an error is a consequence of one only if its poll began
+    /// after it.
+    pub(crate) cancel_epoch: AtomicU64,
+    /// Parents of the roots: one a worker, and a last one for other threads.
+    pub(crate) sentinels: std::sync::OnceLock<Box<[NodeRef]>>,
+    /// Sentinels not yet done.
+    pub(crate) open: AtomicUsize,
+    next_id: AtomicU64,
+    pub(crate) schedule: std::sync::OnceLock<Box<dyn Schedule>>,
+}
+
+static SERIALS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+
+impl Hub {
+    pub(crate) fn new(clock: Clock, track_busy: bool) -> Self {
+        Self {
+            serial: SERIALS.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
+            clock,
+            coarse_ms: AtomicU32::new(0),
+            timers: Timers::new(),
+            track_busy,
+            cancel_epoch: AtomicU64::new(0),
+            sentinels: std::sync::OnceLock::new(),
+            open: AtomicUsize::new(0),
+            next_id: AtomicU64::new(1),
+            schedule: std::sync::OnceLock::new(),
+        }
+    }
+
+    /// Gives the runtime its scheduler and `count` sentinels.
+    pub(crate) fn open(self: &Arc<Self>, schedule: Box<dyn Schedule>, count: usize) {
+        assert!(self.schedule.set(schedule).is_ok());
+        self.open.store(count, Ordering::Relaxed);
+        let sentinels = (0..count).map(|_| NodeRef::sentinel(self)).collect();
+        assert!(self.sentinels.set(sentinels).is_ok());
+    }
+
+    pub(crate) fn schedule(&self) -> &dyn Schedule {
+        &**self.schedule.get().expect("opened before it is used")
+    }
+
+    pub(crate) fn sentinels(&self) -> &[NodeRef] {
+        self.sentinels.get().expect("opened before it is used")
+    }
+
+    /// One of the sentinels is done; with the last the runtime has ended.
+    pub(crate) fn sentinel_done(&self) {
+        if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            for fire in self.timers.close() {
+                if let Fire::Waker(waker) = fire {
+                    quietly(|| waker.wake());
+                }
+            }
+            self.schedule().terminated();
+        }
+    }
+
+    /// The parent of roots spawned on this thread.
+    pub(crate) fn home(&self) -> Node {
+        *self.sentinels()[self.schedule().home()]
+    }
+
+    /// A block of serial numbers.
+    pub(crate) fn id_block(&self, size: u64) -> (TaskId, u64) {
+        let first = self.next_id.fetch_add(size, Ordering::Relaxed);
+        let id = NonZeroU64::new(first).expect("counting from 1");
+        (TaskId::from_raw(id), first + size)
+    }
+
+    /// Now, in whole milliseconds since the runtime began, as of a few polls ago.
+    pub(crate) fn coarse_now(&self) -> u32 {
+        self.coarse_ms.load(Ordering::Relaxed)
+    }
+
+    /// Reads the clock, and notes it for [`Hub::coarse_now`].
+    pub(crate) fn refresh_clock(&self) -> u64 {
+        let now = self.clock.now_ns();
+        self.coarse_ms
+            .store((now / 1_000_000) as u32, Ordering::Relaxed);
+        now
+    }
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hub")
+            .field("serial", &self.serial)
+            .finish_non_exhaustive()
+    }
+}

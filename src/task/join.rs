@@ -1,0 +1,254 @@
+//! Handles of tasks: [`Task`], [`CancelHandle`], [`CancelOnDrop`].
+
+use super::cell::{Joined, NodeRef, kind};
+use super::current;
+use super::state::Level;
+use crate::error::JoinError;
+use crate::id::TaskId;
+use crate::record::wait_serial;
+use crate::tree::cancel;
+use crate::wait::WaitKey;
+use std::future::poll_fn;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// The handle of a task: await it for the result, cancel it, or drop it to let the task go on by
+/// itself.
+///
+/// It resolves when the task is **done**: its future has ended and every task below it is done.
+/// It then gives the value, or the [`JoinError`] that says what happened instead. Dropping the
+/// handle detaches the task and cancels nothing (use [`cancel_on_drop`](Task::cancel_on_drop)
+/// for that); the task stays in the tree, and its parent waits for it all the same.
+///
+/// Awaiting inside a task whose turn to be cancelled has come suspends, so that no loop over
+/// handles can outrun the cancellation.
+///
+/// # Panics
+///
+/// Polling the handle again after it has resolved panics.
+///
+/// # Examples
+///
+/// ```
+/// let runtime = taskgrove::Runtime::new()?;
+/// let sum = runtime.block_on(async {
+///     let task = taskgrove::spawn(async { 1 + 2 });
+///     task.await
+/// });
+/// assert_eq!(sum?, 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Task<T> {
+    joined: Joined<T>,
+    parent: Option<TaskId>,
+}
+
+impl<T> Task<T> {
+    pub(crate) fn new(joined: Joined<T>, parent: super::Node) -> Self {
+        let parent = (!parent.is(kind::SENTINEL)).then(|| parent.id());
+        Task { joined, parent }
+    }
+
+    /// The task's number, unique in its runtime.
+    pub fn id(&self) -> TaskId {
+        self.joined.node().id()
+    }
+
+    /// The name it was given, or that of the function it runs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// async fn serve() {}
+    /// let runtime = taskgrove::Runtime::new()?;
+    /// assert_eq!(runtime.spawn(serve()).name(), "serve");
+    /// assert_eq!(runtime.task(serve()).name("conn-1").spawn().name(), "conn-1");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn name(&self) -> &str {
+        self.joined.node_ref().name()
+    }
+
+    /// Whether it was scheduled as a daemon of its service.
+    pub fn is_daemon(&self) -> bool {
+        self.joined.node().is(kind::DAEMON)
+    }
+
+    /// The task it was spawned under; `None` for a root.
+    pub fn parent(&self) -> Option<TaskId> {
+        self.parent
+    }
+
+    /// Whether its future has ended and every task below it is done.
+    pub fn is_done(&self) -> bool {
+        self.joined.node().state.load().is_done()
+    }
+
+    /// Asks for the cancellation of this task and everything below it, leaves first; nothing else
+    /// is touched. Returns at once, runs no user code on this stack; the handle resolves when the
+    /// task is done. Does nothing to a task that is done or being cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = taskgrove::Runtime::new()?;
+    /// let task = runtime.spawn(std::future::pending::<()>());
+    /// task.cancel();
+    /// assert!(runtime.block_on(task).unwrap_err().is_cancelled());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn cancel(&self) {
+        cancel::request(self.joined.node(), Level::Cancel);
+    }
+
+    /// An untyped handle that can cancel the task, and be cloned.
+    pub fn cancel_handle(&self) -> CancelHandle {
+        CancelHandle {
+            node: self.joined.node().retain(),
+        }
+    }
+
+    /// A handle that cancels the task when it is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = taskgrove::Runtime::new()?;
+    /// runtime.block_on(async {
+    ///     let task = taskgrove::spawn(std::future::pending::<()>());
+    ///     let cancel = task.cancel_handle();
+    ///     drop(task.cancel_on_drop());
+    ///     while !cancel.is_done() {
+    ///         taskgrove::yield_now().await;
+    ///     }
+    /// });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn cancel_on_drop(self) -> CancelOnDrop<T> {
+        CancelOnDrop { task: self }
+    }
+
+    /// Waits until the task is done, without taking its result. There may be any number of these
+    /// waits at once; dropping one changes nothing.
+    pub async fn wait_done(&self) {
+        wait_done(&self.joined.node().retain()).await;
+    }
+}
+
+async fn wait_done(node: &NodeRef) {
+    struct Waiting<'a>(&'a NodeRef, Option<WaitKey>);
+    impl Drop for Waiting<'_> {
+        fn drop(&mut self) {
+            if let Some(key) = self.1.take() {
+                self.0.side_or_new().waiters.deregister(key);
+            }
+        }
+    }
+    let mut waiting = Waiting(node, None);
+    poll_fn(|cx| {
+        if current::is_suspended() {
+            return Poll::Pending;
+        }
+        if node.state.load().is_done() {
+            return Poll::Ready(());
+        }
+        let list = &node.side_or_new().waiters;
+        list.register(&mut waiting.1, cx.waker(), wait_serial());
+        if node.state.set_waiters().is_done() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+}
+
+impl<T> Future for Task<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if current::is_suspended() {
+            return Poll::Pending;
+        }
+        self.joined.poll(cx)
+    }
+}
+
+impl<T> std::fmt::Debug for Task<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Task")
+            .field("id", &self.id())
+            .field("name", &self.name())
+            .field("parent", &self.parent)
+            .field("is_done", &self.is_done())
+            .finish()
+    }
+}
+
+/// Cancels one task; cloneable, and without the type of its output. Made by
+/// [`Task::cancel_handle`].
+#[derive(Clone)]
+pub struct CancelHandle {
+    node: NodeRef,
+}
+
+impl CancelHandle {
+    /// As [`Task::cancel`].
+    pub fn cancel(&self) {
+        cancel::request(*self.node, Level::Cancel);
+    }
+
+    /// As [`Task::is_done`].
+    pub fn is_done(&self) -> bool {
+        self.node.state.load().is_done()
+    }
+
+    /// As [`Task::id`].
+    pub fn id(&self) -> TaskId {
+        self.node.id()
+    }
+}
+
+impl std::fmt::Debug for CancelHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CancelHandle")
+            .field("id", &self.id())
+            .field("is_done", &self.is_done())
+            .finish()
+    }
+}
+
+/// A [`Task`] that is cancelled when this is dropped. Made by [`Task::cancel_on_drop`].
+#[must_use = "dropping it cancels the task at once"]
+pub struct CancelOnDrop<T> {
+    task: Task<T>,
+}
+
+impl<T> Deref for CancelOnDrop<T> {
+    type Target = Task<T>;
+
+    fn deref(&self) -> &Task<T> {
+        &self.task
+    }
+}
+
+impl<T> Future for CancelOnDrop<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.task).poll(cx)
+    }
+}
+
+impl<T> Drop for CancelOnDrop<T> {
+    fn drop(&mut self) {
+        self.task.cancel();
+    }
+}
+
+impl<T> std::fmt::Debug for CancelOnDrop<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("CancelOnDrop").field(&self.task).finish()
+    }
+}

@@ -1,0 +1,87 @@
+//! Names of tasks, sliced from type names.
+
+use super::cell::{Node, kind};
+use crate::path::{UpwardPath, sanitise};
+use crate::tree::links;
+use std::borrow::Cow;
+
+/// The last segment of a type's path that is not a closure, without generics:
+/// `app::conn::serve::{{closure}}` is `serve`.
+pub(crate) fn short(type_name: &str) -> &str {
+    let mut depth = 0usize;
+    let mut segment = 0..0;
+    let mut best = 0..0;
+    let mut generics = false;
+    let bytes = type_name.as_bytes();
+    let keep = |s: &std::ops::Range<usize>, best: &mut std::ops::Range<usize>| {
+        let text = &type_name[s.clone()];
+        if !text.is_empty() && !text.starts_with('{') {
+            *best = s.clone();
+        }
+    };
+    for (at, byte) in bytes.iter().enumerate() {
+        match byte {
+            b'<' | b'(' | b'[' => {
+                depth += 1;
+                generics = true;
+            }
+            b'>' | b')' | b']' => depth = depth.saturating_sub(1),
+            b':' if depth == 0 => {
+                keep(&segment, &mut best);
+                segment = at + 1..at + 1;
+                generics = false;
+            }
+            _ if depth == 0 && !generics => segment.end = at + 1,
+            _ => {}
+        }
+    }
+    keep(&segment, &mut best);
+    if best.is_empty() {
+        type_name
+    } else {
+        &type_name[best]
+    }
+}
+
+impl Node {
+    /// The task's name; only while it is not done, or by whoever has a reference.
+    pub(crate) fn name(&self) -> &str {
+        match self.side().and_then(|side| side.name.as_deref()) {
+            Some(name) => name,
+            None => short(self.type_name()),
+        }
+    }
+
+    /// The path from the root, bounded. By someone who keeps the task from being done.
+    pub(crate) fn path(self) -> String {
+        let mut path = UpwardPath::new();
+        let mut at = Some(self);
+        while let Some(node) = at.filter(|n| !n.is(kind::SENTINEL)) {
+            path.push(node.name());
+            at = links::parent(node);
+        }
+        path.finish()
+    }
+
+    /// The segment that [`Node::path`] has for it.
+    pub(crate) fn segment(&self) -> Cow<'_, str> {
+        sanitise(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn closures_paths_and_generics_go() {
+        assert_eq!(short("app::conn::serve::{{closure}}"), "serve");
+        assert_eq!(short("app::main::{{closure}}::{{closure}}"), "main");
+        assert_eq!(short("app::Echo"), "Echo");
+        assert_eq!(short("app::Echo<alloc::string::String>"), "Echo");
+        assert_eq!(short("app::go<a::B<c::D>>::{{closure}}"), "go");
+        assert_eq!(short("<a::B as c::D>::run::{{closure}}"), "run");
+        assert_eq!(short("core::future::pending::Pending<()>"), "Pending");
+        assert_eq!(short("()"), "()");
+    }
+}

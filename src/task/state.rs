@@ -1,0 +1,511 @@
+//! The state word of a task: one `AtomicU64`, every transition one read-modify-write.
+//!
+//! | bits  | meaning |
+//! |-------|---------|
+//! | 0–2   | phase, see below |
+//! | 3–4   | level of closing: 0 none, 1 cancel, 2 kill; only rises |
+//! | 5     | `PROTECTED`: inside `shielded` or `finally`, published at the end of a poll |
+//! | 6     | `GRACE`: a grace period is running, the turn waits for its end |
+//! | 7     | `ENDED`: the future is gone, deferred cleanups are still being polled |
+//! | 8     | `JOIN_INTEREST`: a `Task` handle exists, it owns the output |
+//! | 9     | `JOIN_WAKER`: the join waker is set and belongs to whoever finishes |
+//! | 10    | `WAITERS`: the side record's wait list is in use |
+//! | 12–35 | references (24 bits) |
+//! | 36–63 | children and holds (28 bits) |
+//!
+//! | phase | future | output | who |
+//! |-------|--------|--------|-----|
+//! | `Idle` | nobody | – | a waker may schedule it, a turn may claim it |
+//! | `Scheduled` | nobody | – | it is in exactly one queue, or in the hands of who puts it there |
+//! | `Running`, `RunningWoken` | the worker that polls it | – | woken: one more poll follows |
+//! | `Claimed` | whoever made that transition, to drop it | – | |
+//! | `Closed` | gone | nobody, it is written | waits for children, holds |
+//! | `Finishing` | gone | whoever made that transition | counted, its service's record is closed |
+//! | `Done` | gone | the handle if `JOIN_INTEREST`, else the finisher | unlinked by the finisher |
+//!
+//! A raw task goes to `Done` without `Finishing`: nothing has to be written before its handle
+//! may resolve. A task is *over* when it is either.
+//!
+//! The join waker's cell belongs to the handle while `JOIN_WAKER` is clear and the task is not
+//! done, and to the finisher once it made the task done with `JOIN_WAKER` set (which clears it).
+//!
+//! Words used below: a task is *closing* when its level is above 0. Its *turn* has come when it is
+//! closing and has neither children nor holds nor grace; it is *due*, to be dropped, when
+//! moreover it is not protected and has not `ENDED` (its cleanups run on); a kill waits only for the children.
+//!
+//! Every step is a pure function from snapshot to snapshot and action, wrapped by one CAS loop
+//! with acquire-release ordering: whatever was done before a transition is visible to whoever
+//! acts on a later one.
+
+use crate::sync::atomic::{AtomicU64, Ordering};
+
+/// How insistently a task is being ended. Only rises.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Level {
+    /// Respects protection and grace.
+    Cancel = 1,
+    /// The runtime is going: waits only for what is below.
+    Kill = 2,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Phase {
+    Idle,
+    Scheduled,
+    Running,
+    RunningWoken,
+    Claimed,
+    Closed,
+    Finishing,
+    Done,
+}
+
+const PHASES: [Phase; 8] = [
+    Phase::Idle,
+    Phase::Scheduled,
+    Phase::Running,
+    Phase::RunningWoken,
+    Phase::Claimed,
+    Phase::Closed,
+    Phase::Finishing,
+    Phase::Done,
+];
+
+const PHASE: u64 = 0b111;
+const LEVEL_SHIFT: u32 = 3;
+const LEVEL: u64 = 0b11 << LEVEL_SHIFT;
+const PROTECTED: u64 = 1 << 5;
+const GRACE: u64 = 1 << 6;
+const ENDED: u64 = 1 << 7;
+const JOIN_INTEREST: u64 = 1 << 8;
+const JOIN_WAKER: u64 = 1 << 9;
+const WAITERS: u64 = 1 << 10;
+const REF_SHIFT: u32 = 12;
+const REF: u64 = 1 << REF_SHIFT;
+const REFS: u64 = ((1 << 24) - 1) << REF_SHIFT;
+const CHILD_SHIFT: u32 = 36;
+const CHILD: u64 = 1 << CHILD_SHIFT;
+/// Children a task may have; the rest of the field's range is for holds.
+pub(crate) const MAX_CHILDREN: u64 = (1 << 28) - (1 << 24);
+
+/// One value of the word.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Snapshot(u64);
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State")
+            .field("phase", &self.phase())
+            .field("level", &self.level())
+            .field("protected", &self.has(PROTECTED))
+            .field("grace", &self.has(GRACE))
+            .field("ended", &self.has(ENDED))
+            .field("refs", &self.refs())
+            .field("children", &self.children())
+            .finish()
+    }
+}
+
+/// What the caller of a transition now has to do.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Action {
+    /// Nothing.
+    Nothing,
+    /// Put it into a queue: it is `Scheduled` and in none.
+    Submit,
+    /// Drop its future: it is `Claimed`.
+    Close,
+    /// It is done: unlink it, wake, go on with its parent.
+    Finish,
+}
+
+/// What to do with a task taken from a queue.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Start {
+    Poll,
+    Close,
+    Skip,
+}
+
+/// What marking a task for cancellation came to.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Mark {
+    /// Over, or being ended at this level already.
+    Refused,
+    /// Marked, and ours to drop.
+    Claimed,
+    /// Marked, and held by us.
+    Held,
+}
+
+impl Snapshot {
+    pub(crate) fn phase(self) -> Phase {
+        PHASES[(self.0 & PHASE) as usize]
+    }
+
+    fn with_phase(self, phase: Phase) -> Self {
+        Self(self.0 & !PHASE | phase as u64)
+    }
+
+    pub(crate) fn level(self) -> u64 {
+        (self.0 & LEVEL) >> LEVEL_SHIFT
+    }
+
+    fn has(self, flag: u64) -> bool {
+        self.0 & flag != 0
+    }
+
+    pub(crate) fn children(self) -> u64 {
+        self.0 >> CHILD_SHIFT
+    }
+
+    pub(crate) fn refs(self) -> u64 {
+        (self.0 & REFS) >> REF_SHIFT
+    }
+
+    pub(crate) fn is_done(self) -> bool {
+        self.phase() == Phase::Done
+    }
+
+    /// Done, or about to be: nothing about it changes any more.
+    pub(crate) fn is_over(self) -> bool {
+        matches!(self.phase(), Phase::Finishing | Phase::Done)
+    }
+
+    pub(crate) fn is_closing(self) -> bool {
+        self.0 & LEVEL != 0
+    }
+
+    pub(crate) fn is_killed(self) -> bool {
+        self.level() >= Level::Kill as u64
+    }
+
+    pub(crate) fn is_protected(self) -> bool {
+        self.has(PROTECTED)
+    }
+
+    pub(crate) fn in_grace(self) -> bool {
+        self.has(GRACE)
+    }
+
+    pub(crate) fn has_ended(self) -> bool {
+        self.has(ENDED)
+    }
+
+    pub(crate) fn has_join_interest(self) -> bool {
+        self.has(JOIN_INTEREST)
+    }
+
+    pub(crate) fn has_join_waker(self) -> bool {
+        self.has(JOIN_WAKER)
+    }
+
+    pub(crate) fn has_waiters(self) -> bool {
+        self.has(WAITERS)
+    }
+
+    /// Nothing below is left and no grace runs: the task may not go on outside protection.
+    pub(crate) fn is_turn(self) -> bool {
+        self.is_closing() && self.children() == 0 && !self.has(GRACE)
+    }
+
+    /// To be dropped.
+    fn is_due(self) -> bool {
+        self.is_killed() && self.children() == 0
+            || self.is_turn() && !self.has(PROTECTED) && !self.has(ENDED)
+    }
+
+    /// A turn that has just come: the one place that says who acts on it.
+    fn turn(self, counted: bool) -> (Self, Action) {
+        match self.phase() {
+            Phase::Closed => (self.over(counted), Action::Finish),
+            Phase::Idle if self.is_due() => (self.with_phase(Phase::Claimed), Action::Close),
+            Phase::Idle if self.is_turn() && self.has(PROTECTED) => {
+                (self.with_phase(Phase::Scheduled), Action::Submit)
+            }
+            Phase::Running if self.is_turn() => {
+                (self.with_phase(Phase::RunningWoken), Action::Nothing)
+            }
+            _ => (self, Action::Nothing),
+        }
+    }
+
+    fn over(self, counted: bool) -> Self {
+        if counted {
+            self.with_phase(Phase::Finishing)
+        } else {
+            Self(self.with_phase(Phase::Done).0 & !JOIN_WAKER)
+        }
+    }
+
+    fn wake(self) -> (Self, Action) {
+        match self.phase() {
+            Phase::Idle => (self.with_phase(Phase::Scheduled), Action::Submit),
+            Phase::Running => (self.with_phase(Phase::RunningWoken), Action::Nothing),
+            _ => (self, Action::Nothing),
+        }
+    }
+
+    fn start(self) -> (Self, Start) {
+        debug_assert_eq!(self.phase(), Phase::Scheduled);
+        if self.is_due() {
+            (self.with_phase(Phase::Claimed), Start::Close)
+        } else if self.is_killed() {
+            (self.with_phase(Phase::Idle), Start::Skip)
+        } else {
+            (self.with_phase(Phase::Running), Start::Poll)
+        }
+    }
+
+    /// A poll returned `Pending`.
+    fn suspend(self, protected: bool) -> (Self, Action) {
+        let next = Self(self.0 & !PROTECTED | if protected { PROTECTED } else { 0 });
+        if next.is_due() {
+            (next.with_phase(Phase::Claimed), Action::Close)
+        } else if self.phase() == Phase::RunningWoken {
+            (next.with_phase(Phase::Scheduled), Action::Submit)
+        } else {
+            (next.with_phase(Phase::Idle), Action::Nothing)
+        }
+    }
+
+    /// The future is gone: it returned, panicked, or was dropped by whoever claimed it.
+    fn end(self, cleanups: bool, counted: bool) -> (Self, Action) {
+        let next = Self(self.0 & !(PROTECTED | ENDED));
+        if cleanups {
+            // Polled along with the future, unless that was dropped in place.
+            let next = Self(next.0 | ENDED);
+            match self.phase() {
+                Phase::Running if next.is_due() => (next.with_phase(Phase::Claimed), Action::Close),
+                Phase::Running => (next.with_phase(Phase::Idle), Action::Nothing),
+                _ => (next.with_phase(Phase::Scheduled), Action::Submit),
+            }
+        } else if self.children() == 0 {
+            (next.over(counted), Action::Finish)
+        } else {
+            (next.with_phase(Phase::Closed), Action::Nothing)
+        }
+    }
+
+    /// `count` children are done, or holds given back.
+    fn release(self, count: u64, counted: bool) -> (Self, Action) {
+        debug_assert!(self.children() >= count, "{self:?} released {count}");
+        let next = Self(self.0 - count * CHILD);
+        if next.children() == 0 {
+            next.turn(counted)
+        } else {
+            (next, Action::Nothing)
+        }
+    }
+
+    fn hold(self) -> Option<Self> {
+        (!self.is_over()).then_some(Self(self.0 + CHILD))
+    }
+
+    fn adopt(self) -> Option<Self> {
+        let refused = self.is_over() || self.is_closing() || self.children() >= MAX_CHILDREN;
+        (!refused).then_some(Self(self.0 + CHILD))
+    }
+
+    fn mark(self, level: Level, grace: bool, may_claim: bool) -> (Self, Mark) {
+        if self.is_over() || self.level() >= level as u64 {
+            return (self, Mark::Refused);
+        }
+        let mut next = self.0 & !LEVEL | (level as u64) << LEVEL_SHIFT;
+        if level == Level::Kill {
+            next &= !GRACE;
+        } else if grace {
+            next |= GRACE;
+        }
+        let next = Self(next);
+        if may_claim && next.phase() == Phase::Idle && next.is_due() {
+            (next.with_phase(Phase::Claimed), Mark::Claimed)
+        } else {
+            (Self(next.0 + CHILD), Mark::Held)
+        }
+    }
+
+    /// The handle of a task that is not done goes: with its reference, unless the join waker has
+    /// to be dropped first.
+    fn detach(self) -> Option<Self> {
+        if self.is_done() {
+            None
+        } else if self.has(JOIN_WAKER) {
+            Some(Self(self.0 & !(JOIN_INTEREST | JOIN_WAKER)))
+        } else {
+            Some(Self((self.0 & !JOIN_INTEREST) - REF))
+        }
+    }
+}
+
+/// The word itself.
+pub(crate) struct State(AtomicU64);
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.load().fmt(f)
+    }
+}
+
+impl State {
+    /// A task about to be queued: referenced by itself and by its handle.
+    pub(crate) fn scheduled() -> Self {
+        Self(AtomicU64::new(
+            Phase::Scheduled as u64 | JOIN_INTEREST | 2 * REF,
+        ))
+    }
+
+    /// A root of roots: no future, kept open by one hold, referenced once.
+    pub(crate) fn sentinel() -> Self {
+        Self(AtomicU64::new(Phase::Closed as u64 | REF | CHILD))
+    }
+
+    pub(crate) fn load(&self) -> Snapshot {
+        Snapshot(self.0.load(Ordering::Acquire))
+    }
+
+    #[inline]
+    fn update<R>(&self, f: impl Fn(Snapshot) -> (Snapshot, R)) -> (Snapshot, R) {
+        let mut seen = self.0.load(Ordering::Relaxed);
+        loop {
+            let (next, result) = f(Snapshot(seen));
+            match self
+                .0
+                .compare_exchange_weak(seen, next.0, Ordering::AcqRel, Ordering::Relaxed)
+            {
+                Ok(_) => return (Snapshot(seen), result),
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    #[inline]
+    fn try_update(&self, f: impl Fn(Snapshot) -> Option<Snapshot>) -> Result<Snapshot, Snapshot> {
+        let mut seen = self.0.load(Ordering::Acquire);
+        loop {
+            let next = f(Snapshot(seen)).ok_or(Snapshot(seen))?;
+            match self
+                .0
+                .compare_exchange_weak(seen, next.0, Ordering::AcqRel, Ordering::Acquire)
+            {
+                Ok(_) => return Ok(Snapshot(seen)),
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// A waker was woken. Also when nothing changes this is a write: the next poll sees what the
+    /// waker's thread did before.
+    #[inline]
+    pub(crate) fn wake(&self) -> Action {
+        self.update(Snapshot::wake).1
+    }
+
+    /// Taken from a queue.
+    #[inline]
+    pub(crate) fn start(&self) -> (Snapshot, Start) {
+        self.update(Snapshot::start)
+    }
+
+    /// The poll returned `Pending`; `protected` is what holds from now on.
+    #[inline]
+    pub(crate) fn suspend(&self, protected: bool) -> Action {
+        self.update(|s| s.suspend(protected)).1
+    }
+
+    /// The future (and, without `cleanups`, every cleanup) is gone. Returns the word as it was.
+    #[inline]
+    pub(crate) fn end(&self, cleanups: bool, counted: bool) -> (Snapshot, Action) {
+        self.update(|s| s.end(cleanups, counted))
+    }
+
+    /// Takes `count` children or holds off, and decides in the same step what follows.
+    #[inline]
+    pub(crate) fn release(&self, count: u64, counted: bool) -> (Snapshot, Action) {
+        self.update(|s| s.release(count, counted))
+    }
+
+    /// From `Finishing` to `Done`; returns the word as it was.
+    pub(crate) fn publish(&self) -> Snapshot {
+        self.update(|s| (s.over(false), ())).0
+    }
+
+    /// Keeps the task from being done (and so linked and alive) until released.
+    pub(crate) fn hold(&self) -> bool {
+        self.try_update(Snapshot::hold).is_ok()
+    }
+
+    /// Counts a new child; refused once closing or done.
+    #[inline]
+    pub(crate) fn adopt(&self) -> bool {
+        self.try_update(Snapshot::adopt).is_ok()
+    }
+
+    /// Raises the level; claims an idle task that is due (if `may_claim`), holds any other.
+    #[inline]
+    pub(crate) fn mark(&self, level: Level, grace: bool, may_claim: bool) -> (Snapshot, Mark) {
+        self.update(|s| s.mark(level, grace, may_claim))
+    }
+
+    /// Starts (on a held task that is not killed) a grace period.
+    pub(crate) fn begin_grace(&self) {
+        self.update(|s| {
+            let grace = if s.is_killed() { 0 } else { GRACE };
+            (Snapshot(s.0 | grace), ())
+        });
+    }
+
+    /// Ends a grace period; the release of the caller's hold acts on the turn this may bring.
+    pub(crate) fn end_grace(&self) {
+        self.0.fetch_and(!GRACE, Ordering::AcqRel);
+    }
+
+    /// The handle has put a waker into the join slot. `false`: done in between, it is still the
+    /// handle's.
+    pub(crate) fn set_join_waker(&self) -> bool {
+        self.try_update(|s| (!s.is_done()).then_some(Snapshot(s.0 | JOIN_WAKER)))
+            .is_ok()
+    }
+
+    /// The handle takes the join slot back. `false`: done in between, it is the finisher's.
+    pub(crate) fn unset_join_waker(&self) -> bool {
+        self.try_update(|s| (!s.is_done()).then_some(Snapshot(s.0 & !JOIN_WAKER)))
+            .is_ok()
+    }
+
+    /// From now on whoever raises the level or finishes wakes the wait list. Returns the word
+    /// after it: what happened before is seen there, what happens later sees the flag.
+    pub(crate) fn set_waiters(&self) -> Snapshot {
+        Snapshot(self.0.fetch_or(WAITERS, Ordering::AcqRel) | WAITERS)
+    }
+
+    /// One more reference; aborts the process at half the range.
+    #[inline]
+    pub(crate) fn retain(&self) {
+        let old = Snapshot(self.0.fetch_add(REF, Ordering::Relaxed));
+        if old.refs() > 1 << 23 {
+            std::process::abort();
+        }
+    }
+
+    /// One less; `true` for the last.
+    #[inline]
+    pub(crate) fn drop_reference(&self) -> bool {
+        Snapshot(self.0.fetch_sub(REF, Ordering::AcqRel)).refs() == 1
+    }
+
+    /// The handle goes. `Err`: the task is done, the handle still has output and reference.
+    /// `Ok` with the join waker set: the waker and the reference are still the handle's; else
+    /// both are gone.
+    pub(crate) fn detach(&self) -> Result<Snapshot, Snapshot> {
+        self.try_update(Snapshot::detach)
+    }
+
+    /// A task that was never linked: done at once.
+    pub(crate) fn refuse(&self) {
+        let _ = self.update(|s| (s.over(false), ()));
+    }
+}

@@ -1,0 +1,248 @@
+//! Time: the runtime's own timer and clock.
+//!
+//! A sleep is on time while one worker, or one thread in
+//! [`Runtime::block_on`](crate::Runtime::block_on), is free. Inside a task whose turn to be
+//! cancelled has come, and outside protection, every wait in here suspends for good.
+
+pub use crate::error::Elapsed;
+
+use crate::handle::current_hub;
+use crate::sync::Arc;
+use crate::task::{Hub, current};
+use crate::timer::{Fire, TimerKey};
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// Now, on the clock of the runtime the calling code is in; outside of any, the system's.
+pub fn now() -> Instant {
+    match current::hub() {
+        Some(hub) => hub.clock.instant(hub.clock.now_ns()),
+        None => Instant::now(),
+    }
+}
+
+/// Waits until `duration` has passed since this call. `Duration::MAX` is fine: it never resolves.
+/// When the runtime has ended, it resolves at once.
+///
+/// # Panics
+///
+/// Outside a runtime.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use taskgrove::time;
+/// let runtime = taskgrove::Runtime::new()?;
+/// runtime.block_on(async {
+///     let began = time::now();
+///     time::sleep(Duration::from_millis(2)).await;
+///     assert!(time::now() - began >= Duration::from_millis(2));
+/// });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[track_caller]
+pub fn sleep(duration: Duration) -> Sleep {
+    let hub = current_hub();
+    let deadline = hub.clock.deadline(duration);
+    Sleep::new(hub, deadline)
+}
+
+/// Waits until `deadline`; at once if that is over.
+///
+/// # Panics
+///
+/// Outside a runtime.
+#[track_caller]
+pub fn sleep_until(deadline: Instant) -> Sleep {
+    let hub = current_hub();
+    let deadline = hub.clock.ns_of(deadline);
+    Sleep::new(hub, deadline)
+}
+
+/// The future of [`sleep`] and [`sleep_until`]. Dropping it takes its timer out.
+#[must_use = "futures do nothing unless awaited"]
+pub struct Sleep {
+    hub: Arc<Hub>,
+    /// On the runtime's clock.
+    deadline: u64,
+    /// Entered at the first poll that suspends.
+    timer: Option<TimerKey>,
+}
+
+impl Sleep {
+    pub(crate) fn new(hub: Arc<Hub>, deadline: u64) -> Self {
+        Sleep {
+            hub,
+            deadline,
+            timer: None,
+        }
+    }
+
+    /// When it resolves; far in the future for never.
+    pub fn deadline(&self) -> Instant {
+        self.hub.clock.instant(self.deadline)
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if current::is_suspended() {
+            return Poll::Pending;
+        }
+        let this = &mut *self;
+        if this.deadline <= this.hub.clock.now_ns() {
+            if let Some(key) = this.timer.take() {
+                this.hub.timers.remove(key);
+            }
+            return Poll::Ready(());
+        }
+        if let Some(key) = this.timer {
+            if this.hub.timers.set_waker(key, cx.waker()) {
+                return Poll::Pending;
+            }
+            // It has fired, or there are no timers any more.
+            return Poll::Ready(());
+        }
+        let fire = Fire::Waker(cx.waker().clone());
+        match this.hub.timers.insert(this.deadline, fire) {
+            None => Poll::Ready(()),
+            Some((key, earliest)) => {
+                this.timer = Some(key);
+                if earliest {
+                    this.hub.schedule().timer_changed(this.deadline);
+                }
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let Some(key) = self.timer.take() {
+            self.hub.timers.remove(key);
+        }
+    }
+}
+
+impl std::fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sleep")
+            .field("deadline", &self.deadline())
+            .finish()
+    }
+}
+
+/// Runs a future for at most `duration`, counted from the first poll. The future is polled first: one that is ready
+/// wins, also with a duration of zero. On timeout it is dropped; its protection and cleanups are
+/// gone with it (use [`defer`](crate::defer) for cleanups that have to survive that).
+///
+/// # Errors
+///
+/// [`Elapsed`] when the time is over.
+///
+/// # Panics
+///
+/// Outside a runtime, when polled.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use taskgrove::time;
+/// let runtime = taskgrove::Runtime::new()?;
+/// runtime.block_on(async {
+///     let ready = time::timeout(Duration::ZERO, async { 1 }).await;
+///     assert_eq!(ready, Ok(1));
+///     let late = time::timeout(Duration::from_millis(1), std::future::pending::<()>()).await;
+///     assert!(late.is_err());
+/// });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub async fn timeout<F: Future>(duration: Duration, future: F) -> Result<F::Output, Elapsed> {
+    let mut sleep = sleep(duration);
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        Pin::new(&mut sleep).poll(cx).map(|()| Err(Elapsed))
+    })
+    .await
+}
+
+/// Ticks at multiples of `period` from now; the first tick is at once. Ticks that were missed are
+/// skipped.
+///
+/// # Panics
+///
+/// If the period is zero; outside a runtime.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use taskgrove::time;
+/// let runtime = taskgrove::Runtime::new()?;
+/// runtime.block_on(async {
+///     let mut interval = time::interval(Duration::from_millis(1));
+///     let first = interval.tick().await;
+///     assert!(interval.tick().await >= first + Duration::from_millis(1));
+/// });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[track_caller]
+pub fn interval(period: Duration) -> Interval {
+    assert!(
+        !period.is_zero(),
+        "the period of an interval must not be zero: it would never suspend"
+    );
+    let hub = current_hub();
+    let now = hub.clock.now_ns();
+    Interval {
+        period: u64::try_from(period.as_nanos()).unwrap_or(u64::MAX),
+        sleep: Sleep::new(hub, now),
+    }
+}
+
+/// Made by [`interval`].
+#[must_use = "an interval does nothing unless its ticks are awaited"]
+pub struct Interval {
+    /// In nanoseconds.
+    period: u64,
+    /// Until the next tick.
+    sleep: Sleep,
+}
+
+impl Interval {
+    /// Waits for the next tick, and says when it was due.
+    pub async fn tick(&mut self) -> Instant {
+        poll_fn(|cx| Pin::new(&mut self.sleep).poll(cx)).await;
+        let due = self.sleep.deadline;
+        let hub = self.sleep.hub.clone();
+        let now = hub.clock.now_ns().max(due);
+        let missed = (now - due) / self.period;
+        let next = due.saturating_add(self.period.saturating_mul(missed.saturating_add(1)));
+        self.sleep = Sleep::new(hub, next);
+        self.sleep.hub.clock.instant(due)
+    }
+
+    /// The time between two ticks.
+    pub fn period(&self) -> Duration {
+        Duration::from_nanos(self.period)
+    }
+}
+
+impl std::fmt::Debug for Interval {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Interval")
+            .field("period", &self.period())
+            .field("next", &self.sleep.deadline())
+            .finish()
+    }
+}

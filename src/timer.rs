@@ -1,0 +1,166 @@
+//! The deadlines of one runtime, and its clock.
+//!
+//! One structure per runtime, behind one lock that is held for a few dozen instructions: nobody's
+//! code runs under it. Wakers are cloned, dropped and woken outside, by whoever called; what is due
+//! is handed out. There is no thread: whoever parks looks at [`Timers::next_deadline`], and whoever
+//! inserts a new earliest deadline wakes a sleeper.
+//!
+//! The earliest deadline is also kept in an atomic, written under the lock, so that looking at it
+//! costs a load. It is exact once what changed it happens before the look. A parking protocol needs
+//! SeqCst fences of its own: the sleeper between announcing itself and the look, the inserter
+//! between [`Timers::insert`] and looking for sleepers.
+
+mod clock;
+mod heap;
+mod pages;
+
+use std::task::Waker;
+
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard};
+
+pub(crate) use clock::{Clock, NEVER};
+use heap::Heap;
+pub(crate) use heap::TimerKey;
+
+/// What is to be done when a deadline has come.
+#[derive(Debug)]
+pub(crate) enum Fire<J> {
+    /// Wake this.
+    Waker(Waker),
+    /// A job of the runtime's own.
+    Job(J),
+}
+
+/// Deadlines in nanoseconds since the runtime's origin (see [`Clock`]), and what they fire.
+#[derive(Debug)]
+pub(crate) struct Timers<J> {
+    inner: Mutex<Inner<J>>,
+    /// The earliest deadline, [`NEVER`] if there is none. Written under the lock.
+    next: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Inner<J> {
+    heap: Heap<Fire<J>>,
+    closed: bool,
+}
+
+impl<J> Timers<J> {
+    /// No deadlines.
+    pub(crate) fn new() -> Self {
+        Self {
+            inner: Mutex::new(Inner {
+                heap: Heap::new(),
+                closed: false,
+            }),
+            next: AtomicU64::new(NEVER),
+        }
+    }
+
+    /// Adds a deadline, which fires after those that are earlier or the same and were there before.
+    /// One of [`NEVER`] never fires, and one that has passed fires at the next look.
+    ///
+    /// Returns the key, and whether this is the new earliest deadline (somebody who sleeps until the
+    /// old one has to be woken). `None` once the timers are closed; `fire` is dropped then.
+    pub(crate) fn insert(&self, deadline: u64, fire: Fire<J>) -> Option<(TimerKey, bool)> {
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            drop(inner); // `fire` is dropped after it
+            return None;
+        }
+        let key = inner.heap.insert(deadline, fire);
+        let is_next = self.publish(&inner);
+        Some((key, is_next))
+    }
+
+    /// Makes a live entry wake `waker`, and says whether it is live: `false` means that it has fired
+    /// or was removed, or that the timers are closed (or that the entry is a job, which stays).
+    ///
+    /// An entry which would wake the same task is left as it is, and costs no clone.
+    pub(crate) fn set_waker(&self, key: TimerKey, waker: &Waker) -> bool {
+        match self.inner.lock().heap.get_mut(key) {
+            Some(Fire::Waker(old)) if old.will_wake(waker) => return true,
+            Some(Fire::Waker(_)) => {}
+            Some(Fire::Job(_)) | None => return false,
+        }
+        let new = waker.clone();
+        let mut inner = self.inner.lock();
+        let Some(Fire::Waker(place)) = inner.heap.get_mut(key) else {
+            drop(inner); // `new` is dropped after it
+            return false;
+        };
+        let old = std::mem::replace(place, new);
+        drop(inner);
+        drop(old);
+        true
+    }
+
+    /// Takes an entry out and drops it; `false` if it was not there any more. O(log n), and constant
+    /// for late deadlines.
+    pub(crate) fn remove(&self, key: TimerKey) -> bool {
+        let mut inner = self.inner.lock();
+        let Some(fire) = inner.heap.remove(key) else {
+            return false;
+        };
+        self.publish(&inner);
+        drop(inner);
+        drop(fire);
+        true
+    }
+
+    /// The earliest deadline; `None` if nothing will fire. One atomic load.
+    #[inline]
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
+        let next = self.next.load(Ordering::Acquire);
+        (next != NEVER).then_some(next)
+    }
+
+    /// Takes out what is due at `now`, at most `max`, and appends it to `out` in the order of
+    /// deadlines and, within one, of insertion. Returns how many; if that is `max`, more may be due.
+    /// The caller does the waking. Costs one atomic load when nothing is due.
+    pub(crate) fn fire_due(&self, now: u64, max: usize, out: &mut Vec<Fire<J>>) -> usize {
+        if self.next_deadline().is_none_or(|next| next > now) {
+            return 0;
+        }
+        let mut inner = self.inner.lock();
+        let mut count = 0;
+        while count < max
+            && inner.heap.first().is_some_and(|d| d <= now && d != NEVER)
+            && let Some(fire) = inner.heap.pop()
+        {
+            out.push(fire);
+            count += 1;
+        }
+        self.publish(&inner);
+        count
+    }
+
+    /// Takes everything out, in order, and refuses what comes later. The caller drops or wakes.
+    pub(crate) fn close(&self) -> Vec<Fire<J>> {
+        let mut inner = self.inner.lock();
+        inner.closed = true;
+        let all = inner.heap.drain();
+        self.publish(&inner);
+        all
+    }
+
+    /// How many entries are live.
+    pub(crate) fn len(&self) -> usize {
+        self.inner.lock().heap.len()
+    }
+
+    /// Makes the earliest deadline known; says whether it is earlier than the one known so far.
+    #[inline]
+    fn publish(&self, inner: &MutexGuard<'_, Inner<J>>) -> bool {
+        let next = inner.heap.first().unwrap_or(NEVER);
+        let known = self.next.load(Ordering::Relaxed);
+        if next != known {
+            self.next.store(next, Ordering::Release);
+        }
+        next < known
+    }
+}
+
+#[cfg(all(test, not(taskgrove_loom)))]
+mod tests;

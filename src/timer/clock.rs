@@ -1,0 +1,137 @@
+//! What a runtime takes for the time: nanoseconds since its origin, real or virtual.
+
+use std::time::{Duration, Instant};
+
+use crate::sync::atomic::{AtomicU64, Ordering};
+
+/// A moment, as nanoseconds since the origin, that never comes.
+pub(crate) const NEVER: u64 = u64::MAX;
+
+/// A clock that counts nanoseconds from its own start: with the machine's clock, or by hand.
+///
+/// 64 bits of nanoseconds are 584 years. What does not fit saturates: moments before the origin are
+/// 0, those too far ahead are [`NEVER`].
+#[derive(Debug)]
+pub(crate) struct Clock {
+    origin: Instant,
+    /// A virtual clock's time.
+    manual: Option<AtomicU64>,
+}
+
+impl Clock {
+    /// The machine's monotonic clock; its origin is now.
+    pub(crate) fn real() -> Self {
+        Self {
+            origin: Instant::now(),
+            manual: None,
+        }
+    }
+
+    /// A clock that stands at 0 until it is advanced.
+    pub(crate) fn manual() -> Self {
+        Self {
+            origin: Instant::now(),
+            manual: Some(AtomicU64::new(0)),
+        }
+    }
+
+    /// Nanoseconds since the origin. Never goes back.
+    #[inline]
+    pub(crate) fn now_ns(&self) -> u64 {
+        match &self.manual {
+            None => nanos(self.origin.elapsed()),
+            Some(now) => now.load(Ordering::Acquire),
+        }
+    }
+
+    /// Sets a manual clock to `ns` after its origin; one that is already past that stays.
+    ///
+    /// # Panics
+    ///
+    /// On a real clock.
+    pub(crate) fn advance_to(&self, ns: u64) {
+        let now = self.manual.as_ref().expect("only a manual clock can jump");
+        now.fetch_max(ns, Ordering::AcqRel);
+    }
+
+    /// The moment `d` from now, in nanoseconds since the origin; [`NEVER`] if that is out of reach.
+    #[inline]
+    pub(crate) fn deadline(&self, d: Duration) -> u64 {
+        self.now_ns().saturating_add(nanos(d))
+    }
+
+    /// The instant `ns` after the origin, or one far ahead if the platform cannot express it.
+    pub(crate) fn instant(&self, ns: u64) -> Instant {
+        let mut ns = ns;
+        loop {
+            match self.origin.checked_add(Duration::from_nanos(ns)) {
+                Some(instant) => return instant,
+                None => ns /= 2, // 0 can be added anywhere
+            }
+        }
+    }
+
+    /// The nanoseconds from the origin to `instant`.
+    pub(crate) fn ns_of(&self, instant: Instant) -> u64 {
+        nanos(instant.saturating_duration_since(self.origin))
+    }
+}
+
+/// Saturates at [`NEVER`].
+#[inline]
+fn nanos(d: Duration) -> u64 {
+    u64::try_from(d.as_nanos()).unwrap_or(NEVER)
+}
+
+#[cfg(all(test, not(taskgrove_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manual_clock_moves_when_told_and_never_back() {
+        let clock = Clock::manual();
+        assert_eq!(clock.now_ns(), 0);
+        clock.advance_to(50);
+        clock.advance_to(20);
+        assert_eq!(clock.now_ns(), 50);
+        assert_eq!(clock.deadline(Duration::from_nanos(7)), 57);
+        clock.advance_to(NEVER);
+        assert_eq!(clock.deadline(Duration::from_nanos(7)), NEVER);
+    }
+
+    #[test]
+    fn a_real_clock_follows_the_machines() {
+        let before = Instant::now();
+        let clock = Clock::real();
+        let now = clock.instant(clock.now_ns());
+        assert!(before <= now && now <= Instant::now());
+    }
+
+    #[test]
+    #[should_panic(expected = "only a manual clock")]
+    fn a_real_clock_cannot_be_set() {
+        Clock::real().advance_to(1);
+    }
+
+    #[test]
+    fn instants_and_nanoseconds_convert_both_ways() {
+        let clock = Clock::manual();
+        for ns in [0, 1, 999_999_999, 1_000_000_000, 86_400_000_000_000_007] {
+            assert_eq!(clock.ns_of(clock.instant(ns)), ns);
+        }
+    }
+
+    #[test]
+    fn what_is_out_of_reach_saturates() {
+        let clock = Clock::manual();
+        if let Some(early) = clock.instant(0).checked_sub(Duration::from_nanos(1)) {
+            assert_eq!(clock.ns_of(early), 0);
+        }
+        assert_eq!(clock.deadline(Duration::MAX), NEVER);
+        assert!(clock.instant(NEVER) > clock.instant(86_400_000_000_000_000));
+        let thousand_years = Duration::from_secs(1000 * 365 * 86_400);
+        if let Some(late) = clock.instant(0).checked_add(thousand_years) {
+            assert_eq!(clock.ns_of(late), NEVER);
+        }
+    }
+}

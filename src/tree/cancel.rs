@@ -1,0 +1,384 @@
+//! Cancellation: a request marks its target at once; a job for a worker does the rest.
+//!
+//! **Mark** goes down, breadth first, one step on each task's state word: it raises the level, and
+//! claims the task if it is idle, unprotected and has no children, or else holds it. Tasks that
+//! were at this level already are not entered: cancelling twice costs nothing, and two walks share
+//! the work. No future is dropped before the whole subtree is marked, or its consequences would
+//! count as failures. **Sweep** goes back, leaves first: it drops the futures of what was claimed
+//! and gives the holds back; the step that gives the last one back brings the task's turn.
+//! Siblings that are done by then are unlinked under one lock and taken off their parent in one step.
+//!
+//! A grace period ends with a walk of the same form, **expire**.
+
+use super::finish::{self, settle};
+use super::frontier::{Entry, Frontier, Visit};
+use super::links::{self, Children};
+use crate::sync::atomic::Ordering;
+use crate::task::current;
+use crate::task::state::{Action, Level, Mark, Snapshot};
+use crate::task::{Hub, Job, Node, NodeRef, Walk, kind};
+use crate::timer::Fire;
+use std::time::Duration;
+
+/// Tasks a walk looks at before it lets other work run.
+const STEP: usize = 1000;
+
+/// Asks for the cancellation of a task and what is below it. Never blocks, runs no user code. The
+/// caller has a reference, or keeps the task from being done.
+pub(crate) fn request(target: Node, level: Level) {
+    let is_service = target.is(kind::SERVICE);
+    let at_once = !is_service && !target.is(kind::GRACE | kind::SENTINEL);
+    match target.state.mark(level, false, at_once).1 {
+        Mark::Refused => {}
+        Mark::Claimed => target.with_hub(|hub| hub.schedule().job(Job::Close(target))),
+        Mark::Held => target.with_hub(|hub| {
+            let epoch = hub.cancel_epoch.fetch_add(1, Ordering::AcqRel) + 1;
+            if is_service && let Some(record) = target.record() {
+                let first = Ordering::Relaxed;
+                let _ = record
+                    .asked
+                    .compare_exchange(0, epoch, Ordering::AcqRel, first);
+            }
+            let walk = Cancel {
+                op: Op::Raise(level),
+                asked_ns: hub.clock.now_ns(),
+                graces: Vec::new(),
+                frontier: None,
+                target,
+                _keep: None,
+                sweeping: false,
+                batch: Vec::new(),
+                notify: Vec::new(),
+            };
+            hub.schedule().job(Job::Walk(Box::new(walk)));
+        }),
+    }
+}
+
+/// Whether cancellation of this task, or of one above it, was asked for. By whoever runs it.
+pub(crate) fn is_asked(node: Node) -> bool {
+    let mut at = Some(node);
+    while let Some(node) = at {
+        let state = node.state.load();
+        if state.is_closing() || is_service_closing(node) {
+            return true;
+        }
+        at = links::parent(node);
+    }
+    false
+}
+
+fn is_service_closing(node: Node) -> bool {
+    node.is(kind::SERVICE) && node.record().is_some_and(|record| record.is_closing())
+}
+
+/// Whether an error that this task's poll returned is a failure, or a consequence of a
+/// cancellation: it counts if that was asked for during this poll at the earliest, or if it came
+/// from inside protection. `before` is the state the poll began in; by whoever runs the task.
+pub(crate) fn error_counts(node: Node, before: Snapshot) -> bool {
+    if before.is_protected() || before.in_grace() || current::protected_in_poll() {
+        return true;
+    }
+    if before.is_closing() {
+        return false;
+    }
+    // Not marked when the poll began; but maybe asked for above, and the mark not here yet.
+    let began = current::epoch();
+    let now = node.hub().cancel_epoch.load(Ordering::Acquire);
+    let mut at = links::parent(node);
+    while let Some(above) = at {
+        if let Some(record) = above.record().filter(|_| above.is(kind::SERVICE)) {
+            let asked = record.asked.load(Ordering::Acquire);
+            if asked != 0 && asked <= began {
+                return false;
+            }
+        }
+        if above.state.load().is_closing() && now == began {
+            return false;
+        }
+        at = links::parent(above);
+    }
+    true
+}
+
+#[derive(Clone, Copy)]
+enum Op {
+    /// Cancel, or kill.
+    Raise(Level),
+    /// The grace periods of this length, and shorter ones, are over.
+    Expire(Duration),
+}
+
+struct Cancel {
+    op: Op,
+    target: Node,
+    /// An expiry waits in a timer: the target may be done and freed otherwise.
+    _keep: Option<NodeRef>,
+    asked_ns: u64,
+    /// The distinct grace periods met so far; entries' tags are positions in it, after 0: none.
+    graces: Vec<Duration>,
+    frontier: Option<Frontier>,
+    sweeping: bool,
+    /// Siblings that are done, to be unlinked together, each with its last state.
+    batch: Vec<(Node, Snapshot)>,
+    /// Tasks whose waiters are to be woken: held or claimed by this walk.
+    notify: Vec<Node>,
+}
+
+impl Walk for Cancel {
+    fn step(&mut self) -> bool {
+        if self.frontier.is_none() && !self.begin() {
+            return false;
+        }
+        if !self.sweeping {
+            if self.mark() {
+                return true;
+            }
+            self.sweeping = true;
+            self.set_timers();
+        }
+        self.sweep()
+    }
+}
+
+impl Cancel {
+    fn begin(&mut self) -> bool {
+        let target = self.target;
+        match self.op {
+            Op::Expire(_) if !target.state.hold() => return false,
+            _ => {}
+        }
+        let grace = effective_grace(target);
+        let tag = self.tag(grace);
+        if let Op::Expire(over) = self.op {
+            if grace <= over {
+                target.state.end_grace();
+            }
+        } else {
+            if tag != 0 {
+                target.state.begin_grace();
+            }
+            self.notify.push(target);
+        }
+        self.frontier = Some(Frontier::with_tag(target, tag));
+        true
+    }
+
+    /// The tag of a grace period.
+    fn tag(&mut self, grace: Duration) -> u32 {
+        if grace.is_zero() {
+            return 0;
+        }
+        let known = self.graces.iter().position(|g| *g == grace);
+        let position = known.unwrap_or_else(|| {
+            self.graces.push(grace);
+            self.graces.len() - 1
+        });
+        position as u32 + 1
+    }
+
+    /// One stretch of the way down; `true` while there is more.
+    fn mark(&mut self) -> bool {
+        let Some(mut frontier) = self.frontier.take() else {
+            return false;
+        };
+        let from = frontier.entries.len();
+        let mut more = true;
+        while more && frontier.entries.len() < from + STEP {
+            // A lock is held in `visit`: make room first.
+            self.graces.reserve(128);
+            self.notify.reserve(256);
+            more = frontier.expand(|child, parent| self.visit(child, parent));
+            for node in std::mem::take(&mut self.notify) {
+                notify(node);
+            }
+        }
+        self.frontier = Some(frontier);
+        more
+    }
+
+    fn visit(&mut self, child: Node, parent: &Entry) -> Visit {
+        let own = child.side().and_then(|side| side.grace);
+        let tag = match own {
+            None => parent.tag,
+            Some(grace) => self.tag(grace),
+        };
+        match self.op {
+            Op::Raise(level) => {
+                let (before, mark) = child.state.mark(level, tag != 0, true);
+                if mark == Mark::Refused {
+                    return Visit::Skip;
+                }
+                let service = child.is(kind::SERVICE);
+                if let Some(record) = child.record().filter(|_| service) {
+                    record.close_with_tree();
+                }
+                if service || before.has_waiters() {
+                    self.notify.push(child);
+                }
+                match mark {
+                    Mark::Claimed => Visit::Claim(tag),
+                    _ => Visit::Take(tag),
+                }
+            }
+            Op::Expire(over) => {
+                if !child.state.hold() {
+                    return Visit::Skip;
+                }
+                let grace = tag.checked_sub(1).map(|at| self.graces[at as usize]);
+                if grace.is_some_and(|grace| grace <= over) {
+                    child.state.end_grace();
+                }
+                Visit::Take(tag)
+            }
+        }
+    }
+
+    /// One timer for each length of grace, on the target: the end of the last task below it is
+    /// the target's, too.
+    fn set_timers(&mut self) {
+        if !matches!(self.op, Op::Raise(Level::Cancel)) {
+            return;
+        }
+        let hub = self.target.hub();
+        for &grace in &self.graces {
+            let nanos = u64::try_from(grace.as_nanos()).unwrap_or(u64::MAX);
+            let Some(at) = self.asked_ns.checked_add(nanos) else {
+                continue;
+            };
+            let expiry = Cancel {
+                op: Op::Expire(grace),
+                target: self.target,
+                _keep: Some(self.target.retain()),
+                asked_ns: 0,
+                graces: Vec::new(),
+                frontier: None,
+                sweeping: false,
+                batch: Vec::new(),
+                notify: Vec::new(),
+            };
+            let job = Fire::Job(Job::Walk(Box::new(expiry)));
+            if let Some((key, earliest)) = hub.timers.insert(at, job) {
+                self.target.side_or_new().keep_timer(key);
+                if earliest {
+                    hub.schedule().timer_changed(at);
+                }
+            }
+        }
+    }
+
+    /// One stretch of the way back; `true` while there is more.
+    fn sweep(&mut self) -> bool {
+        let Some(mut frontier) = self.frontier.take() else {
+            return false;
+        };
+        for _ in 0..STEP {
+            let Some(entry) = frontier.entries.pop() else {
+                return false;
+            };
+            let node = entry.node;
+            if frontier.entries.is_empty() {
+                // The target: its parent is not held, and may go with it.
+                self.flush();
+                if entry.claimed {
+                    settle(node, node.state.load(), Action::Close);
+                } else {
+                    let counted = node.is(kind::SUPERVISED | kind::SERVICE);
+                    let (before, action) = node.state.release(1, counted);
+                    settle(node, before, action);
+                }
+                return false;
+            }
+            let siblings = self.batch.first();
+            if siblings.is_some_and(|(first, _)| !is_sibling(*first, node))
+                || self.batch.len() >= 128
+            {
+                self.flush();
+            }
+            let (mut before, mut action) = if entry.claimed {
+                finish::close(node)
+            } else {
+                let counted = node.is(kind::SUPERVISED | kind::SERVICE);
+                node.state.release(1, counted)
+            };
+            if action == Action::Close {
+                (before, action) = finish::close(node);
+            }
+            match action {
+                Action::Finish => self.batch.push((node, before)),
+                action => settle(node, before, action),
+            }
+        }
+        // The batch's parent stays held, but its own time may come between two stretches.
+        self.flush();
+        self.frontier = Some(frontier);
+        true
+    }
+
+    /// Finishes the batch: counted, unlinked under one lock, woken, and taken off their parent,
+    /// which this walk holds, in one step.
+    fn flush(&mut self) {
+        let Some(parent) = self.batch.first().and_then(|(n, _)| links::parent(*n)) else {
+            return;
+        };
+        for (node, state) in &mut self.batch {
+            *state = finish::finish_record(*node, *state);
+        }
+        {
+            let children = Children::lock(&parent);
+            for (node, _) in &self.batch {
+                children.unlink(*node);
+                if node.is(kind::SUPERVISED) {
+                    children.supervised(-1);
+                }
+            }
+        }
+        let count = self.batch.len() as u64;
+        for (node, state) in self.batch.drain(..) {
+            finish::wake_and_free(node, state);
+        }
+        let counted = parent.is(kind::SUPERVISED | kind::SERVICE);
+        let (before, action) = parent.state.release(count, counted);
+        settle(parent, before, action);
+    }
+}
+
+fn is_sibling(a: Node, b: Node) -> bool {
+    a.parent.load(Ordering::Relaxed) == b.parent.load(Ordering::Relaxed)
+}
+
+/// Wakes those who wait for this task's, or this service's, cancellation.
+fn notify(node: Node) {
+    if let Some(side) = node.side() {
+        side.waiters.wake_all();
+        if let Some(record) = &side.owned {
+            record.waiters.wake_all();
+        }
+    }
+}
+
+/// The task's own grace period, or that of the nearest task above it that has one.
+fn effective_grace(node: Node) -> Duration {
+    let mut at = Some(node).filter(|node| node.is(kind::GRACE));
+    while let Some(node) = at {
+        if let Some(grace) = node.side().and_then(|side| side.grace) {
+            return grace;
+        }
+        at = links::parent(node);
+    }
+    Duration::ZERO
+}
+
+/// Ends the runtime's tree from its roots: at `Kill` for good, at `Cancel` respecting protection.
+pub(crate) fn request_all(hub: &Hub, level: Level) {
+    for sentinel in hub.sentinels() {
+        request(**sentinel, level);
+    }
+}
+
+/// Takes the hold off that has kept the sentinels open: with their last child they are done.
+pub(crate) fn release_sentinels(hub: &Hub) {
+    for sentinel in hub.sentinels() {
+        finish::release_later(**sentinel);
+    }
+}

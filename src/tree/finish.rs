@@ -1,0 +1,299 @@
+//! Running a task, and what its end entails, upward, in a loop.
+//!
+//! The step that takes a child off its parent's state word decides in the same operation what
+//! follows for the parent; unless it made the parent this thread's business, the parent is not
+//! touched after it: another worker may be finishing and freeing it.
+
+use super::cancel;
+use super::links::{self, Children};
+use crate::error::{FailureKind, JoinError, Panic, TaskFailure};
+use crate::sync::atomic::Ordering;
+use crate::task::cell::Polled;
+use crate::task::current::{self, InTask};
+use crate::task::side::Side;
+use crate::task::state::{Action, Level, Snapshot, Start};
+use crate::task::{Job, Node, kind};
+use crate::wait::{discard, quietly};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Poll;
+
+/// Something has to be written before handles may see the end.
+fn is_counted(node: Node) -> bool {
+    node.is(kind::SUPERVISED | kind::SERVICE)
+}
+
+/// Runs a task that was taken from a queue, until it suspends or ends.
+pub(crate) fn run(node: Node) {
+    let (before, start) = node.state.start();
+    match start {
+        Start::Skip => {}
+        Start::Close => settle(node, before, Action::Close),
+        Start::Poll => {
+            let polls = node.polls.load(Ordering::Relaxed);
+            node.polls.store(polls + 1, Ordering::Relaxed);
+            let in_task = InTask::enter(Some(node));
+            let action = poll(node, before);
+            drop(in_task);
+            settle(node, action.0, action.1);
+        }
+    }
+}
+
+fn poll(node: Node, before: Snapshot) -> (Snapshot, Action) {
+    let began = node.hub().track_busy.then(|| node.hub().clock.now_ns());
+    let ended = before.has_ended();
+    let pending = !ended && {
+        match node.poll() {
+            Polled::Pending => true,
+            ready => {
+                conclude(node, before, ready);
+                false
+            }
+        }
+    };
+    let side = node.side();
+    let cleanups = side.is_some_and(|side| poll_cleanups(node, side));
+    if let Some(began) = began {
+        let busy = node.hub().clock.now_ns().saturating_sub(began);
+        let total = &node.side_or_new().busy_ns;
+        total.fetch_add(busy, Ordering::Relaxed);
+    }
+    if pending || ended && cleanups {
+        let protected = pending && side.is_some_and(Side::is_protected);
+        (before, node.state.suspend(protected))
+    } else {
+        end(node, cleanups)
+    }
+}
+
+/// The future is gone, and its outcome written.
+fn end(node: Node, cleanups: bool) -> (Snapshot, Action) {
+    if !cleanups && let Some(panic) = node.side().and_then(|s| s.cleanup_panic.lock().take()) {
+        node.store_error(JoinError::Panicked(Panic::new(panic)));
+    }
+    node.state.end(cleanups, is_counted(node))
+}
+
+/// Polls the task's deferred cleanups, one after another; `true` if one is left.
+fn poll_cleanups(node: Node, side: &Side) -> bool {
+    while let Some(mut cleanup) = side.take_cleanup() {
+        let poll = || current::hard(|| node.with_waker(|cx| cleanup.as_mut().poll(cx)));
+        match catch_unwind(AssertUnwindSafe(poll)) {
+            Ok(Poll::Pending) => {
+                side.return_cleanup(cleanup);
+                return true;
+            }
+            Ok(Poll::Ready(())) => quietly(|| drop(cleanup)),
+            Err(panic) => {
+                quietly(|| drop(cleanup));
+                let panic = Panic::new(panic);
+                if is_counted(node) {
+                    fail(node, FailureKind::Panic(panic.message().to_owned()));
+                }
+                let extra = side.cleanup_panic.lock().replace(panic.into_payload());
+                if let Some(extra) = extra {
+                    discard(extra);
+                }
+            }
+        }
+    }
+    false
+}
+
+/// A future has returned or panicked: what it means, for the handle and for the service.
+fn conclude(node: Node, before: Snapshot, polled: Polled) {
+    match polled {
+        Polled::Pending => {}
+        Polled::Value => {
+            let daemon = node.kind & (kind::DAEMON | kind::SERVICE) == kind::DAEMON;
+            if daemon && !cancel::is_asked(node) {
+                fail(node, FailureKind::DaemonExit);
+            }
+        }
+        Polled::Error(error) => {
+            if cancel::error_counts(node, before) {
+                let failure = fail(node, FailureKind::Error(error));
+                node.store_error(JoinError::Failed(failure));
+            } else {
+                quietly(|| drop(error));
+                node.store_error(JoinError::Cancelled);
+            }
+        }
+        Polled::Panicked(payload) => panicked(node, payload),
+    }
+}
+
+fn panicked(node: Node, payload: Box<dyn std::any::Any + Send>) {
+    let panic = Panic::new(payload);
+    if is_counted(node) {
+        fail(node, FailureKind::Panic(panic.message().to_owned()));
+    } else if node.state.load().children() > 0 {
+        cancel::request(node, Level::Cancel);
+    }
+    node.store_error(JoinError::Panicked(panic));
+}
+
+/// Records a failure of a supervised task, or of a service's `run`, and cancels the service.
+fn fail(node: Node, kind: FailureKind) -> TaskFailure {
+    let failure = TaskFailure::new(node.id(), node.path(), node.location(), kind);
+    fail_service(node, failure.clone());
+    failure
+}
+
+/// Adds a failure to the service that `from` belongs to, or is, and cancels that service.
+fn fail_service(from: Node, failure: TaskFailure) {
+    let mut service = from;
+    while !service.is(kind::SERVICE) {
+        match links::parent(service) {
+            Some(parent) => service = parent,
+            None => return,
+        }
+    }
+    if let Some(record) = service.record() {
+        record.add_failure(failure);
+        record.close(true);
+    }
+    cancel::request(service, Level::Cancel);
+}
+
+/// Drops the future of a task that was claimed, as code of that task.
+pub(crate) fn close(node: Node) -> (Snapshot, Action) {
+    let _in_task = InTask::enter(Some(node));
+    match catch_unwind(AssertUnwindSafe(|| node.drop_future())) {
+        Err(payload) => panicked(node, payload),
+        // What had ended before has its outcome, and only cleanups to lose.
+        Ok(()) if node.state.load().has_ended() => {}
+        Ok(()) => node.store_error(JoinError::Cancelled),
+    }
+    let mut cleanups = node.side().is_some_and(Side::has_cleanups);
+    if cleanups && node.state.load().is_killed() {
+        while let Some(cleanup) = node.side().and_then(Side::take_cleanup) {
+            quietly(|| drop(cleanup));
+        }
+        cleanups = false;
+    }
+    end(node, cleanups)
+}
+
+/// Does what a transition of `node` asked for, and what follows from that, up the tree. `before`
+/// is the word as the transition found it.
+pub(crate) fn settle(mut node: Node, mut before: Snapshot, mut action: Action) {
+    loop {
+        match action {
+            Action::Nothing => return,
+            Action::Submit => return node.submit(),
+            Action::Close => (before, action) = close(node),
+            Action::Finish => {
+                let parent = links::parent(node);
+                let flags = finish_record(node, before);
+                if let Some(parent) = parent {
+                    let children = Children::lock(&parent);
+                    children.unlink(node);
+                    if node.is(kind::SUPERVISED) {
+                        children.supervised(-1);
+                    }
+                }
+                wake_and_free(node, flags);
+                let Some(parent) = parent else { return };
+                (before, action) = parent.state.release(1, is_counted(parent));
+                node = parent;
+            }
+        }
+    }
+}
+
+/// First part of finishing: counts and records, then the handle may resolve. Returns the word
+/// that says what there is to wake and drop.
+pub(crate) fn finish_record(node: Node, before: Snapshot) -> Snapshot {
+    if let Some(side) = node.side() {
+        side.cancel_timers(node.hub());
+    }
+    if node.is(kind::SENTINEL) {
+        node.hub().sentinel_done();
+        return before;
+    }
+    node.hub().schedule().ended(1);
+    if !is_counted(node) && node.state.load().is_done() {
+        return before;
+    }
+    if node.is(kind::SERVICE) {
+        finish_service(node);
+    }
+    if node.is(kind::SUPERVISED) {
+        // A child service is a task of the service around it.
+        let around = links::parent(node).filter(|_| node.is(kind::SERVICE));
+        if let Some(record) = around.unwrap_or(node).record() {
+            record.done.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    node.state.publish()
+}
+
+/// A service is done, with everything below it: its parent hears of its failures, and its record
+/// is closed.
+fn finish_service(node: Node) {
+    let Some(record) = node.record() else { return };
+    let failed = record.close_failures();
+    if node.is(kind::SUPERVISED)
+        && let Some(parent) = links::parent(node)
+    {
+        let kind = match failed {
+            Some(failures) => Some(FailureKind::Service(failures.into())),
+            None if node.is(kind::DAEMON) && !record.is_closing() && !cancel::is_asked(node) => {
+                Some(FailureKind::DaemonExit)
+            }
+            None => None,
+        };
+        if let Some(kind) = kind {
+            let failure = TaskFailure::new(node.id(), node.path(), node.location(), kind);
+            fail_service(parent, failure);
+        }
+    }
+    record.finish();
+}
+
+/// Last part of finishing a task that is unlinked: its output goes, who waited is woken, its own
+/// reference ends.
+pub(crate) fn wake_and_free(node: Node, flags: Snapshot) {
+    let none = InTask::enter(None);
+    if !flags.has_join_interest() {
+        node.drop_output();
+    }
+    if flags.has_join_waker()
+        && let Some(waker) = node.take_join_waker()
+    {
+        quietly(|| waker.wake());
+    }
+    if let Some(side) = node.side() {
+        if flags.has_waiters() {
+            side.waiters.wake_all();
+        }
+        if let Some(record) = &side.owned {
+            record.waiters.wake_all();
+        }
+    }
+    drop(none);
+    node.release_reference();
+}
+
+/// Takes one hold off on a thread, or at a place, where no user code may run: what follows is left
+/// to the workers.
+pub(crate) fn release_later(node: Node) {
+    // After the release nothing keeps the task, or its runtime, alive.
+    node.with_hub(|hub| match node.state.release(1, true).1 {
+        Action::Nothing => {}
+        Action::Submit => hub.schedule().push(node),
+        Action::Close => hub.schedule().job(Job::Close(node)),
+        Action::Finish => hub.schedule().job(Job::Finish(node)),
+    });
+}
+
+/// Runs a worker's job; a walk that is not at its end comes back.
+pub(crate) fn run_job(job: Job) -> Option<Job> {
+    match job {
+        Job::Close(node) => settle(node, node.state.load(), Action::Close),
+        Job::Finish(node) => settle(node, node.state.load(), Action::Finish),
+        Job::Walk(mut walk) => return walk.step().then_some(Job::Walk(walk)),
+    }
+    None
+}

@@ -1,0 +1,134 @@
+//! Breadth first, from one task down, in chunks: the way every walk goes.
+//!
+//! Each task that is taken is *held* (or claimed) by the walk, so it stays linked and alive until
+//! the walk gives it back; a cursor between two chunks rests only on such a task. Parents come
+//! before children, siblings are contiguous (youngest first): read backwards, it is leaves first.
+
+use super::finish;
+use super::links::Children;
+use crate::task::Node;
+
+/// Children visited under one lock.
+const CHUNK: usize = 128;
+
+/// What a walk does with a child it meets.
+pub(crate) enum Visit {
+    /// Not part of this walk, nor what is below it.
+    Skip,
+    /// Now held by the walk; the number is the walk's own.
+    Take(u32),
+    /// Now claimed by the walk: it has no children.
+    Claim(u32),
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Entry {
+    pub(crate) node: Node,
+    pub(crate) tag: u32,
+    pub(crate) claimed: bool,
+    /// Position of the parent's entry; its own for the first.
+    pub(crate) parent: u32,
+}
+
+pub(crate) struct Frontier {
+    pub(crate) entries: Vec<Entry>,
+    /// The entry whose children are visited next.
+    next: usize,
+    /// The child to go on behind; held just for that if `.1`.
+    cursor: Option<(Node, bool)>,
+}
+
+impl Frontier {
+    /// Starts at a task that its caller holds, on the walk's behalf.
+    pub(crate) fn below(root: Node) -> Self {
+        Self::with_tag(root, 0)
+    }
+
+    pub(crate) fn with_tag(root: Node, tag: u32) -> Self {
+        let first = Entry {
+            node: root,
+            tag,
+            claimed: false,
+            parent: 0,
+        };
+        Frontier {
+            entries: vec![first],
+            next: 0,
+            cursor: None,
+        }
+    }
+
+    /// Visits up to a chunk of the children of the next entry, under its lock: `visit` may do
+    /// nothing but look and change state words. `false` when everything has been visited.
+    pub(crate) fn expand(&mut self, mut visit: impl FnMut(Node, &Entry) -> Visit) -> bool {
+        let Some(parent) = self.entries.get(self.next).copied() else {
+            return false;
+        };
+        if parent.claimed {
+            self.next += 1;
+            return true;
+        }
+        let position = self.next as u32;
+        self.entries.reserve(CHUNK + 1);
+        let resting = self.cursor.take();
+        {
+            let children = Children::lock(&parent.node);
+            let mut at = match resting {
+                None => children.first(),
+                Some((child, _)) => children.after(child),
+            };
+            let mut seen = 0;
+            while let Some(child) = at {
+                let (tag, claimed) = match visit(child, &parent) {
+                    Visit::Skip => (None, false),
+                    Visit::Take(tag) => (Some(tag), false),
+                    Visit::Claim(tag) => (Some(tag), true),
+                };
+                if let Some(tag) = tag {
+                    self.entries.push(Entry {
+                        node: child,
+                        tag,
+                        claimed,
+                        parent: position,
+                    });
+                }
+                at = children.after(child);
+                seen += 1;
+                if seen >= CHUNK && at.is_some() {
+                    if tag.is_some() {
+                        self.cursor = Some((child, false));
+                        break;
+                    }
+                    if child.state.hold() {
+                        self.cursor = Some((child, true));
+                        break;
+                    }
+                }
+            }
+        }
+        if let Some((child, true)) = resting {
+            finish::release_later(child);
+        }
+        if self.cursor.is_none() {
+            self.next += 1;
+        }
+        true
+    }
+
+    /// As [`Frontier::expand`], for the children of the first task only.
+    pub(crate) fn expand_one(&mut self, mut visit: impl FnMut(Node) -> Visit) -> bool {
+        self.next == 0 && self.expand(|child, _| visit(child))
+    }
+
+    /// What was taken below the first task.
+    pub(crate) fn taken(&self) -> impl Iterator<Item = Node> + '_ {
+        self.entries[1..].iter().map(|entry| entry.node)
+    }
+
+    /// Gives every hold back, leaves first. What that entails is left to the workers.
+    pub(crate) fn release_all(self) {
+        for entry in self.entries.into_iter().rev() {
+            finish::release_later(entry.node);
+        }
+    }
+}

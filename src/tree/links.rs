@@ -1,0 +1,87 @@
+//! Links between tasks: indices in the headers, guarded by the parent's lock.
+//!
+//! A new child goes in at the head of its parent's list. An index is followed only
+//!
+//! - to the parent, by someone who keeps the task (or one below it) from being done: the parent
+//!   is not done before its child, so its slot is valid;
+//! - along a list, under the lock of the list's owner: what is linked is not freed.
+#![allow(unsafe_code)]
+
+use crate::arena::{ARENA, SlotIndex};
+use crate::sync::MutexGuard;
+use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::task::Node;
+
+fn resolve(link: &AtomicU32) -> Option<Node> {
+    let index = SlotIndex::from_u32(link.load(Ordering::Relaxed))?;
+    // SAFETY: the module's rule: the slot is in use, and holds a task.
+    Some(Node::from_address(unsafe { ARENA.address(index) }.cast()))
+}
+
+/// The parent; a sentinel for a root, nothing for a sentinel or a task that was never linked. By
+/// someone who keeps the task from being done.
+pub(crate) fn parent(node: Node) -> Option<Node> {
+    resolve(&node.parent)
+}
+
+/// A task's list of children, locked. No user code, no allocation and no other lock meanwhile.
+pub(crate) struct Children<'a> {
+    parent: &'a Node,
+    _lock: MutexGuard<'a, ()>,
+}
+
+impl<'a> Children<'a> {
+    pub(crate) fn lock(parent: &'a Node) -> Self {
+        Children {
+            parent,
+            _lock: parent.lock.lock(),
+        }
+    }
+
+    /// The youngest.
+    pub(crate) fn first(&self) -> Option<Node> {
+        resolve(&self.parent.first)
+    }
+
+    /// The next older sibling of a task that is in this list.
+    pub(crate) fn after(&self, child: Node) -> Option<Node> {
+        resolve(&child.next)
+    }
+
+    /// Links a task that is in no list.
+    pub(crate) fn link(&self, child: Node) {
+        let head = self.parent.first.load(Ordering::Relaxed);
+        let index = child.index.get();
+        child
+            .parent
+            .store(self.parent.index.get(), Ordering::Relaxed);
+        child.next.store(head, Ordering::Relaxed);
+        child.prev.store(0, Ordering::Relaxed);
+        if let Some(second) = self.first() {
+            second.prev.store(index, Ordering::Relaxed);
+        }
+        self.parent.first.store(index, Ordering::Relaxed);
+    }
+
+    /// Takes a task that is done out of this list.
+    pub(crate) fn unlink(&self, child: Node) {
+        let (next, prev) = (resolve(&child.next), resolve(&child.prev));
+        let after = child.next.load(Ordering::Relaxed);
+        match prev {
+            Some(prev) => prev.next.store(after, Ordering::Relaxed),
+            None => self.parent.first.store(after, Ordering::Relaxed),
+        }
+        if let Some(next) = next {
+            next.prev
+                .store(child.prev.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
+    /// Supervised children that are linked here; `change` is added.
+    pub(crate) fn supervised(&self, change: i32) -> u32 {
+        let count = &self.parent.supervised;
+        let now = count.load(Ordering::Relaxed).wrapping_add_signed(change);
+        count.store(now, Ordering::Relaxed);
+        now
+    }
+}

@@ -1,0 +1,11 @@
+//! The tree of tasks, and the walks over it: spawn, finish, cancel, snapshot. All iterative.
+//!
+//! Two tree locks are never held at once, and under one there is no user code, no allocation, no
+//! queue and no timer: the walks collect under a lock and act after it.
+
+pub(crate) mod cancel;
+pub(crate) mod finish;
+mod frontier;
+pub(crate) mod links;
+pub(crate) mod snapshot;
+pub(crate) mod spawn;

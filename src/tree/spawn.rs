@@ -1,0 +1,231 @@
+//! Spawning: a slot is written, one step on the parent's state word counts the child, or refuses
+//! it, and under the same lock it is linked. So a cancellation never misses a child (whoever
+//! raises the level before that step refuses it, whoever does after finds it in the list), and a
+//! parent that is done is never revived.
+
+use super::frontier::{Frontier, Visit};
+use super::links::Children;
+use crate::error::{BoxError, JoinError, TooManyChildren};
+use crate::record::Record;
+use crate::sync::Arc;
+use crate::sync::atomic::Ordering;
+use crate::task::cell::{Birth, Fallible, Joined, Plain, allocate};
+use crate::task::side::Side;
+use crate::task::{Hub, Node, NodeRef, current, kind};
+use std::panic::Location;
+use std::time::Duration;
+
+/// What a caller may set on a task.
+#[derive(Default)]
+pub(crate) struct Options {
+    pub(crate) kind: u8,
+    pub(crate) name: Option<Box<str>>,
+    pub(crate) grace: Option<Duration>,
+    /// Live supervised children its parent may have, this one included.
+    pub(crate) limit: Option<usize>,
+    /// Its service is being cancelled: it never runs.
+    pub(crate) refuse: bool,
+}
+
+/// Why a child was not linked.
+pub(crate) enum Refusal {
+    /// The parent is being cancelled, or done.
+    Closing,
+    Limit,
+}
+
+/// Links `node` under `parent`, which its caller keeps alive.
+pub(crate) fn attach(parent: Node, node: Node, limit: Option<usize>) -> Result<(), Refusal> {
+    let children = Children::lock(&parent);
+    if let Some(limit) = limit {
+        // Those that are done, and only wait to be unlinked, do not count: look at them one by
+        // one, should it come to that.
+        let full = children.supervised(0) as usize >= limit && {
+            let mut live = 0;
+            let mut at = children.first();
+            while let Some(child) = at {
+                let counts = child.is(kind::SUPERVISED) && !child.state.load().is_over();
+                live += usize::from(counts);
+                at = children.after(child);
+            }
+            live >= limit
+        };
+        if full && !parent.state.load().is_closing() {
+            return Err(Refusal::Limit);
+        }
+    }
+    if !parent.state.adopt() {
+        return Err(Refusal::Closing);
+    }
+    if node.is(kind::SUPERVISED) {
+        children.supervised(1);
+    }
+    children.link(node);
+    Ok(())
+}
+
+/// Ends a task that could not be linked: never polled, done, its handle reads `Cancelled`. The
+/// future is dropped here, outside any lock, as code of the calling task.
+pub(crate) fn refuse(node: Node) {
+    crate::wait::quietly(|| node.drop_future());
+    node.store_error(JoinError::Cancelled);
+    node.state.refuse();
+    node.release_reference();
+}
+
+fn side(record: *const Record, options: &mut Options) -> Option<Box<Side>> {
+    (options.name.is_some() || options.grace.is_some()).then(|| {
+        let mut side = Side::new(record);
+        side.name = options.name.take();
+        side.grace = options.grace;
+        Box::new(side)
+    })
+}
+
+/// A raw task: a child of `parent` (maybe a sentinel), or, if that refuses, born cancelled.
+pub(crate) fn raw<F>(
+    hub: &Hub,
+    parent: Node,
+    future: F,
+    mut options: Options,
+    location: &'static Location<'static>,
+) -> Joined<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let record = parent.record_ptr();
+    let birth = Birth {
+        hub,
+        id: current::next_id(hub),
+        kind: options.kind | parent.kind & kind::GRACE,
+        location,
+        record,
+        side: side(record, &mut options),
+    };
+    let (node, joined) = allocate::<_, Plain, F>(birth, future);
+    match attach(parent, node, None) {
+        Ok(()) => hub.schedule().born(node),
+        Err(_) => refuse(node),
+    }
+    joined
+}
+
+/// A supervised task of the service that `parent` belongs to.
+pub(crate) fn supervised<F, T>(
+    hub: &Hub,
+    parent: Node,
+    future: F,
+    mut options: Options,
+    location: &'static Location<'static>,
+) -> Result<Joined<T>, TooManyChildren>
+where
+    F: Future<Output = Result<T, BoxError>> + Send + 'static,
+    T: Send + 'static,
+{
+    let record = parent.record_ptr();
+    let graceful = if options.grace.is_some() {
+        kind::GRACE
+    } else {
+        0
+    };
+    let birth = Birth {
+        hub,
+        id: current::next_id(hub),
+        kind: options.kind | kind::SUPERVISED | graceful | parent.kind & kind::GRACE,
+        location,
+        record,
+        side: side(record, &mut options),
+    };
+    let (node, joined) = allocate::<_, Fallible, F>(birth, future);
+    let attached = if options.refuse {
+        Err(Refusal::Closing)
+    } else {
+        attach(parent, node, options.limit)
+    };
+    match attached {
+        Ok(()) => {
+            if let Some(record) = node.record() {
+                record.total.fetch_add(1, Ordering::Relaxed);
+            }
+            hub.schedule().born(node);
+            Ok(joined)
+        }
+        Err(Refusal::Closing) => {
+            refuse(node);
+            Ok(joined)
+        }
+        Err(Refusal::Limit) => {
+            let error = too_many(parent, options.limit.unwrap_or(0));
+            refuse(node);
+            Err(error)
+        }
+    }
+}
+
+/// A service's node. `started` gets it when it is linked, before it can run.
+pub(crate) fn service<F>(
+    hub: &Hub,
+    parent: Node,
+    future: F,
+    record: &Arc<Record>,
+    mut options: Options,
+    location: &'static Location<'static>,
+    started: impl FnOnce(NodeRef),
+) -> Result<(), Refusal>
+where
+    F: Future<Output = Result<(), BoxError>> + Send + 'static,
+{
+    let graceful = if options.grace.is_some() {
+        kind::GRACE
+    } else {
+        0
+    };
+    let mut side = Side::new(Arc::as_ptr(record));
+    side.owned = Some(record.clone());
+    side.name = options.name.take();
+    side.grace = options.grace;
+    let birth = Birth {
+        hub,
+        id: current::next_id(hub),
+        kind: options.kind | graceful | parent.kind & kind::GRACE,
+        location,
+        record: Arc::as_ptr(record),
+        side: Some(Box::new(side)),
+    };
+    let (node, joined) = allocate::<_, Fallible, F>(birth, future);
+    let attached = attach(parent, node, options.limit);
+    if attached.is_ok() {
+        if node.is(kind::SUPERVISED)
+            && let Some(record) = parent.record()
+        {
+            record.total.fetch_add(1, Ordering::Relaxed);
+        }
+        started(node.retain());
+        hub.schedule().born(node);
+    } else {
+        refuse(node);
+    }
+    drop(joined);
+    attached
+}
+
+/// The error for a parent that is full. The caller keeps the parent alive.
+pub(crate) fn too_many(parent: Node, limit: usize) -> TooManyChildren {
+    let mut names = Vec::new();
+    if parent.state.hold() {
+        let mut children = Frontier::below(parent);
+        while children.expand_one(|child| {
+            if child.is(kind::SUPERVISED) && child.state.hold() {
+                Visit::Take(0)
+            } else {
+                Visit::Skip
+            }
+        }) {}
+        names.extend(children.taken().map(|child| child.segment().into_owned()));
+        let path = parent.path();
+        children.release_all();
+        return TooManyChildren::new(path, limit, names.into_iter());
+    }
+    TooManyChildren::new(parent.name().to_owned(), limit, names.into_iter())
+}

@@ -1,0 +1,309 @@
+//! "While being cancelled": which errors count.
+
+use crate::common::suspend;
+use crate::util::*;
+use std::future::pending;
+use std::sync::mpsc;
+use std::time::Duration;
+use taskgrove::{
+    Context, FailureKind, JoinError, Manager, Task, finally, service_fn, shielded, spawn, yield_now,
+};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// How a service's only failure reads, if there is one.
+async fn outcome(m: &Manager) -> Option<String> {
+    m.wait_finished().await;
+    let Err(error) = m.result().unwrap() else {
+        return None;
+    };
+    let [failure] = error.failures() else {
+        panic!("{error}")
+    };
+    Some(match failure.kind() {
+        FailureKind::Error(error) => error.to_string(),
+        FailureKind::Panic(text) => text.clone(),
+        other => format!("{other:?}"),
+    })
+}
+
+/// A task below the app that is still polled after `cancel()`, since a child of it is shielded; it ends as `end` says.
+async fn consequence(
+    ctx: &Context,
+    end: impl FnOnce() -> taskgrove::Result + Send + 'static,
+) -> (Task<()>, Event) {
+    let (inside, go, told) = (Event::new(), Event::new(), Event::new());
+    let (set, wait, tell, hear) = (inside.clone(), go.wait(), told.clone(), told.wait());
+    let inner = ctx.clone();
+    let task = ctx
+        .run_task(async move {
+            spawn(shielded(async move {
+                set.set();
+                inner.cancelled().await;
+                tell.set();
+                wait.await;
+            }));
+            hear.await;
+            end()
+        })
+        .unwrap();
+    inside.wait().await;
+    // Registered: the poll it is in will not see the event, and so will not end it.
+    while told.waiters() == 0 {
+        yield_now().await;
+    }
+    (task, go)
+}
+
+/// An error that is a consequence of the shutdown is not recorded, and the handle reads `Cancelled`.
+#[test]
+fn a_consequence_is_nothing() {
+    everywhere(async |h| {
+        let (m, ctx) = app(&h).await;
+        let (task, go) = consequence(&ctx, || Err(boom("channel closed"))).await;
+        m.cancel().unwrap();
+        go.set();
+        assert!(matches!(task.await, Err(JoinError::Cancelled)));
+        assert_eq!(outcome(&m).await, None);
+        assert!(!m.did_error() && m.is_cancelled());
+    });
+}
+
+/// A panic counts always.
+#[test]
+fn a_panic_counts() {
+    everywhere(async |h| {
+        let (m, ctx) = app(&h).await;
+        let (task, go) = consequence(&ctx, || panic!("intended")).await;
+        m.cancel().unwrap();
+        go.set();
+        assert!(matches!(task.await, Err(JoinError::Panicked(_))));
+        assert_eq!(outcome(&m).await.unwrap(), "intended");
+    });
+}
+
+/// `run` may end with an error as a consequence, too.
+#[test]
+fn a_consequence_in_run() {
+    everywhere(async |h| {
+        let (inside, go, told) = (Event::new(), Event::new(), Event::new());
+        let (set, wait, hear) = (inside.clone(), go.wait(), told.wait());
+        let m = h
+            .start(service_fn("app", |ctx: Context| async move {
+                ctx.run_task(shielded(async move {
+                    set.set();
+                    wait.await;
+                    Ok(())
+                }))?;
+                hear.await;
+                Err("consequence")?
+            }))
+            .unwrap();
+        inside.wait().await;
+        while told.waiters() == 0 {
+            yield_now().await;
+        }
+        m.cancel().unwrap();
+        told.set();
+        go.set();
+        assert_eq!(outcome(&m).await, None);
+    });
+}
+
+/// The consequences of another's failure are not recorded beside it.
+#[test]
+fn only_the_cause_is_recorded() {
+    everywhere(async |h| {
+        let (m, ctx) = app(&h).await;
+        let (_task, go) = consequence(&ctx, || Err(boom("consequence"))).await;
+        ctx.run_task(async { Err("cause")? }).unwrap();
+        go.set();
+        assert_eq!(outcome(&m).await.unwrap(), "cause");
+    });
+}
+
+/// An error from the poll that asks for the cancellation counts: in a task and in `run`.
+#[test]
+fn from_the_poll_that_asks() {
+    everywhere(async |h| {
+        let (m, ctx) = app(&h).await;
+        let inner = ctx.clone();
+        let task = ctx
+            .run_task(async move {
+                inner.cancel()?;
+                Err("the same poll")?
+            })
+            .unwrap();
+        assert!(matches!(task.await, Err(JoinError::Failed(_))));
+        assert_eq!(outcome(&m).await.unwrap(), "the same poll");
+        let m = h
+            .start(service_fn("app", |ctx| async move {
+                ctx.cancel()?;
+                Err("in run")?
+            }))
+            .unwrap();
+        assert_eq!(outcome(&m).await.unwrap(), "in run");
+    });
+}
+
+/// An error from a poll that was under way when another thread asked counts.
+#[test]
+fn from_a_poll_under_way() {
+    on(2, async |h| {
+        let (m, ctx) = app(&h).await;
+        let (release, wait) = mpsc::channel::<()>();
+        let inside = Event::new();
+        let set = inside.clone();
+        ctx.run_task(async move {
+            set.set();
+            let _ = wait.recv();
+            Err("under way")?
+        })
+        .unwrap();
+        inside.wait().await;
+        m.cancel().unwrap();
+        drop(release);
+        assert_eq!(outcome(&m).await.unwrap(), "under way");
+    });
+}
+
+/// An error from inside a shield counts: returned by it, or in the poll in which it ends.
+#[test]
+fn from_a_shield() {
+    everywhere(async |h| {
+        for whole in [true, false] {
+            let (m, ctx) = app(&h).await;
+            let (inside, inner) = (Event::new(), ctx.clone());
+            let set = inside.clone();
+            let wait = async move {
+                set.set();
+                inner.cancelled().await;
+                suspend().await;
+            };
+            let task = if whole {
+                ctx.run_task(shielded(async {
+                    wait.await;
+                    Err("shield")?
+                }))
+            } else {
+                ctx.run_task(async {
+                    shielded(wait).await;
+                    Err("shield")?
+                })
+            };
+            inside.wait().await;
+            m.cancel().unwrap();
+            assert!(matches!(task.unwrap().await, Err(JoinError::Failed(_))));
+            assert_eq!(outcome(&m).await.unwrap(), "shield");
+        }
+    });
+}
+
+/// An error of a body whose cleanup is under way counts; a panic in a cleanup does.
+#[test]
+fn from_a_cleanup() {
+    everywhere(async |h| {
+        for panics in [false, true] {
+            let (m, ctx) = app(&h).await;
+            let (inside, inner) = (Event::new(), ctx.clone());
+            let set = inside.clone();
+            ctx.run_task(finally(async { Err("body")? }, async move {
+                set.set();
+                inner.cancelled().await;
+                suspend().await;
+                assert!(!panics, "intended cleanup");
+            }))
+            .unwrap();
+            inside.wait().await;
+            m.cancel().unwrap();
+            let text = outcome(&m).await.unwrap();
+            assert_eq!(text, if panics { "intended cleanup" } else { "body" });
+        }
+    });
+}
+
+/// An error in grace counts.
+#[test]
+fn from_grace() {
+    everywhere(async |h| {
+        let (m, ctx) = app(&h).await;
+        let (inside, inner) = (Event::new(), ctx.clone());
+        let set = inside.clone();
+        ctx.task::<_, ()>(async move {
+            set.set();
+            inner.cancelled().await;
+            suspend().await;
+            Err("in grace")?
+        })
+        .grace(HOUR)
+        .spawn()
+        .unwrap();
+        inside.wait().await;
+        m.cancel().unwrap();
+        assert_eq!(outcome(&m).await.unwrap(), "in grace");
+    });
+}
+
+/// A child service that fails while its parent is being cancelled has counted only if its own error counts.
+#[test]
+fn through_a_child_service() {
+    everywhere(async |h| {
+        for counts in [false, true] {
+            let (m, ctx) = app(&h).await;
+            let (inside, go, told) = (Event::new(), Event::new(), Event::new());
+            let (set, wait, hear) = (inside.clone(), go.wait(), told.wait());
+            let child = ctx
+                .run_child_service(service_fn("child", move |ctx: Context| async move {
+                    let inner = ctx.clone();
+                    ctx.run_task(shielded(async move {
+                        set.set();
+                        inner.cancelled().await;
+                        wait.await;
+                        if counts { Err("leaf")? } else { Ok(()) }
+                    }))?;
+                    hear.await;
+                    Err("consequence")?
+                }))
+                .unwrap();
+            inside.wait().await;
+            while told.waiters() == 0 {
+                yield_now().await;
+            }
+            m.cancel().unwrap();
+            told.set();
+            go.set();
+            m.wait_finished().await;
+            assert_eq!((child.did_error(), m.did_error()), (counts, counts));
+            if let Err(error) = m.result().unwrap() {
+                let causes: Vec<_> = error.root_causes().map(ToString::to_string).collect();
+                assert!(causes.len() == 1 && causes[0].contains("leaf"));
+            }
+        }
+    });
+}
+
+/// A task that sees its child's handle end is clean, in a loop of many shutdowns.
+#[test]
+fn a_clean_stop_is_clean() {
+    everywhere(async |h| {
+        for _ in 0..50 {
+            let (m, ctx) = app(&h).await;
+            for _ in 0..4 {
+                let (inside, inner) = (Event::new(), ctx.clone());
+                let set = inside.clone();
+                ctx.run_task(async move {
+                    let child = inner.run_task(async move {
+                        set.set();
+                        pending().await
+                    })?;
+                    child.await?;
+                    Ok(())
+                })
+                .unwrap();
+                inside.wait().await;
+            }
+            m.stop().await.unwrap();
+            assert_eq!(outcome(&m).await, None);
+        }
+    });
+}

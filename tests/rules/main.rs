@@ -1,0 +1,30 @@
+//! One test for each sentence of the public contract that can fail, in modules by section.
+
+#[path = "../common/mod.rs"]
+#[allow(unreachable_pub)]
+mod common;
+mod util;
+
+mod background;
+mod cancel;
+mod closing_errors;
+mod defer;
+mod errors;
+mod failures;
+mod finally;
+mod grace;
+mod lifecycle;
+mod names;
+mod own_awaits;
+mod place;
+mod runtime;
+mod scheduling;
+mod shield;
+mod shutdown;
+mod slot;
+mod snapshot;
+mod stats;
+mod stop;
+mod tasks;
+mod time;
+mod virtual_time;

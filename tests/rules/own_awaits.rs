@@ -1,0 +1,153 @@
+//! At its turn and unprotected, taskgrove's own awaits suspend: none of them goes on, however ready it is.
+
+use crate::util::*;
+use std::future::pending;
+use std::time::Duration;
+use taskgrove::{Handle, Manager, service_fn, shielded, time, yield_now};
+
+/// Whether a task whose turn has come gets past this await.
+async fn passes<F: Future + Send>(h: &Handle, make: impl FnOnce() -> F + Send + 'static) -> bool {
+    let (inside, go, passed) = (Event::new(), Event::new(), Event::new());
+    let (set, wait, tell) = (inside.clone(), go.wait(), passed.clone());
+    let task = h.spawn(async move {
+        shielded(async {
+            set.set();
+            wait.await;
+        })
+        .await;
+        make().await;
+        tell.set();
+    });
+    inside.wait().await;
+    task.cancel();
+    the_turn_has_come().await;
+    go.set();
+    task.wait_done().await;
+    passed.is_set()
+}
+
+async fn finished(h: &Handle) -> Manager {
+    let m = h
+        .start(service_fn("done", |ctx| async move {
+            ctx.set_ready();
+            Ok(())
+        }))
+        .unwrap();
+    m.wait_finished().await;
+    m
+}
+
+/// The check itself: an await of nobody's that is ready goes on.
+#[test]
+fn a_foreign_await_goes_on() {
+    on(0, async |h| {
+        assert!(passes(&h, || std::future::ready(())).await);
+    });
+}
+
+/// `yield_now`.
+#[test]
+fn yields() {
+    on(0, async |h| {
+        assert!(!passes(&h, yield_now).await);
+    });
+}
+
+/// Timers.
+#[test]
+fn timers() {
+    on(0, async |h| {
+        assert!(!passes(&h, || time::sleep(Duration::ZERO)).await);
+        let past = time::now();
+        assert!(!passes(&h, move || time::sleep_until(past)).await);
+        let mut interval = time::interval(Duration::from_secs(1));
+        assert!(!passes(&h, move || async move { interval.tick().await }).await);
+    });
+}
+
+/// Handles, and waits for them.
+#[test]
+fn handles() {
+    on(0, async |h| {
+        let done = h.spawn(async { 1 });
+        done.wait_done().await;
+        assert!(!passes(&h, move || done).await);
+        let done = h.spawn(async { 1 });
+        done.wait_done().await;
+        assert!(!passes(&h, move || async move { done.wait_done().await }).await);
+    });
+}
+
+/// Managers' waits.
+#[test]
+fn managers_waits() {
+    on(0, async |h| {
+        let m = finished(&h).await;
+        assert!(!passes(&h, move || async move { m.wait_started().await }).await);
+        let m = finished(&h).await;
+        assert!(!passes(&h, move || async move { m.wait_finished().await }).await);
+        let m = finished(&h).await;
+        assert!(!passes(&h, move || async move { m.stop().await }).await);
+    });
+}
+
+/// Inside a shield they work as ever.
+#[test]
+fn inside_a_shield_they_work() {
+    on(0, async |h| {
+        let (inside, go, passed) = (Event::new(), Event::new(), Event::new());
+        let (set, wait, tell) = (inside.clone(), go.wait(), passed.clone());
+        let m = finished(&h).await;
+        let done = h.spawn(async { 1 });
+        done.wait_done().await;
+        let task = h.spawn(shielded(async move {
+            set.set();
+            wait.await;
+            yield_now().await;
+            time::sleep(Duration::from_millis(1)).await;
+            let _ = time::timeout(Duration::from_millis(1), pending::<()>()).await;
+            m.wait_finished().await;
+            assert_eq!(done.await.unwrap(), 1);
+            tell.set();
+        }));
+        inside.wait().await;
+        task.cancel();
+        the_turn_has_come().await;
+        go.set();
+        task.await.unwrap();
+        assert!(passed.is_set());
+    });
+}
+
+/// No loop over them outruns the cancellation.
+#[test]
+fn no_loop_outruns_it() {
+    for workers in [0, 1, 2] {
+        on(workers, async |h| {
+            let (a, b) = (Event::new(), Event::new());
+            let (first, second) = (a.clone(), b.clone());
+            let loops = [
+                h.spawn(async move {
+                    loop {
+                        first.set();
+                        yield_now().await;
+                    }
+                }),
+                h.spawn(async move {
+                    loop {
+                        second.set();
+                        time::sleep(Duration::ZERO).await;
+                    }
+                }),
+            ];
+            a.wait().await;
+            b.wait().await;
+            for task in &loops {
+                task.cancel();
+            }
+            for task in loops {
+                task.wait_done().await;
+            }
+        });
+    }
+}

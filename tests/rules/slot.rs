@@ -1,0 +1,209 @@
+//! The manager slot, and the external API.
+
+use crate::util::*;
+use std::borrow::Cow;
+use std::future::pending;
+use std::sync::{Arc, Weak};
+use taskgrove::{Context, LifecycleError, Manager, ManagerSlot, Service, service_fn, yield_now};
+
+#[derive(Default)]
+struct Counter {
+    slot: ManagerSlot,
+    go: Event,
+}
+
+impl Service for Counter {
+    async fn run(self: Arc<Self>, _: Context) -> taskgrove::Result {
+        self.go.wait().await;
+        Ok(())
+    }
+    fn manager_slot(&self) -> Option<&ManagerSlot> {
+        Some(&self.slot)
+    }
+}
+
+fn not_running() -> LifecycleError {
+    LifecycleError::NotRunning {
+        service: "Counter".into(),
+    }
+}
+
+/// Without a manager everything is `NoManager`.
+#[test]
+fn an_empty_slot() {
+    everywhere(async |_| {
+        static SLOT: ManagerSlot = ManagerSlot::new();
+        for slot in [&SLOT, &ManagerSlot::default()] {
+            let none = LifecycleError::NoManager;
+            assert_eq!(slot.get().unwrap_err(), none);
+            assert_eq!(slot.context().unwrap_err(), none);
+            assert_eq!(slot.external_api(async {}).await, Err(none));
+        }
+    });
+}
+
+/// The slot's manager and context are those of the service.
+#[test]
+fn a_taken_slot() {
+    everywhere(async |h| {
+        let s = Arc::new(Counter::default());
+        let m = Manager::new(s.clone()).unwrap();
+        assert_eq!(s.slot.get().unwrap().name(), "Counter");
+        assert!(!s.slot.get().unwrap().is_started());
+        let runner = m.clone();
+        let running = h.spawn(async move { runner.run().await });
+        m.wait_started().await;
+        assert_eq!(s.slot.get().unwrap().id(), m.id());
+        assert_eq!(s.slot.context().unwrap().id(), m.id());
+        s.go.set();
+        running.await.unwrap().unwrap();
+        assert!(s.slot.get().unwrap().is_finished());
+    });
+}
+
+/// A slot stays taken for ever, also when the first manager is gone or finished.
+#[test]
+fn a_slot_stays_taken() {
+    everywhere(async |h| {
+        let taken = LifecycleError::AlreadyManaged {
+            service: "Counter".into(),
+        };
+        let s = Arc::new(Counter::default());
+        drop(Manager::new(s.clone()).unwrap());
+        assert_eq!(Manager::new(s.clone()).unwrap_err(), taken);
+        assert_eq!(Manager::builder(s.clone()).build().unwrap_err(), taken);
+        assert_eq!(h.start(s).unwrap_err(), taken);
+        let s = Arc::new(Counter::default());
+        s.go.set();
+        Manager::run_service(s.clone()).await.unwrap();
+        assert_eq!(Manager::new(s.clone().boxed()).unwrap_err(), taken);
+        let error = Manager::run_service(s).await.unwrap_err();
+        assert!(error.to_string().contains("Counter"));
+    });
+}
+
+/// `service_fn` can be managed once.
+#[test]
+fn a_closure_can_be_managed_once() {
+    let s = Arc::new(service_fn("once", |_| async { Ok(()) }));
+    let first = Manager::new(s.clone());
+    assert!(first.is_ok());
+    assert_eq!(
+        Manager::new(s).unwrap_err(),
+        LifecycleError::AlreadyManaged {
+            service: "once".into()
+        }
+    );
+}
+
+/// The slot keeps the record, never the service.
+#[test]
+fn a_slot_is_no_cycle() {
+    everywhere(async |h| {
+        let s = Arc::new(Counter::default());
+        let weak: Weak<Counter> = Arc::downgrade(&s);
+        drop(Manager::new(s).unwrap());
+        assert!(weak.upgrade().is_none());
+        let s = Arc::new(Counter::default());
+        let weak = Arc::downgrade(&s);
+        let go = s.go.clone();
+        let m = h.start(s).unwrap();
+        go.set();
+        m.wait_finished().await;
+        assert!(weak.upgrade().is_none());
+    });
+}
+
+struct BadName(ManagerSlot);
+
+impl Service for BadName {
+    async fn run(self: Arc<Self>, _: Context) -> taskgrove::Result {
+        Ok(())
+    }
+    fn name(&self) -> Cow<'static, str> {
+        panic!("intended: no name")
+    }
+    fn manager_slot(&self) -> Option<&ManagerSlot> {
+        Some(&self.0)
+    }
+}
+
+/// `name` is called before the slot is taken; its panic goes to the caller.
+#[test]
+fn a_panic_in_name_leaves_the_slot_free() {
+    let s = Arc::new(BadName(ManagerSlot::new()));
+    let text = panics(|| Manager::new(s.clone()));
+    assert_eq!(text, "intended: no name");
+    assert_eq!(s.0.get().unwrap_err(), LifecycleError::NoManager);
+}
+
+/// The external API fails before the start, works while running, and fails after the end.
+#[test]
+fn the_external_api() {
+    everywhere(async |h| {
+        let s = Arc::new(Counter::default());
+        let m = Manager::new(s.clone()).unwrap();
+        assert_eq!(m.external_api(async { 1 }).await, Err(not_running()));
+        assert_eq!(s.slot.external_api(async { 1 }).await, Err(not_running()));
+        let runner = m.clone();
+        h.spawn(async move { runner.run().await });
+        m.wait_started().await;
+        assert_eq!(m.external_api(async { 1 }).await, Ok(1));
+        assert_eq!(s.slot.external_api(async { 2 }).await, Ok(2));
+        let ctx = s.slot.context().unwrap();
+        let scheduled = m.external_api(async { ctx.run_task(async { Ok(()) }) });
+        scheduled.await.unwrap().unwrap().await.unwrap();
+        s.go.set();
+        m.wait_finished().await;
+        assert_eq!(m.external_api(async { 1 }).await, Err(not_running()));
+        assert_eq!(s.slot.external_api(async { 1 }).await, Err(not_running()));
+    });
+}
+
+/// A call under way fails as soon as the service is cancelled, and its future is dropped.
+#[test]
+fn a_call_under_way_fails() {
+    everywhere(async |h| {
+        let s = Arc::new(Counter::default());
+        let m = h.start(s.clone()).unwrap();
+        let (inside, fallen) = (Event::new(), Event::new());
+        let (set, guard) = (inside.clone(), Falls(fallen.clone()));
+        let call = h.spawn(async move {
+            let call = async move {
+                let _guard = guard;
+                set.set();
+                pending::<()>().await
+            };
+            s.slot.external_api(call).await
+        });
+        inside.wait().await;
+        m.cancel().unwrap();
+        assert_eq!(call.await.unwrap(), Err(not_running()));
+        assert!(fallen.is_set());
+        assert_eq!(m.external_api(async { 1 }).await, Err(not_running()));
+        m.wait_finished().await;
+        yield_now().await;
+    });
+}
+
+/// A call under way fails, too, when the service ends by itself.
+#[test]
+fn a_call_under_way_fails_at_the_end() {
+    everywhere(async |h| {
+        let s = Arc::new(Counter::default());
+        let m = h.start(s.clone()).unwrap();
+        let inside = Event::new();
+        let set = inside.clone();
+        let caller = m.clone();
+        let call = h.spawn(async move {
+            let call = async move {
+                set.set();
+                pending::<()>().await
+            };
+            caller.external_api(call).await
+        });
+        inside.wait().await;
+        s.go.set();
+        assert_eq!(call.await.unwrap(), Err(not_running()));
+    });
+}
