@@ -36,7 +36,7 @@ use std::mem::{ManuallyDrop, offset_of, size_of};
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
-use std::ptr::{NonNull, drop_in_place};
+use std::ptr::NonNull;
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
 /// What a task is, fixed at its birth.
@@ -192,7 +192,7 @@ where
         unsafe {
             if task.as_ref().stage.load(Ordering::Relaxed) == STAGE_FUTURE {
                 Self::set(task, STAGE_EMPTY);
-                drop_in_place(&raw mut (*Self::stage(task)).future);
+                ManuallyDrop::drop(&mut (*Self::stage(task)).future);
             }
         }
     }

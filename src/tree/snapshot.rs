@@ -18,6 +18,7 @@ pub(crate) fn of(node: Node) -> Snapshot {
     if !node.state.hold() {
         return Snapshot::empty();
     }
+    node.hub().refresh_clock();
     let now_ms = node.hub().coarse_now();
     let mut drafts = Vec::new();
     let frontier = collect(node);
@@ -37,6 +38,7 @@ pub(crate) fn of(node: Node) -> Snapshot {
 
 /// Every root and what is below it, worker by worker.
 pub(crate) fn all(hub: &Hub) -> Snapshot {
+    hub.refresh_clock();
     let mut drafts = Vec::new();
     for sentinel in hub.sentinels() {
         if sentinel.state.hold() {

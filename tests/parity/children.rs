@@ -97,7 +97,7 @@ fn b16_daemon_child_service_that_ends_is_a_daemon_exit_of_its_parent() {
         let (go, managers) = (Event::new(), Queue::new());
         let parent = parent_of(ends_on(&go, || Ok(())), true, managers.clone());
         let error = lifecycle(&parent, || go.set(), true).await.unwrap_err();
-        assert_daemon_exit(&error, "app/db");
+        assert_daemon_exit(&error, "in_background/app/db");
         let child = managers.recv().await;
         assert!(child.is_finished());
         assert!(
@@ -142,7 +142,7 @@ fn b17_error_in_a_child_service_fails_its_parent() {
         let parent = parent_of(ends_on(&go, || oops("db")), false, managers.clone());
         let error = lifecycle(&parent, || go.set(), true).await.unwrap_err();
         let failure = only_failure(&error);
-        assert_eq!(failure.path(), "app/db");
+        assert_eq!(failure.path(), "in_background/app/db");
         let FailureKind::Service(inner) = failure.kind() else {
             panic!("a service's failure expected, not {failure}");
         };
@@ -183,6 +183,6 @@ fn b17_error_goes_up_through_every_level() {
         let causes: Vec<_> = error.root_causes().collect();
         assert_eq!(causes.len(), 1, "{error}");
         assert_eq!(oops_of(causes[0]), Some("worker"));
-        assert_eq!(causes[0].path(), "app/db/conn/worker");
+        assert_eq!(causes[0].path(), "in_background/app/db/conn/worker");
     });
 }

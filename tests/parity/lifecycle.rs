@@ -116,7 +116,7 @@ fn b04_error_in_run_is_returned_and_cancels() {
         let error = lifecycle(&manager, || end.set(), true).await.unwrap_err();
         let failure = only_failure(&error);
         assert_eq!(oops_of(failure), Some("run"));
-        assert_eq!(failure.path(), "failing");
+        assert_eq!(failure.path(), "in_background/failing");
         assert_eq!(Some(failure.task()), manager.id());
     });
 }
@@ -146,7 +146,7 @@ fn b04_error_in_a_task_is_returned_and_cancels() {
         let error = lifecycle(&manager, || end.set(), true).await.unwrap_err();
         let failure = only_failure(&error);
         assert_eq!(oops_of(failure), Some("task"));
-        assert_eq!(failure.path(), "app/worker");
+        assert_eq!(failure.path(), "in_background/app/worker");
         assert_eq!(others.get(), 2, "the failure ends run and the other task");
     });
 }

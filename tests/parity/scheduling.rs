@@ -120,7 +120,7 @@ fn b15_more_children_than_the_limit_are_refused() {
         let run = in_background(&manager);
         let error = errors.recv().await;
         assert_eq!(error.limit, 3);
-        assert_eq!(error.parent, "pool");
+        assert_eq!(error.parent, "in_background/pool");
         assert_eq!(
             error.most_common,
             [("conn".to_owned(), 2), ("ping".to_owned(), 1)]
@@ -159,7 +159,7 @@ fn b15_the_limit_is_for_each_parent() {
                 forever().await
             };
             ctx.task(branch).name("branch").spawn()?;
-            assert_eq!(one_too_many(&ctx).parent, "pool");
+            assert_eq!(one_too_many(&ctx).parent, "in_background/pool");
             forever().await
         });
         let manager = Manager::builder(service).max_children(2).build().unwrap();

@@ -142,7 +142,7 @@ fn b12_daemon_that_exits_fails_its_service_by_name() {
         });
         let manager = Manager::new(service).unwrap();
         let error = lifecycle(&manager, || end.set(), true).await;
-        assert_daemon_exit(&error.unwrap_err(), "clock/ticker");
+        assert_daemon_exit(&error.unwrap_err(), "in_background/clock/ticker");
     });
 }
 
