@@ -254,6 +254,8 @@ pub(crate) struct Worker<'a> {
     last_look: u64,
     random: u64,
     searching: bool,
+    /// The worker that is watched, and its polls at the last look.
+    watched: (usize, u64),
     parker: Arc<Parker>,
 }
 
@@ -269,6 +271,7 @@ impl<'a> Worker<'a> {
             last_look: 0,
             random: 0x9E37_79B9_7F4A_7C15 ^ (index as u64 + 1),
             searching: false,
+            watched: (0, 0),
             parker,
         }
     }
@@ -346,10 +349,13 @@ impl<'a> Worker<'a> {
     fn next(&mut self) -> Option<Node> {
         self.tick = self.tick.wrapping_add(1);
         let queue = &self.core().queue;
-        if self.tick.is_multiple_of(INJECTOR_EVERY)
-            && let Some(node) = self.pool.injector.pop()
-        {
-            return Some(node);
+        if self.tick.is_multiple_of(INJECTOR_EVERY) {
+            if let Some(node) = self.pool.injector.pop() {
+                return Some(node);
+            }
+            if let Some(address) = self.rescue() {
+                return Some(Node::from_address(address));
+            }
         }
         if let Some(address) = queue.pop() {
             return Some(Node::from_address(address));
@@ -358,6 +364,24 @@ impl<'a> Worker<'a> {
             return Some(node);
         }
         self.steal().map(Node::from_address)
+    }
+
+    /// What is queued behind a poll that does not end would wait for it as long as all others are
+    /// busy. So each looks, now and then, whether one other gets on, and steals if not.
+    fn rescue(&mut self) -> Option<NonNull<Header>> {
+        let cores = &self.pool.cores;
+        let (victim, seen) = self.watched;
+        let stuck = cores[victim].polls.load(Ordering::Relaxed) == seen;
+        if stuck
+            && victim != self.index
+            && let Some((first, count)) = cores[victim].queue.steal_into(&self.core().queue, 32)
+        {
+            bump(&self.core().steals, count as u64);
+            return Some(first);
+        }
+        let next = (victim + 1) % cores.len();
+        self.watched = (next, cores[next].polls.load(Ordering::Relaxed));
+        None
     }
 
     fn steal(&mut self) -> Option<NonNull<Header>> {

@@ -390,14 +390,15 @@ impl<'a> Driver<'a> {
         })
     }
 
-    /// Does some work, or sleeps if there is none, and returns soon once `stop` is true.
+    /// Does some work (always a bit: a future that is always ready starves no task), or sleeps if
+    /// there is none, and returns soon once `stop` is true.
     fn run(&mut self, stop: impl Fn() -> bool) {
         for _ in 0..64 {
-            if stop() {
-                return;
-            }
             if !self.worker.tick() {
                 return self.worker.park(stop);
+            }
+            if stop() {
+                return;
             }
         }
     }

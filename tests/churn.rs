@@ -265,7 +265,7 @@ fn threads_and_runtimes_that_come_and_go_leave_nothing() {
             for _ in 0..40 {
                 let short = runtime();
                 for _ in 0..50 {
-                    drop(short.spawn(sleep(FAR)));
+                    drop(short.spawn(async { sleep(FAR).await }));
                 }
                 short.block_on(batch(50));
             }
@@ -388,7 +388,9 @@ fn handles_and_wakers_may_be_dropped_after_the_runtime() {
     alone(|| {
         assert_flat("late handles", || {
             let rt = runtime();
-            let tasks: Vec<_> = (0..1000).map(|_| rt.spawn(sleep(FAR))).collect();
+            let tasks: Vec<_> = (0..1000)
+                .map(|_| rt.spawn(async { sleep(FAR).await }))
+                .collect();
             let dam = Dam::default();
             rt.block_on(async {
                 let mut wait = pin!(dam.wait());

@@ -45,9 +45,7 @@ fn future_drop_raw() {
         scene.polled.wait().await;
         cancelled.cancel();
         assert_eq!(panicked(cancelled).await, "intended drop");
-        assert_eq!(scene.dropped.get(), 2);
-        scene.dropped.sub();
-        scene.dropped.sub();
+        assert_eq!(scene.bad.get(), 2);
         scene.unharmed().await;
     });
 }
@@ -233,7 +231,7 @@ fn finally_body_drop() {
         job.cancel();
         assert_eq!(panicked(job).await, "intended drop");
         assert!(cleaned.is_set());
-        assert_eq!(s.dropped.get(), 1);
+        assert_eq!(s.bad.get(), 1);
         s.failed("app/job", "intended drop").await;
     });
 }

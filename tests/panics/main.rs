@@ -78,6 +78,8 @@ struct Scene {
     inside: Task<()>,
     go: Event,
     dropped: Counter,
+    /// The drops of [`BadDrop`]s; `dropped` is the bystanders'.
+    bad: Counter,
     polled: Event,
 }
 
@@ -115,6 +117,7 @@ impl Scene {
             outside,
             go,
             dropped,
+            bad: Counter::new(),
         }
     }
 
@@ -122,7 +125,7 @@ impl Scene {
         BadDrop {
             ready,
             polled: self.polled.clone(),
-            dropped: self.dropped.clone(),
+            dropped: self.bad.clone(),
         }
     }
 

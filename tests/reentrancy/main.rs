@@ -38,7 +38,9 @@ impl Everything {
         let _ = (self.manager.is_finished(), self.manager.did_error());
         drop(self.handle.spawn(async {}));
         drop(self.context.run_task(async { Ok(()) }));
-        drop(self.context.run_daemon_task(pending()));
+        if let Ok(daemon) = self.context.run_daemon_task(pending()) {
+            daemon.cancel();
+        }
         let child = service_fn("child", |_| async { Ok(()) });
         drop(self.context.run_child_service(child));
         if Handle::try_current().is_some() {

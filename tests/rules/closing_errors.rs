@@ -27,16 +27,27 @@ async fn outcome(m: &Manager) -> Option<String> {
     })
 }
 
-/// A task below the app that is still polled after `cancel()`, since a child of it is shielded; it ends as `end` says.
+/// A task below the app that is still polled after `cancel()`, since a child of it is shielded.
+struct Consequence {
+    task: Task<()>,
+    /// Set when the task has ended.
+    ended: Event,
+    /// Ends the child.
+    go: Event,
+}
+
+/// A task that ends as `end` says, once cancellation of the app has been asked for.
 async fn consequence(
     ctx: &Context,
     end: impl FnOnce() -> taskgrove::Result + Send + 'static,
-) -> (Task<()>, Event) {
-    let (inside, go, told) = (Event::new(), Event::new(), Event::new());
+) -> Consequence {
+    let (inside, told) = (Event::new(), Event::new());
+    let (go, ended) = (Event::new(), Event::new());
     let (set, wait, tell, hear) = (inside.clone(), go.wait(), told.clone(), told.wait());
-    let inner = ctx.clone();
+    let (inner, guard) = (ctx.clone(), Falls(ended.clone()));
     let task = ctx
         .run_task(async move {
+            let _guard = guard;
             spawn(shielded(async move {
                 set.set();
                 inner.cancelled().await;
@@ -48,11 +59,15 @@ async fn consequence(
         })
         .unwrap();
     inside.wait().await;
-    // Registered: the poll it is in will not see the event, and so will not end it.
-    while told.waiters() == 0 {
+    registered(&told).await;
+    Consequence { task, ended, go }
+}
+
+/// Somebody waits for the event: the poll they are in will not see it, and so will not end what they do.
+async fn registered(event: &Event) {
+    while event.waiters() == 0 {
         yield_now().await;
     }
-    (task, go)
 }
 
 /// An error that is a consequence of the shutdown is not recorded, and the handle reads `Cancelled`.
@@ -60,10 +75,11 @@ async fn consequence(
 fn a_consequence_is_nothing() {
     everywhere(async |h| {
         let (m, ctx) = app(&h).await;
-        let (task, go) = consequence(&ctx, || Err(boom("channel closed"))).await;
+        let c = consequence(&ctx, || Err(boom("channel closed"))).await;
         m.cancel().unwrap();
-        go.set();
-        assert!(matches!(task.await, Err(JoinError::Cancelled)));
+        c.ended.wait().await;
+        c.go.set();
+        assert!(matches!(c.task.await, Err(JoinError::Cancelled)));
         assert_eq!(outcome(&m).await, None);
         assert!(!m.did_error() && m.is_cancelled());
     });
@@ -74,10 +90,11 @@ fn a_consequence_is_nothing() {
 fn a_panic_counts() {
     everywhere(async |h| {
         let (m, ctx) = app(&h).await;
-        let (task, go) = consequence(&ctx, || panic!("intended")).await;
+        let c = consequence(&ctx, || panic!("intended")).await;
         m.cancel().unwrap();
-        go.set();
-        assert!(matches!(task.await, Err(JoinError::Panicked(_))));
+        c.ended.wait().await;
+        c.go.set();
+        assert!(matches!(c.task.await, Err(JoinError::Panicked(_))));
         assert_eq!(outcome(&m).await.unwrap(), "intended");
     });
 }
@@ -88,8 +105,11 @@ fn a_consequence_in_run() {
     everywhere(async |h| {
         let (inside, go, told) = (Event::new(), Event::new(), Event::new());
         let (set, wait, hear) = (inside.clone(), go.wait(), told.wait());
+        let ended = Event::new();
+        let guard = Falls(ended.clone());
         let m = h
             .start(service_fn("app", |ctx: Context| async move {
+                let _guard = guard;
                 ctx.run_task(shielded(async move {
                     set.set();
                     wait.await;
@@ -100,11 +120,10 @@ fn a_consequence_in_run() {
             }))
             .unwrap();
         inside.wait().await;
-        while told.waiters() == 0 {
-            yield_now().await;
-        }
+        registered(&told).await;
         m.cancel().unwrap();
         told.set();
+        ended.wait().await;
         go.set();
         assert_eq!(outcome(&m).await, None);
     });
@@ -115,9 +134,10 @@ fn a_consequence_in_run() {
 fn only_the_cause_is_recorded() {
     everywhere(async |h| {
         let (m, ctx) = app(&h).await;
-        let (_task, go) = consequence(&ctx, || Err(boom("consequence"))).await;
+        let c = consequence(&ctx, || Err(boom("consequence"))).await;
         ctx.run_task(async { Err("cause")? }).unwrap();
-        go.set();
+        c.ended.wait().await;
+        c.go.set();
         assert_eq!(outcome(&m).await.unwrap(), "cause");
     });
 }
@@ -252,8 +272,11 @@ fn through_a_child_service() {
             let (m, ctx) = app(&h).await;
             let (inside, go, told) = (Event::new(), Event::new(), Event::new());
             let (set, wait, hear) = (inside.clone(), go.wait(), told.wait());
+            let ended = Event::new();
+            let guard = Falls(ended.clone());
             let child = ctx
                 .run_child_service(service_fn("child", move |ctx: Context| async move {
+                    let _guard = guard;
                     let inner = ctx.clone();
                     ctx.run_task(shielded(async move {
                         set.set();
@@ -266,11 +289,10 @@ fn through_a_child_service() {
                 }))
                 .unwrap();
             inside.wait().await;
-            while told.waiters() == 0 {
-                yield_now().await;
-            }
+            registered(&told).await;
             m.cancel().unwrap();
             told.set();
+            ended.wait().await;
             go.set();
             m.wait_finished().await;
             assert_eq!((child.did_error(), m.did_error()), (counts, counts));
