@@ -10,7 +10,7 @@ use crate::task::{Hub, current};
 use crate::tree::{snapshot, spawn};
 use std::future::poll_fn;
 use std::panic::Location;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 /// A cloneable handle to a [`Runtime`](crate::Runtime).
 ///
@@ -276,17 +276,14 @@ where
 /// ```
 pub async fn yield_now() {
     let mut yielded = false;
-    poll_fn(|cx| {
-        if current::is_suspended() {
-            return Poll::Pending;
-        }
+    let mut poll = |cx: &mut Context<'_>| {
         if std::mem::replace(&mut yielded, true) {
             return Poll::Ready(());
         }
         cx.waker().wake_by_ref();
         Poll::Pending
-    })
-    .await;
+    };
+    poll_fn(|cx| current::poll_own(cx, &mut poll)).await;
 }
 
 impl TaskId {

@@ -204,7 +204,8 @@ impl Runtime {
         let mut driver: Option<Driver<'_>> = None;
         loop {
             if woken.swap(false, Ordering::AcqRel)
-                && let Poll::Ready(output) = future.as_mut().poll(&mut cx)
+                && let Poll::Ready(output) =
+                    current::outside_tasks(|| future.as_mut().poll(&mut cx))
             {
                 return output;
             }

@@ -91,10 +91,14 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if current::is_suspended() {
-            return Poll::Pending;
-        }
         let this = &mut *self;
+        current::poll_own(cx, |cx| this.poll_timer(cx))
+    }
+}
+
+impl Sleep {
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self;
         if this.deadline <= this.hub.clock.now_ns() {
             if let Some(key) = this.timer.take() {
                 this.hub.timers.remove(key);

@@ -175,10 +175,7 @@ impl Context {
     pub async fn cancelled(&self) {
         let mut service = Waiting::new(self.record());
         let mut task = OfTask(None);
-        poll_fn(|cx| {
-            if current::is_suspended() {
-                return Poll::Pending;
-            }
+        let mut poll = |cx: &mut std::task::Context<'_>| {
             let over =
                 |record: &Record| (record.is_closing() || record.is_finished()).then_some(());
             if service.poll(cx, over).is_ready() {
@@ -191,8 +188,8 @@ impl Context {
                 return Poll::Ready(());
             }
             Poll::Pending
-        })
-        .await;
+        };
+        poll_fn(|cx| current::poll_own(cx, &mut poll)).await;
     }
 }
 

@@ -18,7 +18,7 @@ use std::future::poll_fn;
 use std::panic::Location;
 use std::pin::{Pin, pin};
 use std::sync::OnceLock;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// The service, until it is started.
@@ -226,16 +226,14 @@ impl Manager {
         };
         let mut sleep = Sleep::new(hub.clone(), hub.clock.deadline(timeout));
         let mut waiting = Waiting::new(self.record());
-        let finished = poll_fn(|cx| {
-            if current::is_suspended() {
-                return Poll::Pending;
-            }
+        let mut poll = |cx: &mut Context<'_>| {
             let finished = waiting.poll(cx, |record| record.is_finished().then_some(()));
             if finished.is_ready() {
                 return Poll::Ready(true);
             }
             Pin::new(&mut sleep).poll(cx).map(|()| false)
-        });
+        };
+        let finished = poll_fn(|cx| current::poll_own(cx, &mut poll));
         if finished.await || self.is_finished() {
             return Ok(());
         }

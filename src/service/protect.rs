@@ -6,7 +6,7 @@
 //! nested protection ends innermost first. What runs inside a shield or a cleanup does not see the
 //! turn at all.
 
-use crate::task::current::{self, Body, Scope};
+use crate::task::current::{self, Body, Scope, Turn};
 use crate::wait::discard;
 use std::any::Any;
 use std::future::poll_fn;
@@ -34,7 +34,7 @@ impl Protection {
             }
             None => {
                 let scope = current::scope();
-                if scope.is_turn() {
+                if scope.turn() != Turn::No {
                     return false;
                 }
                 scope.protect();

@@ -47,11 +47,5 @@ impl Drop for Waiting {
 /// Waits until `look` finds something.
 pub(crate) async fn wait<T>(record: &Arc<Record>, look: impl Fn(&Record) -> Option<T>) -> T {
     let mut waiting = Waiting::new(record);
-    poll_fn(|cx| {
-        if current::is_suspended() {
-            return Poll::Pending;
-        }
-        waiting.poll(cx, &look)
-    })
-    .await
+    poll_fn(|cx| current::poll_own(cx, |cx| waiting.poll(cx, &look))).await
 }

@@ -8,6 +8,12 @@ use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::cell::{Cell, RefCell};
 use std::num::NonZeroU64;
+use std::task::{Context, Poll};
+
+/// Own awaits that may be ready in one poll: then they suspend once, so that a loop over awaits
+/// that are always ready lets others run (and the cancellation that is to end it).
+const READY_IN_POLL: u32 = 128;
+const UNLIMITED: u32 = u32::MAX;
 
 /// Ids are drawn from the runtime in blocks of this size.
 const ID_BLOCK: u64 = 64;
@@ -32,6 +38,16 @@ pub(crate) struct Body {
     parent: Scope,
 }
 
+/// Whether some code's time is over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Turn {
+    No,
+    /// But what is protected, and its cleanups, may run.
+    Cancel,
+    /// The runtime is being dropped: it is dropped after this poll, with its cleanups.
+    Kill,
+}
+
 /// Where in the protection of a task some code runs.
 #[derive(Clone)]
 pub(crate) enum Scope {
@@ -48,6 +64,7 @@ thread_local! {
     static KIND: Cell<ScopeKind> = const { Cell::new(ScopeKind::Root) };
     static EPOCH: Cell<u64> = const { Cell::new(0) };
     static PROTECTED_IN_POLL: Cell<bool> = const { Cell::new(false) };
+    static BUDGET: Cell<u32> = const { Cell::new(UNLIMITED) };
     static WORKER: Cell<(u64, usize)> = const { Cell::new((0, 0)) };
     static IDS: Cell<(u64, u64, u64)> = const { Cell::new((0, 0, 0)) };
 }
@@ -144,6 +161,7 @@ pub(crate) struct InTask {
     kind: ScopeKind,
     epoch: u64,
     protected: bool,
+    budget: u32,
 }
 
 impl InTask {
@@ -154,6 +172,7 @@ impl InTask {
             kind: KIND.replace(ScopeKind::Root),
             epoch: EPOCH.get(),
             protected: PROTECTED_IN_POLL.replace(false),
+            budget: BUDGET.replace(READY_IN_POLL),
         };
         if let Some(node) = node {
             EPOCH.set(node.hub().cancel_epoch.load(Ordering::Acquire));
@@ -169,7 +188,36 @@ impl Drop for InTask {
         KIND.set(self.kind);
         EPOCH.set(self.epoch);
         PROTECTED_IN_POLL.set(self.protected);
+        BUDGET.set(self.budget);
     }
+}
+
+/// Runs `f` as code that belongs to no task.
+pub(crate) fn outside_tasks<R>(f: impl FnOnce() -> R) -> R {
+    let _in_task = InTask::enter(None);
+    f()
+}
+
+/// One poll of an await of the crate's own: it suspends when the calling code's time is over, and
+/// once in a while when it has been ready too often in one poll.
+#[inline]
+pub(crate) fn poll_own<T>(
+    cx: &mut Context<'_>,
+    poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+) -> Poll<T> {
+    if is_suspended() {
+        return Poll::Pending;
+    }
+    let budget = BUDGET.get();
+    if budget == 0 {
+        cx.waker().wake_by_ref();
+        return Poll::Pending;
+    }
+    let polled = poll(cx);
+    if polled.is_ready() && budget != UNLIMITED {
+        BUDGET.set(budget - 1);
+    }
+    polled
 }
 
 /// Runs `f` as code of a cleanup: the turn is not seen in there.
@@ -215,16 +263,17 @@ pub(crate) fn scope() -> Scope {
 
 /// Whether the calling code's time is over: its task's turn has come (or its body's end), and no
 /// protection is active around or beside it. An await that asks suspends then, for good.
-pub(crate) fn is_suspended() -> bool {
+fn is_suspended() -> bool {
     match (NODE.get(), KIND.get()) {
         (_, ScopeKind::Hard) | (None, ScopeKind::Root) => false,
         (Some(node), ScopeKind::Root) => {
             let state = node.state.load();
-            state.is_closing() && state.is_turn() && !node.side().is_some_and(|s| s.is_protected())
+            let protected = || node.side().is_some_and(|side| side.is_protected());
+            state.is_closing() && state.is_turn() && (state.is_killed() || !protected())
         }
         (_, ScopeKind::Body) => match scope() {
             Scope::Body(body) => {
-                body.inner.load(Ordering::Acquire) == 0 && Scope::Body(body).is_turn()
+                body.inner.load(Ordering::Acquire) == 0 && Scope::Body(body).turn() != Turn::No
             }
             _ => false,
         },
@@ -242,21 +291,28 @@ impl Body {
 
     /// To be dropped: its time is over and nothing inside it is protected.
     pub(crate) fn is_due(&self) -> bool {
-        self.inner.load(Ordering::Acquire) == 0 && self.is_turn()
+        self.inner.load(Ordering::Acquire) == 0 && self.turn() == Turn::Cancel
     }
 
-    fn is_turn(&self) -> bool {
-        self.ended.load(Ordering::Acquire) || self.parent.is_turn()
+    fn turn(&self) -> Turn {
+        match self.parent.turn() {
+            Turn::No if self.ended.load(Ordering::Acquire) => Turn::Cancel,
+            turn => turn,
+        }
     }
 }
 
 impl Scope {
     /// Whether the code in this scope may not go on outside protection.
-    pub(crate) fn is_turn(&self) -> bool {
+    pub(crate) fn turn(&self) -> Turn {
         match self {
-            Scope::Outside | Scope::Hard => false,
-            Scope::Root(node) => node.state.load().is_turn(),
-            Scope::Body(body) => body.is_turn(),
+            Scope::Outside | Scope::Hard => Turn::No,
+            Scope::Root(node) => match node.state.load() {
+                state if !state.is_turn() => Turn::No,
+                state if state.is_killed() => Turn::Kill,
+                _ => Turn::Cancel,
+            },
+            Scope::Body(body) => body.turn(),
         }
     }
 

@@ -146,10 +146,7 @@ async fn wait_done(node: &NodeRef) {
         }
     }
     let mut waiting = Waiting(node, None);
-    poll_fn(|cx| {
-        if current::is_suspended() {
-            return Poll::Pending;
-        }
+    let mut poll = |cx: &mut Context<'_>| {
         if node.state.load().is_done() {
             return Poll::Ready(());
         }
@@ -160,18 +157,15 @@ async fn wait_done(node: &NodeRef) {
         } else {
             Poll::Pending
         }
-    })
-    .await;
+    };
+    poll_fn(|cx| current::poll_own(cx, &mut poll)).await;
 }
 
 impl<T> Future for Task<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if current::is_suspended() {
-            return Poll::Pending;
-        }
-        self.joined.poll(cx)
+        current::poll_own(cx, |cx| self.joined.poll(cx))
     }
 }
 

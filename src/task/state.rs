@@ -450,14 +450,6 @@ impl State {
         self.update(|s| s.mark(level, grace, may_claim))
     }
 
-    /// Starts (on a held task that is not killed) a grace period.
-    pub(crate) fn begin_grace(&self) {
-        self.update(|s| {
-            let grace = if s.is_killed() { 0 } else { GRACE };
-            (Snapshot(s.0 | grace), ())
-        });
-    }
-
     /// Ends a grace period; the release of the caller's hold acts on the turn this may bring.
     pub(crate) fn end_grace(&self) {
         self.0.fetch_and(!GRACE, Ordering::AcqRel);

@@ -26,9 +26,21 @@ const STEP: usize = 1000;
 /// Asks for the cancellation of a task and what is below it. Never blocks, runs no user code. The
 /// caller has a reference, or keeps the task from being done.
 pub(crate) fn request(target: Node, level: Level) {
+    if !target.is(kind::GRACE) {
+        return mark_and_walk(target, level, false);
+    }
+    // The flag has to be there with the level: so its grace has to be known before.
+    if target.state.hold() {
+        let grace = !effective_grace(target).is_zero();
+        mark_and_walk(target, level, grace);
+        finish::release_later(target);
+    }
+}
+
+fn mark_and_walk(target: Node, level: Level, grace: bool) {
     let is_service = target.is(kind::SERVICE);
     let at_once = !is_service && !target.is(kind::GRACE | kind::SENTINEL);
-    match target.state.mark(level, false, at_once).1 {
+    match target.state.mark(level, grace, at_once).1 {
         Mark::Refused => {}
         Mark::Claimed => target.with_hub(|hub| hub.schedule().job(Job::Close(target))),
         Mark::Held => target.with_hub(|hub| {
@@ -90,15 +102,20 @@ pub(crate) fn error_counts(node: Node, before: Snapshot) -> bool {
         if let Some(record) = above.record().filter(|_| above.is(kind::SERVICE)) {
             let asked = record.asked.load(Ordering::Acquire);
             if asked != 0 && asked <= began {
-                return false;
+                return in_grace_to_come(node);
             }
         }
         if above.state.load().is_closing() && now == began {
-            return false;
+            return in_grace_to_come(node);
         }
         at = links::parent(above);
     }
     true
+}
+
+/// Whether a task that has not been marked yet will be in a grace period when it is.
+fn in_grace_to_come(node: Node) -> bool {
+    !effective_grace(node).is_zero()
 }
 
 #[derive(Clone, Copy)]
@@ -155,9 +172,6 @@ impl Cancel {
                 target.state.end_grace();
             }
         } else {
-            if tag != 0 {
-                target.state.begin_grace();
-            }
             self.notify.push(target);
         }
         self.frontier = Some(Frontier::with_tag(target, tag));

@@ -27,4 +27,3 @@ mod stats;
 mod stop;
 mod tasks;
 mod time;
-mod virtual_time;
