@@ -25,7 +25,8 @@
 //! **Time.** One sleeper is the keeper: it parks with the earliest deadline, the others without.
 //! Deadlines are read under the lock when parking, and a new earliest one takes the lock after it
 //! was entered ([`Idle::timer_changed`]): either the keeper sees it, or is woken by it. A keeper
-//! that leaves wakes another sleeper in its place, if a timer is pending. While all are awake,
+//! that leaves while a timer is pending passes this on: to a sleeper that was keeper before and
+//! still wakes in time, or else it wakes one. While all are awake,
 //! workers look at the clock every few polls.
 
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -137,7 +138,8 @@ impl Idle {
             .position(|sleeper| Arc::ptr_eq(&sleeper.parker, parker));
         if let Some(me) = me {
             let left = self.take(&mut sleepers, me);
-            self.hand_on(sleepers, left.keeper, time.next().is_some());
+            let next = if left.keeper { time.next() } else { None };
+            self.hand_on(sleepers, next);
         }
     }
 
@@ -152,7 +154,7 @@ impl Idle {
                 drop(sleepers);
                 parker.unpark();
             }
-            None => self.hand_on(sleepers, true, true),
+            None => self.hand_on(sleepers, Some(at)),
         }
     }
 
@@ -196,13 +198,8 @@ impl Idle {
             return;
         }
         let sleeper = self.take(&mut sleepers, chosen);
-        if sleeper.keeper {
-            // The new searcher is awake, and looks at the clock before it parks; another sleeper
-            // is needed only if there is one.
-            self.hand_on(sleepers, true, true);
-        } else {
-            drop(sleepers);
-        }
+        let kept = sleeper.keeper && sleeper.until != u64::MAX;
+        self.hand_on(sleepers, kept.then_some(sleeper.until));
         sleeper.parker.unpark();
     }
 
@@ -215,17 +212,21 @@ impl Idle {
         sleeper
     }
 
-    /// Lets another sleeper become keeper: it wakes, finds nothing, and parks with the deadline.
-    fn hand_on(&self, mut sleepers: MutexGuard<'_, Vec<Sleeper>>, was_keeper: bool, pending: bool) {
-        if !was_keeper || !pending || sleepers.iter().any(|sleeper| sleeper.keeper) {
+    /// The keeper has left; should a timer be pending, lets another sleeper become keeper: one that
+    /// wakes in time anyway, or else one that is woken, finds nothing, and parks with the deadline.
+    fn hand_on(&self, mut sleepers: MutexGuard<'_, Vec<Sleeper>>, next: Option<u64>) {
+        let Some(next) = next else { return };
+        if sleepers.is_empty() || sleepers.iter().any(|sleeper| sleeper.keeper) {
+            return;
+        }
+        if let Some(early) = sleepers.iter_mut().find(|sleeper| sleeper.until <= next) {
+            early.keeper = true;
             return;
         }
         let worker = sleepers.iter().position(|sleeper| sleeper.worker);
-        if !sleepers.is_empty() {
-            let next = self.take(&mut sleepers, worker.unwrap_or(0));
-            drop(sleepers);
-            next.parker.unpark();
-        }
+        let chosen = self.take(&mut sleepers, worker.unwrap_or(0));
+        drop(sleepers);
+        chosen.parker.unpark();
     }
 }
 

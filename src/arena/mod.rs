@@ -69,6 +69,7 @@ pub(crate) static ARENA: Arena = Arena::new();
 pub(crate) const MAX_SLOT: usize = 512;
 
 /// The size in bytes of the slot that `bytes` gets; `None` if it is more than [`MAX_SLOT`].
+#[cfg(test)]
 pub(crate) const fn class_size(bytes: usize) -> Option<usize> {
     match Class::of(bytes) {
         Some(class) => Some(class.size()),

@@ -37,7 +37,12 @@
 //! with acquire-release ordering: whatever was done before a transition is visible to whoever
 //! acts on a later one.
 
-use crate::sync::atomic::{AtomicU64, Ordering};
+mod word;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use word::State;
 
 /// How insistently a task is being ended. Only rises.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -338,166 +343,5 @@ impl Snapshot {
         } else {
             Some(Self((self.0 & !JOIN_INTEREST) - REF))
         }
-    }
-}
-
-/// The word itself.
-pub(crate) struct State(AtomicU64);
-
-impl std::fmt::Debug for State {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.load().fmt(f)
-    }
-}
-
-impl State {
-    /// A task about to be queued: referenced by itself and by its handle.
-    pub(crate) fn scheduled() -> Self {
-        Self(AtomicU64::new(
-            Phase::Scheduled as u64 | JOIN_INTEREST | 2 * REF,
-        ))
-    }
-
-    /// A root of roots: no future, kept open by one hold, referenced once.
-    pub(crate) fn sentinel() -> Self {
-        Self(AtomicU64::new(Phase::Closed as u64 | REF | CHILD))
-    }
-
-    pub(crate) fn load(&self) -> Snapshot {
-        Snapshot(self.0.load(Ordering::Acquire))
-    }
-
-    #[inline]
-    fn update<R>(&self, f: impl Fn(Snapshot) -> (Snapshot, R)) -> (Snapshot, R) {
-        let mut seen = self.0.load(Ordering::Relaxed);
-        loop {
-            let (next, result) = f(Snapshot(seen));
-            match self
-                .0
-                .compare_exchange_weak(seen, next.0, Ordering::AcqRel, Ordering::Relaxed)
-            {
-                Ok(_) => return (Snapshot(seen), result),
-                Err(now) => seen = now,
-            }
-        }
-    }
-
-    #[inline]
-    fn try_update(&self, f: impl Fn(Snapshot) -> Option<Snapshot>) -> Result<Snapshot, Snapshot> {
-        let mut seen = self.0.load(Ordering::Acquire);
-        loop {
-            let next = f(Snapshot(seen)).ok_or(Snapshot(seen))?;
-            match self
-                .0
-                .compare_exchange_weak(seen, next.0, Ordering::AcqRel, Ordering::Acquire)
-            {
-                Ok(_) => return Ok(Snapshot(seen)),
-                Err(now) => seen = now,
-            }
-        }
-    }
-
-    /// A waker was woken. Also when nothing changes this is a write: the next poll sees what the
-    /// waker's thread did before.
-    #[inline]
-    pub(crate) fn wake(&self) -> Action {
-        self.update(Snapshot::wake).1
-    }
-
-    /// Taken from a queue.
-    #[inline]
-    pub(crate) fn start(&self) -> (Snapshot, Start) {
-        self.update(Snapshot::start)
-    }
-
-    /// The poll returned `Pending`; `protected` is what holds from now on.
-    #[inline]
-    pub(crate) fn suspend(&self, protected: bool) -> Action {
-        self.update(|s| s.suspend(protected)).1
-    }
-
-    /// The future (and, without `cleanups`, every cleanup) is gone. Returns the word as it was.
-    #[inline]
-    pub(crate) fn end(&self, cleanups: bool, counted: bool) -> (Snapshot, Action) {
-        self.update(|s| s.end(cleanups, counted))
-    }
-
-    /// Takes `count` children or holds off, and decides in the same step what follows.
-    #[inline]
-    pub(crate) fn release(&self, count: u64, counted: bool) -> (Snapshot, Action) {
-        self.update(|s| s.release(count, counted))
-    }
-
-    /// From `Finishing` to `Done`; returns the word as it was.
-    pub(crate) fn publish(&self) -> Snapshot {
-        self.update(|s| (s.over(false), ())).0
-    }
-
-    /// Keeps the task from being done (and so linked and alive) until released.
-    pub(crate) fn hold(&self) -> bool {
-        self.try_update(Snapshot::hold).is_ok()
-    }
-
-    /// Counts a new child; refused once closing or done.
-    #[inline]
-    pub(crate) fn adopt(&self) -> bool {
-        self.try_update(Snapshot::adopt).is_ok()
-    }
-
-    /// Raises the level; claims an idle task that is due (if `may_claim`), holds any other.
-    #[inline]
-    pub(crate) fn mark(&self, level: Level, grace: bool, may_claim: bool) -> (Snapshot, Mark) {
-        self.update(|s| s.mark(level, grace, may_claim))
-    }
-
-    /// Ends a grace period; the release of the caller's hold acts on the turn this may bring.
-    pub(crate) fn end_grace(&self) {
-        self.0.fetch_and(!GRACE, Ordering::AcqRel);
-    }
-
-    /// The handle has put a waker into the join slot. `false`: done in between, it is still the
-    /// handle's.
-    pub(crate) fn set_join_waker(&self) -> bool {
-        self.try_update(|s| (!s.is_done()).then_some(Snapshot(s.0 | JOIN_WAKER)))
-            .is_ok()
-    }
-
-    /// The handle takes the join slot back. `false`: done in between, it is the finisher's.
-    pub(crate) fn unset_join_waker(&self) -> bool {
-        self.try_update(|s| (!s.is_done()).then_some(Snapshot(s.0 & !JOIN_WAKER)))
-            .is_ok()
-    }
-
-    /// From now on whoever raises the level or finishes wakes the wait list. Returns the word
-    /// after it: what happened before is seen there, what happens later sees the flag.
-    pub(crate) fn set_waiters(&self) -> Snapshot {
-        Snapshot(self.0.fetch_or(WAITERS, Ordering::AcqRel) | WAITERS)
-    }
-
-    /// One more reference; aborts the process at half the range.
-    #[inline]
-    pub(crate) fn retain(&self) {
-        let old = Snapshot(self.0.fetch_add(REF, Ordering::Relaxed));
-        if old.refs() > 1 << 23 {
-            std::process::abort();
-        }
-    }
-
-    /// One less; `true` for the last.
-    #[inline]
-    pub(crate) fn drop_reference(&self) -> bool {
-        Snapshot(self.0.fetch_sub(REF, Ordering::AcqRel)).refs() == 1
-    }
-
-    /// The handle goes. `Err`: the task is done, the handle still has output and reference.
-    /// `Ok` with the join waker set: the waker and the reference are still the handle's; else
-    /// both are gone.
-    pub(crate) fn detach(&self) -> Result<Snapshot, Snapshot> {
-        self.try_update(Snapshot::detach)
-    }
-
-    /// A task that was never linked: done at once.
-    pub(crate) fn refuse(&self) {
-        let _ = self.update(|s| (s.over(false), ()));
     }
 }

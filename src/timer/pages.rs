@@ -32,6 +32,7 @@ impl<V> Pages<V> {
         }
     }
 
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.len
     }

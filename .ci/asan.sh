@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Address and leak sanitizer, with each slot an allocation of its own: a use after free of a task
+# is one of memory. The suites that measure memory or have a million tasks are not for this.
+source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+
+triple=x86_64-unknown-linux-gnu
+if [[ "$(uname -s) $(uname -m)" != "Linux x86_64" ]]; then
+    skip "only on Linux, x86_64"
+fi
+export RUSTC_BOOTSTRAP=1
+export RUSTFLAGS="-Zsanitizer=address --cfg taskgrove_malloc"
+export CARGO_TARGET_DIR=$target/asan
+cargo test --locked --target "$triple" --lib --test parity --test rules --test order \
+    --test panics --test outlive --test reentrancy --test misuse

@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# No warning from the compiler or clippy: the crate, its tests, examples and benchmarks.
+source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+
+cargo clippy --locked --all-targets -- -D warnings
+cargo clippy --locked --all-targets --all-features -- -D warnings

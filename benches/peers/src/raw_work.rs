@@ -1,0 +1,312 @@
+//! The workloads of a plain executor, written once for all of them.
+
+use crate::harness::{Gate, per, quantile, settle};
+use crate::raw::{Raw, WORKERS};
+use futures::channel::oneshot;
+use std::future::{Future, poll_fn};
+use std::hint::black_box;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// Tasks of most workloads.
+pub const TASKS: usize = 10_000;
+
+/// Spawns `TASKS` tasks that return at once, from inside a task, and awaits them all; ns a task.
+pub fn spawn_join_local<R: Raw>() -> f64 {
+    R::drive(async {
+        let began = Instant::now();
+        let mut tasks = Vec::with_capacity(TASKS);
+        for i in 0..TASKS {
+            tasks.push(R::spawn(async move { i }));
+        }
+        let mut sum = 0;
+        for task in tasks {
+            sum += task.await;
+        }
+        let elapsed = began.elapsed();
+        assert_eq!(sum, TASKS * (TASKS - 1) / 2);
+        per(elapsed, TASKS)
+    })
+}
+
+/// The same from a thread that is no worker.
+pub fn spawn_join_external<R: Raw>() -> f64 {
+    let began = Instant::now();
+    let mut tasks = Vec::with_capacity(TASKS);
+    for i in 0..TASKS {
+        tasks.push(R::spawn_outside(async move { i }));
+    }
+    let sum = futures_lite::future::block_on(async {
+        let mut sum = 0;
+        for task in tasks {
+            sum += task.await;
+        }
+        sum
+    });
+    let elapsed = began.elapsed();
+    assert_eq!(sum, TASKS * (TASKS - 1) / 2);
+    per(elapsed, TASKS)
+}
+
+/// Each task spawns the next and ends; ns a task.
+pub fn chained_spawn<R: Raw>() -> f64 {
+    fn link<R: Raw>(left: usize, done: oneshot::Sender<()>) {
+        R::detach(R::spawn(async move {
+            if left == 1 {
+                let _ = done.send(());
+            } else {
+                link::<R>(left - 1, done);
+            }
+        }));
+    }
+    R::drive(async {
+        let (tx, rx) = oneshot::channel();
+        let began = Instant::now();
+        link::<R>(TASKS, tx);
+        rx.await.expect("the last task was lost");
+        per(began.elapsed(), TASKS)
+    })
+}
+
+/// Wakes its own task, once, and suspends.
+pub async fn yield_once() {
+    let mut yielded = false;
+    poll_fn(|cx| {
+        if yielded {
+            return Poll::Ready(());
+        }
+        yielded = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// 1,000 tasks yield 100 times each; ns a yield.
+pub fn yield_many<R: Raw>() -> f64 {
+    const TASKS: usize = 1_000;
+    const YIELDS: usize = 100;
+    R::drive(async {
+        let began = Instant::now();
+        let mut tasks = Vec::with_capacity(TASKS);
+        for _ in 0..TASKS {
+            tasks.push(R::spawn(async {
+                let mut polls = 0;
+                for _ in 0..YIELDS {
+                    yield_once().await;
+                    polls += 1;
+                }
+                polls
+            }));
+        }
+        let mut sum = 0;
+        for task in tasks {
+            sum += task.await;
+        }
+        let elapsed = began.elapsed();
+        assert_eq!(sum, TASKS * YIELDS);
+        per(elapsed, TASKS * YIELDS)
+    })
+}
+
+/// 1,000 tasks, each with a partner to which it sends one message and which answers; ns a pair.
+pub fn ping_pong<R: Raw>() -> f64 {
+    const PAIRS: usize = 1_000;
+    R::drive(async {
+        let began = Instant::now();
+        let mut tasks = Vec::with_capacity(PAIRS);
+        for _ in 0..PAIRS {
+            tasks.push(R::spawn(async {
+                let (ping, pinged) = oneshot::channel();
+                let (pong, ponged) = oneshot::channel();
+                R::detach(R::spawn(async move {
+                    let value: usize = pinged.await.expect("no ping");
+                    let _ = pong.send(value + 1);
+                }));
+                let _ = ping.send(1);
+                ponged.await.expect("no pong")
+            }));
+        }
+        let mut sum = 0;
+        for task in tasks {
+            sum += task.await;
+        }
+        let elapsed = began.elapsed();
+        assert_eq!(sum, 2 * PAIRS);
+        per(elapsed, PAIRS)
+    })
+}
+
+/// Work of a few microseconds that depends on no clock.
+fn work(seed: u64) -> u64 {
+    let mut x = seed | 1;
+    for _ in 0..WORK_LOOPS.load(Ordering::Relaxed) {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+    }
+    black_box(x)
+}
+
+static WORK_LOOPS: AtomicUsize = AtomicUsize::new(0);
+
+/// Sets the amount of [`work`] to five microseconds, once.
+fn calibrate() {
+    if WORK_LOOPS.load(Ordering::Relaxed) > 0 {
+        return;
+    }
+    WORK_LOOPS.store(1_000, Ordering::Relaxed);
+    let time = || {
+        let began = Instant::now();
+        (0..500).for_each(|i| drop(black_box(work(i))));
+        began.elapsed().as_secs_f64() / 500.0
+    };
+    let one = (0..20).map(|_| time()).fold(f64::MAX, f64::min);
+    WORK_LOOPS.store((1_000.0 * 5e-6 / one) as usize, Ordering::Relaxed);
+}
+
+/// `tasks` tasks of five microseconds of work each; percent of what two cores could do, by the
+/// time the same work takes in a loop just before.
+pub fn fan_out_cpu<R: Raw>(tasks: usize) -> f64 {
+    calibrate();
+    let began = Instant::now();
+    let expected = (0..tasks as u64).fold(0, |sum: u64, i| sum.wrapping_add(work(i)));
+    let alone = began.elapsed();
+    let elapsed = R::drive(async move {
+        let began = Instant::now();
+        let mut handles = Vec::with_capacity(tasks);
+        for i in 0..tasks as u64 {
+            handles.push(R::spawn(async move { work(i) }));
+        }
+        let mut sum = 0u64;
+        for task in handles {
+            sum = sum.wrapping_add(task.await);
+        }
+        let elapsed = began.elapsed();
+        assert_eq!(sum, expected);
+        elapsed
+    });
+    100.0 * alone.as_secs_f64() / (elapsed.as_secs_f64() * WORKERS as f64)
+}
+
+/// Time from a wake by another thread to the poll, on a runtime with nothing else to do: the
+/// median and the 99th percentile of 300, in microseconds.
+pub fn wake_latency<R: Raw>() -> (f64, f64) {
+    const WAKES: usize = 300;
+    struct Bell {
+        waker: futures::task::AtomicWaker,
+        rung: std::sync::Mutex<Option<Instant>>,
+    }
+    let bell = Arc::new(Bell {
+        waker: futures::task::AtomicWaker::new(),
+        rung: std::sync::Mutex::new(None),
+    });
+    let (tx, rx) = std::sync::mpsc::channel();
+    let ringer = bell.clone();
+    R::detach(R::spawn_outside(async move {
+        for _ in 0..WAKES {
+            let rung = poll_fn(|cx| {
+                bell.waker.register(cx.waker());
+                match bell.rung.lock().expect("bell").take() {
+                    Some(at) => Poll::Ready(at),
+                    None => Poll::Pending,
+                }
+            });
+            let at = rung.await;
+            let _ = tx.send(at.elapsed());
+        }
+    }));
+    let mut samples = Vec::with_capacity(WAKES);
+    for _ in 0..WAKES {
+        settle(Duration::from_micros(300));
+        *ringer.rung.lock().expect("bell") = Some(Instant::now());
+        ringer.waker.wake();
+        let took = rx.recv().expect("a wake was lost");
+        samples.push(took.as_nanos() as f64 / 1e3);
+    }
+    samples.sort_by(f64::total_cmp);
+    (quantile(&samples, 0.5), quantile(&samples, 0.99))
+}
+
+static POLLED: Gate = Gate::new();
+static DROPPED: Gate = Gate::new();
+
+/// Parks for ever; its first poll and its drop are counted.
+pub struct Parked(bool);
+
+impl Parked {
+    pub fn new() -> Parked {
+        Parked(false)
+    }
+
+    pub fn reset(count: usize) {
+        POLLED.reset(count);
+        DROPPED.reset(count);
+    }
+
+    pub async fn all_polled() {
+        POLLED.reached().await;
+    }
+
+    pub async fn all_dropped() {
+        DROPPED.reached().await;
+    }
+
+    pub fn dropped() -> usize {
+        DROPPED.count()
+    }
+}
+
+impl Future for Parked {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        if !std::mem::replace(&mut self.0, true) {
+            POLLED.hit();
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Parked {
+    fn drop(&mut self) {
+        DROPPED.hit();
+    }
+}
+
+/// Cancels `TASKS` parked tasks by their handles, one after another, until every future has been
+/// dropped; ns a task.
+pub fn cancel_by_handle<R: Raw>() -> f64 {
+    R::drive(async {
+        Parked::reset(TASKS);
+        let mut tasks = Vec::with_capacity(TASKS);
+        for _ in 0..TASKS {
+            tasks.push(R::spawn(Parked::new()));
+        }
+        Parked::all_polled().await;
+        assert_eq!(Parked::dropped(), 0);
+        let began = Instant::now();
+        tasks.into_iter().for_each(R::cancel);
+        Parked::all_dropped().await;
+        let elapsed = began.elapsed();
+        assert_eq!(Parked::dropped(), TASKS);
+        per(elapsed, TASKS)
+    })
+}
+
+/// Spawns `count` parked tasks and waits until each has been polled.
+pub fn park<R: Raw>(count: usize) {
+    R::drive(async move {
+        Parked::reset(count);
+        for i in 0..count {
+            R::detach(R::spawn(Parked::new()));
+            if i % 64 == 0 {
+                yield_once().await;
+            }
+        }
+        Parked::all_polled().await;
+    });
+}

@@ -1,0 +1,243 @@
+//! Every transition on every word: phases, levels, flags, and none, one or two children.
+
+use super::*;
+
+const ALL: [Phase; 8] = [
+    Phase::Idle,
+    Phase::Scheduled,
+    Phase::Running,
+    Phase::RunningWoken,
+    Phase::Claimed,
+    Phase::Closed,
+    Phase::Finishing,
+    Phase::Done,
+];
+const FLAGS: [u64; 6] = [PROTECTED, GRACE, ENDED, JOIN_INTEREST, JOIN_WAKER, WAITERS];
+
+/// All words a task can have, and some it cannot.
+fn words() -> impl Iterator<Item = Snapshot> {
+    let with_flags = (0..1u64 << FLAGS.len()).map(|set| {
+        let chosen = FLAGS
+            .iter()
+            .enumerate()
+            .filter(move |(i, _)| set >> i & 1 == 1);
+        chosen.fold(0, |word, (_, flag)| word | flag)
+    });
+    with_flags.flat_map(|flags| {
+        ALL.into_iter().flat_map(move |phase| {
+            (0..3u64).flat_map(move |level| {
+                (0..3u64).map(move |children| {
+                    let word = flags | level << LEVEL_SHIFT | 3 * REF | children * CHILD;
+                    Snapshot(word).with_phase(phase)
+                })
+            })
+        })
+    })
+}
+
+/// What an action promises about the phase, and what no transition may touch.
+fn check(before: Snapshot, after: Snapshot, action: Action, may_change: u64) {
+    let phases = (before.phase(), after.phase());
+    match action {
+        Action::Nothing => {
+            assert!(
+                after.phase() != Phase::Claimed || phases.0 == Phase::Claimed,
+                "{phases:?}"
+            );
+            assert!(after.phase() != Phase::Scheduled || phases.0 == Phase::Scheduled);
+            assert!(!after.is_over() || before.is_over());
+        }
+        Action::Submit => assert_eq!(after.phase(), Phase::Scheduled, "{before:?}"),
+        Action::Close => assert_eq!(after.phase(), Phase::Claimed, "{before:?}"),
+        Action::Finish => assert!(after.is_over() && !before.is_over(), "{before:?}"),
+    }
+    let changed = (before.0 ^ after.0) & !may_change & !PHASE;
+    assert_eq!(changed, 0, "{before:?} became {after:?}");
+}
+
+#[test]
+fn a_wake_schedules_an_idle_task_and_reschedules_a_running_one() {
+    for word in words() {
+        let (next, action) = word.wake();
+        check(word, next, action, 0);
+        let expected = match word.phase() {
+            Phase::Idle => (Phase::Scheduled, Action::Submit),
+            Phase::Running => (Phase::RunningWoken, Action::Nothing),
+            other => (other, Action::Nothing),
+        };
+        assert_eq!((next.phase(), action), expected);
+        // One entry in the queues, whatever the number of wakes.
+        assert_eq!(next.wake(), (next, Action::Nothing));
+    }
+}
+
+#[test]
+fn what_is_due_is_closed_instead_of_polled() {
+    for word in words().filter(|word| word.phase() == Phase::Scheduled) {
+        let (next, start) = word.start();
+        let due = word.is_due();
+        match start {
+            Start::Close => assert!(due && next.phase() == Phase::Claimed),
+            Start::Skip => assert!(!due && word.is_killed() && next.phase() == Phase::Idle),
+            Start::Poll => {
+                assert!(!due && !word.is_killed() && next.phase() == Phase::Running);
+            }
+        }
+        assert_eq!((word.0 ^ next.0) & !PHASE, 0);
+    }
+}
+
+#[test]
+fn a_task_is_due_at_its_turn_unless_protected_and_when_killed_in_any_case() {
+    for word in words() {
+        let leaf = word.children() == 0;
+        assert_eq!(
+            word.is_turn(),
+            leaf && word.is_closing() && !word.in_grace()
+        );
+        let shielded = word.is_protected() || word.has_ended();
+        let due = leaf && (word.is_killed() || word.is_turn() && !shielded);
+        assert_eq!(word.is_due(), due, "{word:?}");
+    }
+}
+
+#[test]
+fn a_suspended_task_is_closed_polled_again_or_idle() {
+    let running = |word: &Snapshot| matches!(word.phase(), Phase::Running | Phase::RunningWoken);
+    for word in words().filter(running) {
+        for protected in [false, true] {
+            let (next, action) = word.suspend(protected);
+            check(word, next, action, PROTECTED);
+            assert_eq!(next.is_protected(), protected);
+            let expected = match word.phase() {
+                _ if next.is_due() => Action::Close,
+                Phase::RunningWoken => Action::Submit,
+                _ => Action::Nothing,
+            };
+            assert_eq!(action, expected, "{word:?}");
+            if action == Action::Nothing {
+                assert_eq!(next.phase(), Phase::Idle);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_task_without_future_and_children_is_over() {
+    let has_future = |word: &Snapshot| {
+        matches!(
+            word.phase(),
+            Phase::Running | Phase::RunningWoken | Phase::Claimed
+        )
+    };
+    for word in words().filter(has_future) {
+        for counted in [false, true] {
+            let (next, action) = word.end(false, counted);
+            check(word, next, action, PROTECTED | ENDED | JOIN_WAKER);
+            if word.children() == 0 {
+                assert_eq!(action, Action::Finish);
+                assert_eq!(next.is_done(), !counted);
+                assert_eq!(next.has_join_waker(), counted && word.has_join_waker());
+            } else {
+                assert_eq!((next.phase(), action), (Phase::Closed, Action::Nothing));
+            }
+            let (next, action) = word.end(true, counted);
+            check(word, next, action, PROTECTED | ENDED);
+            assert!(next.has_ended() && !next.is_over(), "cleanups are left");
+            let idle = next.phase() == Phase::Idle && word.phase() == Phase::Running;
+            assert!(
+                idle || action != Action::Nothing,
+                "{word:?} is polled again"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_last_release_decides_what_follows() {
+    for word in words().filter(|word| word.children() > 0) {
+        for counted in [false, true] {
+            let (next, action) = word.release(1, counted);
+            check(word, next, action, CHILD_FIELD | JOIN_WAKER);
+            assert_eq!(next.children(), word.children() - 1);
+            let expected = match word.phase() {
+                _ if next.children() > 0 => Action::Nothing,
+                Phase::Closed => Action::Finish,
+                Phase::Idle if next.is_due() => Action::Close,
+                Phase::Idle if next.is_turn() && word.is_protected() => Action::Submit,
+                _ => Action::Nothing,
+            };
+            assert_eq!(action, expected, "{word:?}");
+            // A turn that comes during a poll is not lost: one more poll sees it.
+            if word.phase() == Phase::Running && next.children() == 0 && next.is_turn() {
+                assert_eq!(next.phase(), Phase::RunningWoken);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_over_takes_no_children_and_no_holds() {
+    for word in words() {
+        assert_eq!(word.hold().is_none(), word.is_over());
+        assert_eq!(word.adopt().is_none(), word.is_over() || word.is_closing());
+        for held in [word.hold(), word.adopt()].into_iter().flatten() {
+            assert_eq!(held.0, word.0 + CHILD);
+        }
+    }
+    let full = Snapshot(MAX_CHILDREN * CHILD);
+    assert!(full.adopt().is_none() && full.hold().is_some());
+}
+
+#[test]
+fn a_level_only_rises_and_the_marked_are_claimed_or_held() {
+    for word in words() {
+        for level in [Level::Cancel, Level::Kill] {
+            for grace in [false, true] {
+                let (next, mark) = word.mark(level, grace, true);
+                assert!(next.level() >= word.level());
+                match mark {
+                    Mark::Refused => {
+                        assert_eq!(next, word);
+                        assert!(word.is_over() || word.level() >= level as u64);
+                    }
+                    Mark::Claimed => {
+                        assert_eq!(word.phase(), Phase::Idle);
+                        assert!(next.is_due() && next.phase() == Phase::Claimed);
+                        assert_eq!(word.children(), 0);
+                    }
+                    Mark::Held => {
+                        assert_eq!(next.children(), word.children() + 1);
+                        assert_eq!(next.phase(), word.phase());
+                        assert!(!next.is_turn() && !next.is_due(), "held");
+                    }
+                }
+                if mark != Mark::Refused {
+                    assert_eq!(next.level(), level as u64);
+                    let graceful = level == Level::Cancel && (grace || word.in_grace());
+                    assert_eq!(next.in_grace(), graceful, "a kill knows no grace");
+                    assert_eq!(word.mark(level, grace, false).1, Mark::Held);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_handle_leaves_its_reference_or_its_waker() {
+    for word in words() {
+        match word.detach() {
+            None => assert!(word.is_done()),
+            Some(next) if word.has_join_waker() => {
+                assert_eq!(next.refs(), word.refs());
+                assert!(!next.has_join_waker() && !next.has_join_interest());
+            }
+            Some(next) => {
+                assert_eq!(next.refs(), word.refs() - 1);
+                assert!(!next.has_join_interest());
+            }
+        }
+    }
+}
+
+const CHILD_FIELD: u64 = u64::MAX << CHILD_SHIFT;
