@@ -74,7 +74,7 @@ impl Idle {
     pub(crate) fn found(&self, more: impl FnOnce() -> bool) {
         let before = self.word.fetch_sub(SEARCHING, Ordering::AcqRel);
         let last = before / SEARCHING == 1;
-        if last && before % SEARCHING > 0 && more() {
+        if last && before != SEARCHING && more() {
             self.wake_worker();
         }
     }

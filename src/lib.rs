@@ -34,12 +34,16 @@ mod error;
 mod handle;
 mod id;
 mod idle;
+#[cfg(taskgrove_loom)]
+#[doc(hidden)]
+pub mod model;
 mod path;
 mod pool;
 mod queue;
 mod record;
 mod runtime;
 mod service;
+pub mod sim;
 mod snapshot;
 mod sync;
 mod task;

@@ -122,7 +122,7 @@ impl Builder {
         let cores = threads.max(1);
         let hub = Arc::new(Hub::new(Clock::real(), self.track_busy));
         let pool = Arc::new(Pool::new(hub.serial, threads));
-        hub.open(Box::new(PoolHandle(pool.clone())), cores + 1);
+        Hub::open(&hub, Box::new(PoolHandle(pool.clone())), cores + 1);
         let mut runtime = Runtime {
             handle: Handle::new(hub.clone()),
             pool: pool.clone(),

@@ -11,6 +11,7 @@ mod imp {
     pub(crate) use crossbeam_queue::SegQueue;
     pub(crate) use parking_lot::{Mutex, MutexGuard};
     pub(crate) use std::sync::Arc;
+    pub(crate) use std::thread_local;
 
     pub(crate) mod atomic {
         pub(crate) use std::sync::atomic::{
@@ -34,6 +35,22 @@ mod imp {
         pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
             f(self.0.get())
         }
+    }
+
+    /// Under loom, checks that nothing is used after its end; here nothing at all.
+    pub(crate) struct Life;
+
+    impl Life {
+        #[inline(always)]
+        pub(crate) fn new() -> Self {
+            Life
+        }
+
+        #[inline(always)]
+        pub(crate) fn used(&self) {}
+
+        #[inline(always)]
+        pub(crate) fn end(&self) {}
     }
 
     /// Blocks one thread until it is unparked: a token that `unpark` puts and `park` takes.
@@ -75,6 +92,7 @@ mod imp {
 #[cfg(taskgrove_loom)]
 mod imp {
     pub(crate) use loom::sync::Arc;
+    use std::cell::Cell;
 
     pub(crate) mod atomic {
         pub(crate) use loom::sync::atomic::{
@@ -97,9 +115,72 @@ mod imp {
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
             self.0.lock().expect("nothing panics under a lock")
         }
+    }
 
-        pub(crate) fn into_inner(self) -> T {
-            self.0.into_inner().expect("nothing panics under a lock")
+    /// loom's knows no `const`.
+    macro_rules! locals {
+        ($(static $name:ident: $type:ty = const { $value:expr };)*) => {
+            loom::thread_local! { $(static $name: $type = $value;)* }
+        };
+    }
+    pub(crate) use locals as thread_local;
+
+    /// What std's keys of cells have and loom's have not.
+    pub(crate) trait CellKey<T> {
+        fn get(&'static self) -> T
+        where
+            T: Copy;
+        fn set(&'static self, value: T);
+        fn replace(&'static self, value: T) -> T;
+        fn take(&'static self) -> T
+        where
+            T: Default;
+    }
+
+    impl<T: 'static> CellKey<T> for loom::thread::LocalKey<Cell<T>> {
+        fn get(&'static self) -> T
+        where
+            T: Copy,
+        {
+            self.with(Cell::get)
+        }
+
+        fn set(&'static self, value: T) {
+            self.with(|cell| cell.set(value));
+        }
+
+        fn replace(&'static self, value: T) -> T {
+            self.with(|cell| cell.replace(value))
+        }
+
+        fn take(&'static self) -> T
+        where
+            T: Default,
+        {
+            self.with(Cell::take)
+        }
+    }
+
+    /// Checks that every use of what it lies in happens before its end.
+    pub(crate) struct Life(UnsafeCell<()>, std::sync::atomic::AtomicBool);
+
+    impl Life {
+        pub(crate) fn new() -> Self {
+            Life(UnsafeCell::new(()), false.into())
+        }
+
+        #[track_caller]
+        pub(crate) fn used(&self) {
+            let ended = self.1.load(std::sync::atomic::Ordering::Relaxed);
+            assert!(!ended, "used after its end");
+            self.0.with(|_| ());
+        }
+
+        #[track_caller]
+        pub(crate) fn end(&self) {
+            let ended = self.1.swap(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(!ended, "ended twice");
+            self.0.with_mut(|_| ());
         }
     }
 

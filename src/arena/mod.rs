@@ -61,6 +61,8 @@ use std::ptr::NonNull;
 pub(crate) use magazine::Arena;
 #[cfg(any(taskgrove_malloc, taskgrove_loom))]
 pub(crate) use single::Arena;
+#[cfg(taskgrove_loom)]
+pub(crate) use single::end_model;
 
 /// The process's arena.
 pub(crate) static ARENA: Arena = Arena::new();
@@ -185,6 +187,31 @@ mod single {
     /// A slot's memory and layout.
     struct Allocation(NonNull<u8>, Layout);
 
+    #[cfg(taskgrove_loom)]
+    std::thread_local! {
+        /// Freed slots of the model that runs on this thread: their memory stays as it is, so that
+        /// a use after free is seen and not undefined.
+        static FREED: std::cell::RefCell<Vec<Allocation>> = const { std::cell::RefCell::new(Vec::new()) };
+        /// Its slots that are live.
+        static LIVE: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    }
+
+    #[cfg(taskgrove_loom)]
+    impl Drop for Allocation {
+        fn drop(&mut self) {
+            // SAFETY: it was allocated with this layout; nothing of the model is left.
+            unsafe { dealloc(self.0.as_ptr(), self.1) }
+        }
+    }
+
+    /// Ends a model on the calling thread: gives the memory of its freed slots back, and says how
+    /// many are live.
+    #[cfg(taskgrove_loom)]
+    pub(crate) fn end_model() -> usize {
+        drop(FREED.take());
+        LIVE.take()
+    }
+
     // SAFETY: rule 1: an address and a size; the table that holds them never reads the memory.
     unsafe impl Send for Allocation {}
 
@@ -223,6 +250,8 @@ mod single {
                 }
             };
             table.live.insert(index.get(), Allocation(ptr, layout));
+            #[cfg(taskgrove_loom)]
+            LIVE.set(LIVE.get() + 1);
             Slot { ptr, index }
         }
 
@@ -233,9 +262,17 @@ mod single {
         /// Rule 2. Nothing uses the slot or its index afterwards.
         pub(crate) unsafe fn free(&'static self, index: SlotIndex) {
             let removed = self.0.lock().live.remove(&index.get());
-            let Allocation(ptr, layout) = removed.expect("a slot is freed once");
+            let allocation = removed.expect("a slot is freed once");
+            #[cfg(taskgrove_loom)]
+            {
+                LIVE.set(LIVE.get() - 1);
+                FREED.with_borrow_mut(|freed| freed.push(allocation));
+            }
             // SAFETY: it was allocated with this layout, and is freed once: it was in the table.
-            unsafe { dealloc(ptr.as_ptr(), layout) }
+            #[cfg(not(taskgrove_loom))]
+            unsafe {
+                dealloc(allocation.0.as_ptr(), allocation.1);
+            }
         }
 
         /// The address of a live slot. Panics if the index is not live.

@@ -52,11 +52,11 @@ pub(crate) struct Shared {
 #[derive(Clone)]
 pub struct Manager {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) seed: Option<Arc<Seed>>,
+    pub(crate) seed: Option<std::sync::Arc<Seed>>,
 }
 
 impl Manager {
-    pub(crate) fn from_parts(shared: Arc<Shared>, seed: Option<Arc<Seed>>) -> Self {
+    pub(crate) fn from_parts(shared: Arc<Shared>, seed: Option<std::sync::Arc<Seed>>) -> Self {
         Manager { shared, seed }
     }
 
@@ -73,8 +73,8 @@ impl Manager {
             grace,
             node: OnceLock::new(),
         });
-        let service = Arc::new(service);
-        let seed: Arc<Seed> = Arc::new(Mutex::new(None));
+        let service = std::sync::Arc::new(service);
+        let seed: std::sync::Arc<Seed> = std::sync::Arc::new(Mutex::new(None));
         if let Some(slot) = service.manager_slot() {
             slot.fill(&shared, &seed, || shared.record.name.to_string())?;
         }

@@ -98,7 +98,7 @@ pub trait Service: Send + Sync + 'static {
 
 impl<S: Service> Service for Arc<S> {
     async fn run(self: Arc<Self>, ctx: Context) -> Result {
-        let service = S::clone_arc(&self);
+        let service = Self::clone(&self);
         drop(self);
         service.run(ctx).await
     }
@@ -111,11 +111,3 @@ impl<S: Service> Service for Arc<S> {
         S::manager_slot(self)
     }
 }
-
-trait CloneArc: Sized {
-    fn clone_arc(this: &Arc<Arc<Self>>) -> Arc<Self> {
-        Arc::clone(this)
-    }
-}
-
-impl<S> CloneArc for S {}

@@ -3,7 +3,8 @@
 use super::Context;
 use super::manager::{Manager, Seed, Shared};
 use crate::error::LifecycleError;
-use std::sync::{Arc, OnceLock, Weak};
+use crate::sync::Arc;
+use std::sync::{OnceLock, Weak};
 
 /// The place in a service for its manager, for services with an API that is called from outside.
 ///
@@ -59,11 +60,11 @@ impl ManagerSlot {
     pub(crate) fn fill(
         &self,
         shared: &Arc<Shared>,
-        seed: &Arc<Seed>,
+        seed: &std::sync::Arc<Seed>,
         name: impl FnOnce() -> String,
     ) -> Result<(), LifecycleError> {
         self.0
-            .set((shared.clone(), Arc::downgrade(seed)))
+            .set((shared.clone(), std::sync::Arc::downgrade(seed)))
             .map_err(|_| LifecycleError::AlreadyManaged { service: name() })
     }
 

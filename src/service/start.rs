@@ -24,7 +24,7 @@ pub(crate) struct Launching<'a> {
     location: &'static Location<'static>,
 }
 
-pub(crate) struct Launcher<S>(pub(crate) Arc<S>);
+pub(crate) struct Launcher<S>(pub(crate) std::sync::Arc<S>);
 
 impl<S: Service> Launch for Launcher<S> {
     fn launch(self: Box<Self>, launch: Launching<'_>) -> Result<(), spawn::Refusal> {

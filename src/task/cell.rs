@@ -28,7 +28,7 @@ use crate::error::{BoxError, JoinError};
 use crate::id::TaskId;
 use crate::record::Record;
 use crate::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use crate::sync::{Arc, Mutex, UnsafeCell};
+use crate::sync::{Arc, Life, Mutex, UnsafeCell};
 use crate::wait::{discard, quietly};
 use std::any::Any;
 use std::marker::PhantomData;
@@ -83,6 +83,7 @@ pub(crate) struct Header {
     pub(crate) kind: u8,
     stage: AtomicU8,
     pub(crate) index: SlotIndex,
+    life: Life,
 }
 
 const _: () = assert!(cfg!(taskgrove_loom) || size_of::<Header>() == 104);
@@ -330,6 +331,7 @@ where
         kind: birth.kind,
         stage: AtomicU8::new(STAGE_FUTURE),
         index: slot.index,
+        life: Life::new(),
     };
     // SAFETY: the slot is ours, of that size, aligned to 8, which is enough for the header, for a
     // pointer, and for a stage that is not boxed.
@@ -345,6 +347,10 @@ where
     }
     (node, Joined(node, PhantomData))
 }
+
+#[cfg(taskgrove_loom)]
+// SAFETY: there is no data in it; loom checks the accesses.
+unsafe impl Sync for Life {}
 
 /// A task, by address. Counts nothing: see rule 1 for when it may be used.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -362,7 +368,9 @@ impl Deref for Node {
     #[inline(always)]
     fn deref(&self) -> &Header {
         // SAFETY: rule 1.
-        unsafe { self.0.as_ref() }
+        let header = unsafe { self.0.as_ref() };
+        header.life.used();
+        header
     }
 }
 
@@ -402,7 +410,9 @@ impl Node {
     #[inline]
     pub(crate) fn hub(&self) -> &Hub {
         // SAFETY: rule 4.
-        unsafe { &*self.hub }
+        let hub = unsafe { &*self.hub };
+        hub.life.used();
+        hub
     }
 
     /// A count on the runtime; only while the task is not done.
@@ -519,11 +529,12 @@ impl Node {
             let side = unsafe { Box::from_raw(side.map_addr(|a| a & !1).cast::<Side>()) };
             quietly(|| drop(side));
         }
-        let index = self.index;
+        let (index, free) = (self.index, self.vtable.free);
+        self.life.end();
         // SAFETY: the last reference is gone (rule 1). The header's fields need no drop: the join
         // waker was taken by whoever it belonged to last.
         unsafe {
-            (self.vtable.free)(self.0);
+            free(self.0);
             ARENA.free(index);
         }
     }

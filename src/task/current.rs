@@ -5,6 +5,8 @@ use super::cell::{Node, NodeRef};
 use super::hub::Hub;
 use crate::id::TaskId;
 use crate::sync::Arc;
+#[cfg(taskgrove_loom)]
+use crate::sync::CellKey as _;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::cell::{Cell, RefCell};
 use std::num::NonZeroU64;
@@ -14,9 +16,6 @@ use std::task::{Context, Poll};
 /// that are always ready lets others run (and the cancellation that is to end it).
 const READY_IN_POLL: u32 = 128;
 const UNLIMITED: u32 = u32::MAX;
-
-/// Ids are drawn from the runtime in blocks of this size.
-const ID_BLOCK: u64 = 64;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ScopeKind {
@@ -59,7 +58,7 @@ pub(crate) enum Scope {
 }
 
 // Cells without a destructor: reachable for as long as the thread runs code.
-thread_local! {
+crate::sync::thread_local! {
     static NODE: Cell<Option<Node>> = const { Cell::new(None) };
     static KIND: Cell<ScopeKind> = const { Cell::new(ScopeKind::Root) };
     static EPOCH: Cell<u64> = const { Cell::new(0) };
@@ -67,9 +66,11 @@ thread_local! {
     static BUDGET: Cell<u32> = const { Cell::new(UNLIMITED) };
     static WORKER: Cell<(u64, usize)> = const { Cell::new((0, 0)) };
     static IDS: Cell<(u64, u64, u64)> = const { Cell::new((0, 0, 0)) };
+    static TRACED: Cell<bool> = const { Cell::new(false) };
+    static WAITS: Cell<Waits> = const { Cell::new([None; 3]) };
 }
 
-thread_local! {
+crate::sync::thread_local! {
     static HUB: RefCell<Option<Arc<Hub>>> = const { RefCell::new(None) };
     static BODY: RefCell<Option<Arc<Body>>> = const { RefCell::new(None) };
 }
@@ -116,7 +117,11 @@ pub(crate) fn next_id(hub: &Hub) -> TaskId {
         IDS.set((serial, next + 1, end));
         return TaskId::from_raw(NonZeroU64::new(next).expect("counting from 1"));
     }
-    let (first, end) = hub.id_block(ID_BLOCK);
+    let size = hub.schedule().id_block();
+    let (first, end) = hub.id_block(size);
+    if size == 1 {
+        return first;
+    }
     IDS.set((hub.serial, first.get() + 1, end));
     first
 }
@@ -213,11 +218,36 @@ pub(crate) fn poll_own<T>(
         cx.waker().wake_by_ref();
         return Poll::Pending;
     }
+    let name = std::any::type_name_of_val(&poll);
     let polled = poll(cx);
-    if polled.is_ready() && budget != UNLIMITED {
+    if polled.is_pending() {
+        if TRACED.get() {
+            note_wait(name);
+        }
+    } else if budget != UNLIMITED {
         BUDGET.set(budget - 1);
     }
     polled
+}
+
+/// The first few of the crate's own awaits that a poll was left in, by the names of their code.
+pub(crate) type Waits = [Option<&'static str>; 3];
+
+/// Runs `f`, and says in which of the crate's own awaits it suspended.
+pub(crate) fn trace_waits(f: impl FnOnce()) -> Waits {
+    let outer = (TRACED.replace(true), WAITS.replace([None; 3]));
+    f();
+    TRACED.set(outer.0);
+    WAITS.replace(outer.1)
+}
+
+#[cold]
+fn note_wait(name: &'static str) {
+    let mut waits = WAITS.get();
+    if let Some(free) = waits.iter_mut().find(|wait| wait.is_none()) {
+        *free = Some(name);
+    }
+    WAITS.set(waits);
 }
 
 /// Runs `f` as code of a cleanup: the turn is not seen in there.

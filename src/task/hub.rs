@@ -2,8 +2,8 @@
 
 use super::cell::{Node, NodeRef};
 use crate::id::TaskId;
-use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Arc, Life};
 use crate::timer::{Clock, Fire, Timers};
 use crate::wait::quietly;
 use std::num::NonZeroU64;
@@ -51,6 +51,14 @@ pub(crate) trait Schedule: Send + Sync {
     /// Number of the sentinel that roots spawned on this thread belong under.
     fn home(&self) -> usize;
     fn counts(&self) -> Counts;
+    /// How many ids a thread draws at once.
+    fn id_block(&self) -> u64 {
+        64
+    }
+    /// A number that the simulation's seed determines; `None` where there is no such thing.
+    fn random(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// One per runtime; kept alive by its workers, its handles and, for the length of a push, by
@@ -72,6 +80,7 @@ pub(crate) struct Hub {
     pub(crate) open: AtomicUsize,
     next_id: AtomicU64,
     pub(crate) schedule: std::sync::OnceLock<Box<dyn Schedule>>,
+    pub(crate) life: Life,
 }
 
 static SERIALS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
@@ -89,15 +98,16 @@ impl Hub {
             open: AtomicUsize::new(0),
             next_id: AtomicU64::new(1),
             schedule: std::sync::OnceLock::new(),
+            life: Life::new(),
         }
     }
 
     /// Gives the runtime its scheduler and `count` sentinels.
-    pub(crate) fn open(self: &Arc<Self>, schedule: Box<dyn Schedule>, count: usize) {
-        assert!(self.schedule.set(schedule).is_ok());
-        self.open.store(count, Ordering::Relaxed);
-        let sentinels = (0..count).map(|_| NodeRef::sentinel(self)).collect();
-        assert!(self.sentinels.set(sentinels).is_ok());
+    pub(crate) fn open(this: &Arc<Self>, schedule: Box<dyn Schedule>, count: usize) {
+        assert!(this.schedule.set(schedule).is_ok());
+        this.open.store(count, Ordering::Relaxed);
+        let sentinels = (0..count).map(|_| NodeRef::sentinel(this)).collect();
+        assert!(this.sentinels.set(sentinels).is_ok());
     }
 
     pub(crate) fn schedule(&self) -> &dyn Schedule {
@@ -143,6 +153,13 @@ impl Hub {
         self.coarse_ms
             .store((now / 1_000_000) as u32, Ordering::Relaxed);
         now
+    }
+}
+
+#[cfg(taskgrove_loom)]
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.life.end();
     }
 }
 

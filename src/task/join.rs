@@ -50,6 +50,11 @@ impl<T> Task<T> {
         Task { joined, parent }
     }
 
+    #[cfg(taskgrove_loom)]
+    pub(crate) fn node(&self) -> super::Node {
+        self.joined.node()
+    }
+
     /// The task's number, unique in its runtime.
     pub fn id(&self) -> TaskId {
         self.joined.node().id()

@@ -9,7 +9,7 @@ use super::links::Children;
 use crate::task::Node;
 
 /// Children visited under one lock.
-const CHUNK: usize = 128;
+const CHUNK: usize = if cfg!(taskgrove_loom) { 1 } else { 128 };
 
 /// What a walk does with a child it meets.
 pub(crate) enum Visit {

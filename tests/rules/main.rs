@@ -27,3 +27,4 @@ mod stats;
 mod stop;
 mod tasks;
 mod time;
+mod virtual_time;

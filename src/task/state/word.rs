@@ -20,7 +20,7 @@ impl State {
     /// A task about to be queued: referenced by itself and by its handle.
     pub(crate) fn scheduled() -> Self {
         Self(AtomicU64::new(
-            Phase::Scheduled as u64 | JOIN_INTEREST | 2 * REF,
+            Phase::Scheduled as u64 | JOIN_INTEREST | (2 * REF),
         ))
     }
 

@@ -1,0 +1,334 @@
+//! What all models share: a run of loom that says which outcomes it has to reach, and a few futures.
+#![cfg(taskgrove_loom)]
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Once};
+use std::task::{Context, Poll, Wake, Waker};
+
+use loom::cell::UnsafeCell;
+use loom::sync::atomic::AtomicBool;
+
+thread_local! {
+    /// Panics in the model that runs on this thread: all threads of a model are on one.
+    static PANICS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Which outcomes the runs of a model had, and how often. No part of what loom explores.
+#[derive(Clone, Default)]
+pub struct Seen(Arc<Mutex<BTreeMap<&'static str, usize>>>);
+
+impl Seen {
+    /// This run had this outcome.
+    pub fn saw(&self, outcome: &'static str) {
+        *self.0.lock().unwrap().entry(outcome).or_default() += 1;
+    }
+}
+
+/// Explores a model with at most `LOOM_MAX_PREEMPTIONS` preemptions (by default 3), or with
+/// `bound` of them if that is less, and checks that exactly the `expected` outcomes were reached,
+/// each at least once.
+///
+/// The crate under test catches panics of tasks, and with them loom's complaints: so no run may
+/// panic at all, caught or not.
+pub fn explore_within(
+    bound: usize,
+    expected: &[&'static str],
+    body: impl Fn(&Seen) + Send + Sync + 'static,
+) {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            PANICS.set(PANICS.get() + 1);
+            before(info);
+        }));
+    });
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(builder.preemption_bound.unwrap_or(3).min(bound));
+    builder.max_branches = 50_000;
+    let seen = Seen::default();
+    let runs = Arc::new(AtomicUsize::new(0));
+    let (inner, counted) = (seen.clone(), runs.clone());
+    builder.check(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        body(&inner);
+        assert_eq!(PANICS.get(), 0, "something panicked, and it was caught");
+    });
+    let seen = seen.0.lock().unwrap();
+    println!("{} runs: {seen:?}", runs.load(Ordering::Relaxed));
+    let reached: Vec<_> = seen.keys().copied().collect();
+    let mut expected = expected.to_vec();
+    expected.sort_unstable();
+    assert_eq!(reached, expected, "the outcomes that were reached");
+}
+
+/// As [`explore_within`], with 3.
+pub fn explore(expected: &[&'static str], body: impl Fn(&Seen) + Send + Sync + 'static) {
+    explore_within(3, expected, body);
+}
+
+/// Counts in the order in which things happen. No part of what loom explores.
+#[derive(Clone, Default)]
+pub struct Log(Arc<Mutex<Vec<&'static str>>>);
+
+impl Log {
+    pub fn note(&self, what: &'static str) {
+        self.0.lock().unwrap().push(what);
+    }
+
+    pub fn count(&self, what: &str) -> usize {
+        self.0.lock().unwrap().iter().filter(|w| **w == what).count()
+    }
+
+    /// Where it is in the order; it has to be there once.
+    #[track_caller]
+    pub fn at(&self, what: &str) -> usize {
+        assert_eq!(self.count(what), 1, "{what} once in {self:?}");
+        let log = self.0.lock().unwrap();
+        log.iter().position(|w| *w == what).unwrap()
+    }
+}
+
+impl std::fmt::Debug for Log {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.lock().unwrap().fmt(f)
+    }
+}
+
+/// Written by everybody who may not be there at the same time, or unordered, with the others.
+#[derive(Clone)]
+pub struct Exclusive(Arc<Inner>);
+
+struct Inner(UnsafeCell<()>);
+
+// SAFETY: there is no data in it; loom checks the accesses.
+unsafe impl Sync for Inner {}
+// SAFETY: as above.
+unsafe impl Send for Inner {}
+
+impl Exclusive {
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        Exclusive(Arc::new(Inner(UnsafeCell::new(()))))
+    }
+
+    #[track_caller]
+    pub fn touch(&self) {
+        self.0.0.with_mut(|_| ());
+    }
+
+    /// As those who may be there together.
+    #[track_caller]
+    pub fn look(&self) {
+        self.0.0.with(|_| ());
+    }
+}
+
+/// Notes its drop.
+pub struct OnDrop(pub Log, pub &'static str, pub Exclusive);
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        self.0.note(self.1);
+        self.2.touch();
+    }
+}
+
+/// Where a task leaves its waker for others. No part of what loom explores: to be filled before
+/// the threads start, or looked at by those who can do without.
+#[derive(Clone, Default)]
+pub struct Place(Arc<Mutex<Option<Waker>>>);
+
+impl Place {
+    pub fn put(&self, waker: &Waker) {
+        *self.0.lock().unwrap() = Some(waker.clone());
+    }
+
+    pub fn waker(&self) -> Waker {
+        self.0.lock().unwrap().clone().expect("it was polled")
+    }
+
+    pub fn take(&self) -> Option<Waker> {
+        self.0.lock().unwrap().take()
+    }
+}
+
+/// A gate that others open: set without any ordering, so that only the wake carries it.
+#[derive(Clone)]
+pub struct Gate {
+    open: loom::sync::Arc<AtomicBool>,
+    place: Place,
+}
+
+impl Gate {
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Gate {
+        Gate {
+            open: loom::sync::Arc::new(AtomicBool::new(false)),
+            place: Place::default(),
+        }
+    }
+
+    /// Opens it, and wakes who was last polled at it.
+    pub fn open(&self) {
+        let waker = self.place.take();
+        self.open.store(true, loom::sync::atomic::Ordering::Relaxed);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.open.load(loom::sync::atomic::Ordering::Relaxed)
+    }
+
+    pub fn pass(&self) -> impl Future<Output = ()> + Send + 'static {
+        let gate = self.clone();
+        std::future::poll_fn(move |cx| gate.poll(cx))
+    }
+
+    pub fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+        // No order between a store without one and this load: a real gate would have to have one.
+        // It is polled before the threads start; the poll after the wake has to see it open.
+        self.place.put(cx.waker());
+        if self.is_open() {
+            drop(self.place.take());
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}
+
+/// A gate for all other cases: it orders what was before its opening with what comes after it.
+#[derive(Clone)]
+pub struct Signal(loom::sync::Arc<loom::sync::Mutex<(bool, Option<Waker>)>>);
+
+impl Signal {
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Signal {
+        Signal(loom::sync::Arc::new(loom::sync::Mutex::new((false, None))))
+    }
+
+    pub fn send(&self) {
+        let waker = {
+            let mut inner = self.0.lock().unwrap();
+            inner.0 = true;
+            inner.1.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    pub fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut inner = self.0.lock().unwrap();
+        if inner.0 {
+            return Poll::Ready(());
+        }
+        let old = inner.1.replace(cx.waker().clone());
+        drop(inner);
+        drop(old);
+        Poll::Pending
+    }
+
+    pub fn wait(&self) -> impl Future<Output = ()> + Send + Unpin + 'static {
+        let signal = self.clone();
+        std::future::poll_fn(move |cx| signal.poll(cx))
+    }
+}
+
+struct Blocked {
+    token: loom::sync::Mutex<bool>,
+    changed: loom::sync::Condvar,
+}
+
+impl Wake for Blocked {
+    fn wake(self: Arc<Self>) {
+        *self.token.lock().unwrap() = true;
+        self.changed.notify_one();
+    }
+}
+
+/// Polls until it is ready, and sleeps in between: loom sees a wake that is lost as a deadlock.
+pub fn block_on<F: Future + Unpin>(mut future: F) -> F::Output {
+    let blocked = Arc::new(Blocked {
+        token: loom::sync::Mutex::new(false),
+        changed: loom::sync::Condvar::new(),
+    });
+    let waker = Waker::from(blocked.clone());
+    loop {
+        if let Poll::Ready(output) = poll_once(&mut future, &waker) {
+            return output;
+        }
+        let mut token = blocked.token.lock().unwrap();
+        while !*token {
+            token = blocked.changed.wait(token).unwrap();
+        }
+        *token = false;
+    }
+}
+
+/// Notes its polls and its drop; both may only be in one place at a time.
+pub struct Noted<F> {
+    pub future: F,
+    pub polled: &'static str,
+    pub dropped: OnDrop,
+}
+
+/// A future that notes how often it is polled, and its drop.
+pub fn noted<F>(log: &Log, polled: &'static str, dropped: &'static str, future: F) -> Noted<F> {
+    Noted {
+        future,
+        polled,
+        dropped: OnDrop(log.clone(), dropped, Exclusive::new()),
+    }
+}
+
+impl<F: Future + Unpin> Future for Noted<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.dropped.2.touch();
+        self.dropped.0.note(self.polled);
+        let polled = Pin::new(&mut self.future).poll(cx);
+        self.dropped.2.touch();
+        polled
+    }
+}
+
+/// Counts how often it is woken.
+#[derive(Default)]
+pub struct Counter(AtomicUsize);
+
+impl Counter {
+    pub fn new() -> Arc<Counter> {
+        Arc::default()
+    }
+
+    pub fn wakes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Wake for Counter {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Polls once.
+pub fn poll_once<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(waker))
+}
+
+/// What a future that must be ready has.
+#[track_caller]
+pub fn ready<F: Future + Unpin>(future: &mut F) -> F::Output {
+    match poll_once(future, Waker::noop()) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("it is not ready"),
+    }
+}

@@ -1,0 +1,224 @@
+//! Cancellation: the walks against everything that goes on meanwhile.
+#![cfg(taskgrove_loom)]
+
+use loom::thread;
+use std::future::{pending, poll_fn};
+use taskgrove::Task;
+use taskgrove::model::World;
+use taskgrove_loom_tests::*;
+
+/// A task below `parent` that ends when its gate opens.
+fn gated(world: &World, parent: &Task<()>, log: &Log, name: &'static str, gate: &Gate) -> Task<()> {
+    let gate = gate.clone();
+    world.spawn_under(parent, noted(log, "poll", name, poll_fn(move |cx| gate.poll(cx))))
+}
+
+fn idle(world: &World, log: &Log, name: &'static str) -> Task<()> {
+    world.handle().spawn(noted(log, "poll", name, pending()))
+}
+
+fn idle_under(world: &World, parent: &Task<()>, log: &Log, name: &'static str) -> Task<()> {
+    world.spawn_under(parent, noted(log, "poll", name, pending()))
+}
+
+/// The middle one of three siblings ends by itself while their parent is cancelled: each future is
+/// dropped once, and all before the parent's.
+#[test]
+fn a_child_retires_while_the_walk_passes() {
+    explore(&["it was cancelled", "it was first"], |seen| {
+        let world = World::new();
+        let (log, gate) = (Log::default(), Gate::new());
+        let parent = idle(&world, &log, "parent");
+        let first = idle_under(&world, &parent, &log, "first");
+        let mut middle = gated(&world, &parent, &log, "middle", &gate);
+        let last = idle_under(&world, &parent, &log, "last");
+        drop((first, last));
+        world.run();
+        let other = thread::spawn({
+            let (world, gate) = (world.clone(), gate.clone());
+            move || {
+                gate.open();
+                world.run();
+            }
+        });
+        parent.cancel();
+        world.run();
+        other.join().unwrap();
+        world.run();
+        for child in ["first", "middle", "last"] {
+            assert!(log.at(child) < log.at("parent"), "{log:?}");
+        }
+        seen.saw(match ready(&mut middle) {
+            Ok(()) => "it was first",
+            Err(_) => "it was cancelled",
+        });
+        drop((parent, middle, gate));
+        world.end();
+    });
+}
+
+/// A child is being polled, or on its way there, while its grandparent is cancelled.
+#[test]
+fn leaves_first_also_while_one_is_polled() {
+    explore(&["it ended", "it was dropped"], |seen| {
+        let world = World::new();
+        let (log, gate) = (Log::default(), Gate::new());
+        let order = Exclusive::new();
+        let grand = {
+            let _in_order = OnDrop(log.clone(), "grand", order.clone());
+            world.handle().spawn(async move {
+                let _in_order = _in_order;
+                pending::<()>().await;
+            })
+        };
+        let parent = {
+            let in_order = OnDrop(log.clone(), "parent", order.clone());
+            world.spawn_under(&grand, async move {
+                let _in_order = in_order;
+                pending::<()>().await;
+            })
+        };
+        let mut child = {
+            let (gate, in_order) = (gate.clone(), OnDrop(log.clone(), "child", order));
+            world.spawn_under(&parent, async move {
+                let _in_order = in_order;
+                gate.pass().await;
+            })
+        };
+        drop(parent);
+        world.run();
+        let other = thread::spawn({
+            let (world, gate) = (world.clone(), gate.clone());
+            move || {
+                gate.open();
+                world.run();
+            }
+        });
+        grand.cancel();
+        world.run();
+        other.join().unwrap();
+        world.run();
+        assert!(log.at("child") < log.at("parent"), "{log:?}");
+        assert!(log.at("parent") < log.at("grand"), "{log:?}");
+        seen.saw(match ready(&mut child) {
+            Ok(()) => "it ended",
+            Err(_) => "it was dropped",
+        });
+        drop((grand, child, gate));
+        world.end();
+    });
+}
+
+/// A task and its parent are cancelled from two threads, which then both work.
+#[test]
+fn a_cancel_of_a_subtree_against_one_of_its_root() {
+    explore(&["root asked first", "subtree asked first"], |seen| {
+        let world = World::new();
+        let log = Log::default();
+        let root = idle(&world, &log, "root");
+        let inner = idle_under(&world, &root, &log, "inner");
+        let leaf = idle_under(&world, &inner, &log, "leaf");
+        drop(leaf);
+        world.run();
+        let other = thread::spawn({
+            let (world, log) = (world.clone(), log.clone());
+            move || {
+                inner.cancel();
+                log.note("subtree asked");
+                world.run();
+                inner
+            }
+        });
+        root.cancel();
+        log.note("root asked");
+        world.run();
+        let mut inner = other.join().unwrap();
+        world.run();
+        let mut root = root;
+        assert!(ready(&mut inner).unwrap_err().is_cancelled());
+        assert!(ready(&mut root).unwrap_err().is_cancelled());
+        assert!(log.at("leaf") < log.at("inner") && log.at("inner") < log.at("root"));
+        let root_first = log.at("root asked") < log.at("subtree asked");
+        seen.saw(if root_first { "root asked first" } else { "subtree asked first" });
+        drop((root, inner));
+        world.end();
+    });
+}
+
+/// The same task is cancelled twice, and a child's drop cancels the root once more.
+#[test]
+fn a_cancel_inside_a_cancel() {
+    struct CancelOnDrop(taskgrove::CancelHandle);
+    impl Drop for CancelOnDrop {
+        fn drop(&mut self) {
+            self.0.cancel();
+        }
+    }
+    explore(&["all done"], |seen| {
+        let world = World::new();
+        let log = Log::default();
+        let root = idle(&world, &log, "root");
+        let child = {
+            let (log, again) = (log.clone(), CancelOnDrop(root.cancel_handle()));
+            world.spawn_under(&root, async move {
+                let _dropped = OnDrop(log, "child", Exclusive::new());
+                let _again = again;
+                pending::<()>().await;
+            })
+        };
+        drop(child);
+        world.run();
+        let cancel = root.cancel_handle();
+        let other = thread::spawn({
+            let world = world.clone();
+            move || {
+                cancel.cancel();
+                drop(cancel);
+                world.run();
+            }
+        });
+        root.cancel();
+        world.run();
+        other.join().unwrap();
+        world.run();
+        assert!(log.at("child") < log.at("root"));
+        let mut root = root;
+        assert!(ready(&mut root).unwrap_err().is_cancelled());
+        seen.saw("all done");
+        drop(root);
+        world.end();
+    });
+}
+
+/// A kill comes while a cancellation walks through the same tree.
+#[test]
+fn a_kill_over_a_cancel() {
+    explore(&["asked before the kill", "asked after it"], |seen| {
+        let world = World::new();
+        let log = Log::default();
+        let root = idle(&world, &log, "root");
+        let inner = idle_under(&world, &root, &log, "inner");
+        let leaf = idle_under(&world, &inner, &log, "leaf");
+        drop((inner, leaf));
+        world.run();
+        let other = thread::spawn({
+            let (world, log) = (world.clone(), log.clone());
+            move || {
+                root.cancel();
+                log.note("asked");
+                world.run();
+                root
+            }
+        });
+        world.kill_all();
+        log.note("killed");
+        world.close();
+        world.run();
+        drop(other.join().unwrap());
+        world.run();
+        let asked_first = log.at("asked") < log.at("killed");
+        seen.saw(if asked_first { "asked before the kill" } else { "asked after it" });
+        assert!(log.at("leaf") < log.at("inner") && log.at("inner") < log.at("root"));
+        world.end();
+    });
+}

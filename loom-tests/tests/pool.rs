@@ -1,0 +1,112 @@
+//! The thread pool with its own workers: parking, waking, and the end.
+#![cfg(taskgrove_loom)]
+
+use loom::thread;
+use std::future::pending;
+use taskgrove::model::Crew;
+use taskgrove_loom_tests::*;
+
+fn worker(crew: &Crew, index: usize) -> thread::JoinHandle<()> {
+    let crew = crew.clone();
+    thread::spawn(move || crew.work(index))
+}
+
+/// A task is pushed from outside while the only worker goes to sleep: it is run.
+#[test]
+fn a_push_against_the_last_worker_parking() {
+    explore(&["awake", "parked"], |seen| {
+        let crew = Crew::new(1);
+        let worker = worker(&crew, 0);
+        let handle = crew.handle();
+        let parked = handle.metrics().parks > 0;
+        let task = handle.spawn(async { 7 });
+        assert_eq!(block_on(task).expect("a value"), 7);
+        seen.saw(if parked { "parked" } else { "awake" });
+        drop(handle);
+        crew.kill();
+        worker.join().unwrap();
+        crew.end();
+    });
+}
+
+/// A task spawns outside, and again: the second push may come while the worker that was woken for
+/// the first is on its way, or asleep again.
+#[test]
+fn two_workers_and_a_push() {
+    explore_within(2, &["run"], |seen| {
+        let crew = Crew::new(2);
+        let workers = [worker(&crew, 0), worker(&crew, 1)];
+        let task = crew.handle().spawn(async { 7 });
+        assert_eq!(block_on(task).expect("a value"), 7);
+        seen.saw("run");
+        crew.kill();
+        workers.map(|worker| worker.join().unwrap());
+        crew.end();
+    });
+}
+
+/// The runtime is dropped while a thread outside spawns: the task is run, cancelled or refused,
+/// and everybody leaves.
+#[test]
+fn a_drop_against_a_spawn() {
+    explore_within(2, &["cancelled", "value"], |seen| {
+        let crew = Crew::new(1);
+        let worker = worker(&crew, 0);
+        let outside = thread::spawn({
+            let handle = crew.handle();
+            move || block_on(handle.spawn(async { 7 }))
+        });
+        crew.kill();
+        worker.join().unwrap();
+        seen.saw(match outside.join().unwrap() {
+            Ok(_) => "value",
+            Err(_) => "cancelled",
+        });
+        crew.end();
+    });
+}
+
+/// The runtime is dropped while a thread outside wakes a task.
+#[test]
+fn a_drop_against_a_wake() {
+    explore_within(2, &["cancelled", "value"], |seen| {
+        let crew = Crew::new(1);
+        let signal = Signal::new();
+        let task = crew.handle().spawn(signal.wait());
+        let worker = worker(&crew, 0);
+        let outside = thread::spawn({
+            let signal = signal.clone();
+            move || signal.send()
+        });
+        crew.kill();
+        worker.join().unwrap();
+        outside.join().unwrap();
+        let mut task = task;
+        seen.saw(match ready(&mut task) {
+            Ok(_) => "value",
+            Err(_) => "cancelled",
+        });
+        drop((task, signal));
+        crew.end();
+    });
+}
+
+/// The runtime is shut down in an orderly way while a thread outside cancels a task.
+#[test]
+fn a_shutdown_against_a_cancel() {
+    explore_within(2, &["over"], |seen| {
+        let crew = Crew::new(1);
+        let task = crew.handle().spawn(pending::<()>());
+        let worker = worker(&crew, 0);
+        let cancel = task.cancel_handle();
+        let outside = thread::spawn(move || cancel.cancel());
+        crew.shut_down();
+        worker.join().unwrap();
+        outside.join().unwrap();
+        let mut task = task;
+        assert!(ready(&mut task).unwrap_err().is_cancelled());
+        seen.saw("over");
+        drop(task);
+        crew.end();
+    });
+}

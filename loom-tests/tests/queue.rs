@@ -1,0 +1,148 @@
+//! The run queue, on a ring of four.
+//!
+//! Loom runs the loads of a thread in their order and never shows one a later store. So these
+//! models check the logic and what `tail` publishes; that a thief's reads of slots come before the
+//! owner's next stores to them (release and acquire on `head`) rests on the proof in the docs of
+//! `src/queue.rs`.
+#![cfg(taskgrove_loom)]
+
+use loom::sync::Arc;
+use loom::thread;
+use taskgrove::model::Ring;
+use taskgrove_loom_tests::*;
+
+fn filled(numbers: std::ops::RangeInclusive<usize>) -> Arc<Ring> {
+    let queue = Ring::new();
+    for n in numbers {
+        queue.push(n).expect("there is room");
+    }
+    Arc::new(queue)
+}
+
+fn drain(queue: &Ring) -> Vec<usize> {
+    std::iter::from_fn(|| queue.pop()).collect()
+}
+
+/// One steal into a queue of the thief's own: what came of it, oldest first.
+fn steal(victim: &Ring) -> Vec<usize> {
+    let mine = Ring::new();
+    let Some((first, count)) = victim.steal_into(&mine) else {
+        assert!(mine.is_empty());
+        return Vec::new();
+    };
+    let mut batch = vec![first];
+    batch.extend(drain(&mine));
+    assert_eq!(batch.len(), count);
+    assert!(batch.is_sorted(), "a batch is in the order of the pushes");
+    batch
+}
+
+fn assert_each_once(mut got: Vec<usize>, numbers: std::ops::RangeInclusive<usize>) {
+    got.sort_unstable();
+    assert!(got.iter().copied().eq(numbers), "{got:?}");
+}
+
+/// The owner goes around the ring while a thief takes a batch from it.
+#[test]
+fn the_owner_laps_a_thief() {
+    explore(&["an overflow", "no overflow", "robbed"], |seen| {
+        let queue = filled(1..=4);
+        let victim = queue.clone();
+        let thief = thread::spawn(move || steal(&victim));
+        let (mut got, mut overflow) = (Vec::new(), false);
+        for n in 5..=8 {
+            if queue.push(n).is_err() {
+                overflow = true;
+                got.extend(queue.take_half());
+                got.push(n);
+            }
+            got.extend(queue.pop());
+        }
+        let stolen = thief.join().unwrap();
+        seen.saw(if overflow { "an overflow" } else { "no overflow" });
+        if !stolen.is_empty() {
+            seen.saw("robbed");
+        }
+        got.extend(stolen);
+        got.extend(drain(&queue));
+        assert_each_once(got, 1..=8);
+    });
+}
+
+/// Two thieves, and the owner pops and pushes.
+#[test]
+fn two_thieves_and_the_owner() {
+    explore(&["one got nothing", "both got some"], |seen| {
+        let queue = filled(1..=2);
+        let thieves = [queue.clone(), queue.clone()];
+        let thieves = thieves.map(|victim| thread::spawn(move || steal(&victim)));
+        let mut got: Vec<_> = queue.pop().into_iter().collect();
+        if queue.push(3).is_err() {
+            got.push(3);
+        }
+        let stolen = thieves.map(|thief| thief.join().unwrap());
+        let both = stolen.iter().all(|batch| !batch.is_empty());
+        seen.saw(if both { "both got some" } else { "one got nothing" });
+        got.extend(stolen.into_iter().flatten());
+        got.extend(drain(&queue));
+        assert_each_once(got, 1..=3);
+    });
+}
+
+/// A thief is robbed while it steals: nothing of its batch shows before it is its own.
+#[test]
+fn a_thief_is_robbed() {
+    explore(&["robbed", "not robbed"], |seen| {
+        let first = filled(1..=3);
+        let second = Arc::new(Ring::new());
+        let (from, to) = (first.clone(), second.clone());
+        let middle = thread::spawn(move || {
+            let stolen = from.steal_into(&to).map(|(first, _)| first);
+            let mut got: Vec<_> = stolen.into_iter().collect();
+            got.extend(to.pop());
+            got
+        });
+        let last = thread::spawn({
+            let second = second.clone();
+            move || steal(&second)
+        });
+        let mut got: Vec<_> = first.pop().into_iter().collect();
+        got.extend(middle.join().unwrap());
+        let robbed = last.join().unwrap();
+        seen.saw(if robbed.is_empty() { "not robbed" } else { "robbed" });
+        got.extend(robbed);
+        got.extend(drain(&first));
+        got.extend(drain(&second));
+        assert_each_once(got, 1..=3);
+    });
+}
+
+/// What an item stands for is visible to a thief, and to the thief's thief.
+#[test]
+fn a_push_publishes() {
+    explore(&["to a thief", "to the thief's thief"], |seen| {
+        let first = Arc::new(Ring::new());
+        let second = Arc::new(Ring::new());
+        let written = Exclusive::new();
+        let (from, to, cell, saw) = (first.clone(), second.clone(), written.clone(), seen.clone());
+        let middle = thread::spawn(move || {
+            if from.steal_into(&to).is_some() {
+                cell.look();
+                saw.saw("to a thief");
+            }
+        });
+        let (cell, saw) = (written.clone(), seen.clone());
+        let last = thread::spawn(move || {
+            if !steal(&second).is_empty() {
+                cell.look();
+                saw.saw("to the thief's thief");
+            }
+        });
+        written.touch();
+        for n in 1..=3 {
+            first.push(n).expect("there is room");
+        }
+        middle.join().unwrap();
+        last.join().unwrap();
+    });
+}

@@ -1,0 +1,179 @@
+//! Services: their daemons, their counts and their waits against cancellation.
+#![cfg(taskgrove_loom)]
+
+use loom::thread;
+use std::future::pending;
+use std::sync::{Arc, Mutex};
+use std::task::Waker;
+use taskgrove::model::World;
+use taskgrove::{Context, FailureKind, Manager, service_fn};
+use taskgrove_loom_tests::*;
+
+/// A service that has started `first` and waits for its cancellation, with its context.
+fn service(
+    world: &World,
+    first: impl FnOnce(&Context) + Send + 'static,
+) -> (Manager, Context) {
+    let place = Arc::new(Mutex::new(None));
+    let inner = place.clone();
+    let manager = world.handle().start(service_fn("service", async move |ctx: Context| {
+        first(&ctx);
+        *inner.lock().unwrap() = Some(ctx.clone());
+        drop((inner, ctx));
+        pending().await
+    }));
+    let manager = manager.expect("the runtime is open");
+    world.run();
+    let context = place.lock().unwrap().take();
+    (manager, context.expect("it ran"))
+}
+
+/// A daemon ends by itself while its service is cancelled: that is one failure, or none.
+#[test]
+fn a_daemon_exit_against_a_cancel() {
+    explore(&["a failure", "no failure"], |seen| {
+        let world = World::new();
+        let gate = Gate::new();
+        let daemon = gate.clone();
+        let (manager, context) = service(&world, move |ctx| {
+            let end = async move {
+                daemon.pass().await;
+                Ok(())
+            };
+            drop(ctx.run_daemon_task(end).expect("it runs"));
+        });
+        drop(context);
+        let other = thread::spawn({
+            let (world, gate) = (world.clone(), gate.clone());
+            move || {
+                gate.open();
+                world.run();
+            }
+        });
+        manager.cancel().expect("it was started");
+        world.run();
+        other.join().unwrap();
+        world.run();
+        assert!(manager.is_finished() && manager.is_cancelled());
+        match manager.result().expect("it has finished") {
+            Ok(()) => seen.saw("no failure"),
+            Err(error) => {
+                assert_eq!(error.failures().len(), 1);
+                let kind = error.failures()[0].kind();
+                assert!(matches!(kind, FailureKind::DaemonExit), "{kind:?}");
+                seen.saw("a failure");
+            }
+        }
+        assert_eq!(manager.stats().tasks.pending_count(), 0);
+        drop((manager, gate));
+        world.end();
+    });
+}
+
+/// A task is scheduled from outside while its service is cancelled: counted and cancelled, or born
+/// done; and never run if `cancel` had returned.
+#[test]
+fn scheduling_against_a_cancel() {
+    explore(&["born done", "cancelled", "ran"], |seen| {
+        let world = World::new();
+        let log = Log::default();
+        let (manager, context) = service(&world, |_| ());
+        let other = thread::spawn({
+            let (world, log) = (world.clone(), log.clone());
+            move || {
+                log.note("scheduling");
+                let future = noted(&log, "poll", "drop", Box::pin(pending()));
+                let task = context.run_task(future).expect("it is running");
+                drop(context);
+                if task.is_done() {
+                    log.note("born done");
+                }
+                world.run_one();
+                task
+            }
+        });
+        manager.cancel().expect("it was started");
+        log.note("asked");
+        world.run();
+        let mut task = other.join().unwrap();
+        world.run();
+        log.at("drop");
+        assert!(ready(&mut task).unwrap_err().is_cancelled());
+        if log.at("asked") < log.at("scheduling") {
+            assert_eq!(log.count("born done"), 1, "it was cancelled before");
+        }
+        let stats = manager.stats().tasks;
+        assert_eq!(stats.pending_count(), 0);
+        match (log.count("born done"), log.count("poll")) {
+            (1, 0) => seen.saw("born done"),
+            (0, 0) => seen.saw("cancelled"),
+            (0, 1) => seen.saw("ran"),
+            _ => panic!("{log:?}"),
+        }
+        assert!(manager.result().expect("it has finished").is_ok());
+        drop((manager, task));
+        world.end();
+    });
+}
+
+/// Somebody waits for the service's end while it comes: the wait is over, or is woken.
+#[test]
+fn a_wait_against_the_end_of_a_service() {
+    explore(&["it was over", "woken"], |seen| {
+        let world = World::new();
+        let (manager, context) = service(&world, |_| ());
+        drop(context);
+        let counter = Counter::new();
+        let waiter = thread::spawn({
+            let (manager, waker) = (manager.clone(), Waker::from(counter.clone()));
+            move || {
+                let mut wait = Box::pin(async move { manager.wait_finished().await });
+                (poll_once(&mut wait, &waker).is_ready(), wait)
+            }
+        });
+        manager.cancel().expect("it was started");
+        world.run();
+        let (over, wait) = waiter.join().unwrap();
+        if over {
+            seen.saw("it was over");
+        } else {
+            assert!(counter.wakes() > 0, "it was not over, and has to be woken");
+            seen.saw("woken");
+        }
+        drop(wait);
+        drop(manager);
+        world.end();
+    });
+}
+
+/// `Context::cancelled`, outside of tasks, is first polled while the service is cancelled: it
+/// resolves, or is woken.
+#[test]
+fn cancelled_resolves_at_a_cancel() {
+    explore(&["it had been asked", "woken"], |seen| {
+        let world = World::new();
+        let log = Log::default();
+        let (manager, context) = service(&world, |_| ());
+        let counter = Counter::new();
+        let waiter = thread::spawn({
+            let (log, waker) = (log.clone(), Waker::from(counter.clone()));
+            move || {
+                let mut wait = Box::pin(async move { context.cancelled().await });
+                let over = poll_once(&mut wait, &waker).is_ready();
+                log.note(if over { "over" } else { "waits" });
+                wait
+            }
+        });
+        manager.cancel().expect("it was started");
+        world.run();
+        let wait = waiter.join().unwrap();
+        if log.count("waits") == 1 {
+            assert!(counter.wakes() > 0, "cancellation was asked for");
+            seen.saw("woken");
+        } else {
+            seen.saw("it had been asked");
+        }
+        drop((wait, manager));
+        world.end();
+    });
+}

@@ -1,0 +1,114 @@
+//! Timers, on a clock that is moved by hand.
+#![cfg(taskgrove_loom)]
+
+use loom::thread;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+use taskgrove::model::World;
+use taskgrove::time;
+use taskgrove_loom_tests::*;
+
+const NAP: Duration = Duration::from_nanos(10);
+
+/// A sleep is dropped while it fires: its waker is woken at most once, and dropped.
+#[test]
+fn a_fire_against_a_drop() {
+    explore(&["dropped first", "fired first"], |seen| {
+        let world = World::new();
+        let mut sleep = world.as_worker(|| time::sleep(NAP));
+        let counter = Counter::new();
+        assert!(poll_once(&mut sleep, &Waker::from(counter.clone())).is_pending());
+        let dropper = thread::spawn(move || drop(sleep));
+        world.advance_to(10);
+        dropper.join().unwrap();
+        match counter.wakes() {
+            0 => seen.saw("dropped first"),
+            1 => seen.saw("fired first"),
+            _ => unreachable!(),
+        }
+        assert_eq!(Arc::strong_count(&counter), 1, "the waker is dropped");
+        world.end();
+    });
+}
+
+/// A sleep is polled with another waker while it fires: it is ready, or that waker is woken.
+#[test]
+fn a_fire_against_another_waker() {
+    explore(&["ready", "woken"], |seen| {
+        let world = World::new();
+        let mut sleep = world.as_worker(|| time::sleep(NAP));
+        let (first, second) = (Counter::new(), Counter::new());
+        assert!(poll_once(&mut sleep, &Waker::from(first.clone())).is_pending());
+        let poller = thread::spawn({
+            let waker = Waker::from(second.clone());
+            move || (poll_once(&mut sleep, &waker).is_ready(), sleep)
+        });
+        world.advance_to(10);
+        let (over, sleep) = poller.join().unwrap();
+        if over {
+            seen.saw("ready");
+        } else {
+            assert_eq!((first.wakes(), second.wakes()), (0, 1));
+            seen.saw("woken");
+        }
+        drop(sleep);
+        world.end();
+    });
+}
+
+/// A task that sleeps is cancelled while its timer fires.
+#[test]
+fn a_fire_against_a_cancel() {
+    explore(&["cancelled", "slept"], |seen| {
+        let world = World::new();
+        let mut task = world.handle().spawn(async { time::sleep(NAP).await });
+        world.run();
+        let cancel = task.cancel_handle();
+        let other = thread::spawn({
+            let world = world.clone();
+            move || {
+                cancel.cancel();
+                drop(cancel);
+                world.run();
+            }
+        });
+        world.advance_to(10);
+        world.run();
+        other.join().unwrap();
+        world.run();
+        assert_eq!(world.timers(), 0);
+        match ready(&mut task) {
+            Ok(()) => seen.saw("slept"),
+            Err(_) => seen.saw("cancelled"),
+        }
+        drop(task);
+        world.end();
+    });
+}
+
+/// The runtime ends while a sleep is made outside of its tasks: it resolves all the same.
+#[test]
+fn a_sleep_against_the_end_of_the_runtime() {
+    explore(&["ready", "woken"], |seen| {
+        let world = World::new();
+        let mut sleep = world.as_worker(|| time::sleep(NAP));
+        let counter = Counter::new();
+        let poller = thread::spawn({
+            let waker = Waker::from(counter.clone());
+            move || (poll_once(&mut sleep, &waker).is_ready(), sleep)
+        });
+        world.kill_all();
+        world.close();
+        world.run();
+        let (over, sleep) = poller.join().unwrap();
+        if over {
+            seen.saw("ready");
+        } else {
+            assert_eq!(counter.wakes(), 1);
+            seen.saw("woken");
+        }
+        drop(sleep);
+        world.end();
+    });
+}

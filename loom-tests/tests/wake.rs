@@ -1,0 +1,152 @@
+//! The state word under wakes, polls and cancellations of one task.
+#![cfg(taskgrove_loom)]
+
+use loom::sync::atomic::{AtomicBool, Ordering};
+use loom::thread;
+use std::future::{pending, poll_fn};
+use std::task::Poll;
+use taskgrove::model::World;
+use taskgrove_loom_tests::*;
+
+/// Two wakes from two threads while a third polls: what each waker did before is seen by a later
+/// poll, there is one more poll a wake at most, and never two at once.
+#[test]
+fn two_wakes_and_a_poll() {
+    explore(&["one poll", "two polls"], |seen| {
+        let world = World::new();
+        let (log, place) = (Log::default(), Place::default());
+        let flags = [(); 2].map(|()| loom::sync::Arc::new(AtomicBool::new(false)));
+        let mut task = {
+            let (place, flags) = (place.clone(), flags.clone());
+            let done = poll_fn(move |cx| {
+                place.put(cx.waker());
+                let set = flags.iter().filter(|flag| flag.load(Ordering::Relaxed));
+                if set.count() == 2 { Poll::Ready(()) } else { Poll::Pending }
+            });
+            world.handle().spawn(noted(&log, "poll", "drop", done))
+        };
+        world.run();
+        let waker = place.waker();
+        drop(place.take());
+        let threads = flags.map(|flag| {
+            let waker = waker.clone();
+            thread::spawn(move || {
+                flag.store(true, Ordering::Relaxed);
+                waker.wake();
+            })
+        });
+        drop(waker);
+        world.run();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        world.run();
+        ready(&mut task).expect("a value");
+        drop((task, place.take()));
+        log.at("drop");
+        match log.count("poll") - 1 {
+            1 => seen.saw("one poll"),
+            2 => seen.saw("two polls"),
+            _ => panic!("{log:?}"),
+        }
+        world.end();
+    });
+}
+
+/// A waker that outlives its task, and its runtime, on a thread of its own.
+#[test]
+fn a_wake_against_the_end_of_the_runtime() {
+    explore(&["it ran", "it was killed", "it was killed on its way"], |seen| {
+        let world = World::new();
+        let (log, gate) = (Log::default(), Gate::new());
+        let task = world.handle().spawn(noted(&log, "poll", "drop", {
+            let gate = gate.clone();
+            poll_fn(move |cx| gate.poll(cx))
+        }));
+        world.run();
+        let outside = thread::spawn({
+            let gate = gate.clone();
+            move || gate.open()
+        });
+        world.run();
+        world.kill_all();
+        world.close();
+        world.run();
+        let ended = world.has_ended();
+        if ended {
+            // All there is of the runtime now is what the waker holds.
+            drop((task, gate, world));
+            outside.join().unwrap();
+        } else {
+            // It was scheduled when it was killed, and not yet pushed.
+            outside.join().unwrap();
+            world.run();
+            drop((task, gate));
+            world.end();
+        }
+        log.at("drop");
+        assert_eq!(World::slots(), 0, "slots are left");
+        seen.saw(match log.count("poll") {
+            2 => "it ran",
+            _ if ended => "it was killed",
+            _ => "it was killed on its way",
+        });
+    });
+}
+
+/// A task that completes is cancelled meanwhile: one outcome, one drop.
+#[test]
+fn a_cancel_against_completion() {
+    explore(&["cancelled", "value"], |seen| {
+        let world = World::new();
+        let (log, gate) = (Log::default(), Gate::new());
+        let mut task = world.handle().spawn(noted(&log, "poll", "drop", {
+            let gate = gate.clone();
+            poll_fn(move |cx| gate.poll(cx).map(|()| 7))
+        }));
+        world.run();
+        let cancel = task.cancel_handle();
+        let canceller = thread::spawn(move || cancel.cancel());
+        gate.open();
+        world.run();
+        canceller.join().unwrap();
+        world.run();
+        log.at("drop");
+        match ready(&mut task) {
+            Ok(7) => seen.saw("value"),
+            Err(e) if e.is_cancelled() => seen.saw("cancelled"),
+            other => panic!("{other:?}"),
+        }
+        drop((task, gate));
+        world.end();
+    });
+}
+
+/// A task that never ends by itself is cancelled before, during or after its first poll.
+#[test]
+fn a_cancel_against_the_first_poll() {
+    explore(&["never polled", "polled once"], |seen| {
+        let world = World::new();
+        let log = Log::default();
+        let mut task = world
+            .handle()
+            .spawn(noted(&log, "poll", "drop", pending::<()>()));
+        let cancel = task.cancel_handle();
+        let canceller = thread::spawn(move || {
+            cancel.cancel();
+            cancel.cancel();
+        });
+        world.run();
+        canceller.join().unwrap();
+        world.run();
+        log.at("drop");
+        assert!(ready(&mut task).unwrap_err().is_cancelled());
+        match log.count("poll") {
+            0 => seen.saw("never polled"),
+            1 => seen.saw("polled once"),
+            _ => panic!("{log:?}"),
+        }
+        drop(task);
+        world.end();
+    });
+}

@@ -1,0 +1,389 @@
+//! The simulator's scheduler: what is ready, and which of it the seed picks.
+//!
+//! What can be done next falls into sources: the future of `block_on`, the ready tasks, the jobs
+//! (closing a claimed task, a walk's next step), timers that are due, and what came from outside.
+//! Each step draws a source by weights that were themselves drawn from the seed, then, among tasks
+//! and jobs, one of them. So seeds differ in temper: in some a walk outruns the tasks, in others
+//! it crawls; in some the newest tasks go first, in others the oldest.
+//!
+//! Nothing here is random but the seed's numbers, and nothing is ordered by an address or a hash.
+
+use super::random::{Random, mix};
+use crate::id::TaskId;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Arc, Mutex, SegQueue};
+use crate::task::current::{self, Waits};
+use crate::task::hub::Counts;
+use crate::task::{Hub, Job, Node, Schedule};
+use crate::timer::Fire;
+use crate::tree::finish;
+use crate::wait::quietly;
+use std::collections::{HashMap, HashSet, VecDeque};
+
+/// One moment of virtual time lasts for so many steps at most, and so many more for each live task.
+const STEPS_IN_A_MOMENT: u64 = 100_000;
+const STEPS_OF_A_TASK: u64 = 100;
+
+/// What a step did.
+#[derive(Clone, Copy)]
+pub(super) enum Step {
+    /// It is the turn of `block_on`'s future.
+    Main,
+    Done,
+    /// Nothing is ready, and no timer is left.
+    Stuck,
+}
+
+/// Numbers of the fingerprint: what kind of step it was.
+#[derive(Clone, Copy)]
+enum Kind {
+    Main = 1,
+    Task,
+    Close,
+    Finish,
+    Walk,
+    Timer,
+    Clock,
+    LandTask,
+    LandJob,
+}
+
+/// Where a step takes its work from.
+#[derive(Clone, Copy)]
+enum Source {
+    Main,
+    Task,
+    Job,
+    Timer,
+    Outside,
+}
+
+const SOURCES: [Source; 5] = [
+    Source::Main,
+    Source::Task,
+    Source::Job,
+    Source::Timer,
+    Source::Outside,
+];
+
+/// Which of the ready tasks a seed prefers.
+#[derive(Clone, Copy)]
+enum Taste {
+    Any,
+    Oldest,
+    Newest,
+}
+
+enum Work {
+    Main,
+    Task(Node),
+    Job(Job),
+    Timer,
+    Outside,
+}
+
+/// A run so far: its queues, and where in the seed's numbers it is.
+struct Run {
+    random: Random,
+    weights: [usize; 5],
+    taste: Taste,
+    tasks: VecDeque<Node>,
+    jobs: Vec<Job>,
+    steps: u64,
+    fingerprint: u64,
+    /// Steps since the clock moved last.
+    in_moment: u64,
+}
+
+/// One simulation; shared by the simulator and, as its scheduler, the hub.
+pub(super) struct Engine {
+    serial: u64,
+    pub(super) seed: u64,
+    run: Mutex<Run>,
+    /// From threads that are not the simulation's: tasks that were woken or spawned there.
+    tasks_outside: SegQueue<Node>,
+    jobs_outside: SegQueue<Job>,
+    /// The numbers that the simulated program draws.
+    random: Mutex<Random>,
+    /// Which of the crate's own awaits each task was seen in when it was polled last.
+    waits: Mutex<HashMap<TaskId, Waits>>,
+    /// Some thread is in `block_on`.
+    pub(super) driven: AtomicBool,
+    ended: AtomicBool,
+    polls: AtomicU64,
+    jumps: AtomicU64,
+    /// Tasks begun less tasks done.
+    live: AtomicU64,
+}
+
+/// Schedule is implemented on a handle of the engine, because the hub owns it.
+pub(super) struct EngineHandle(pub(super) Arc<Engine>);
+
+impl EngineHandle {
+    fn on_its_thread(&self) -> bool {
+        current::worker(self.0.serial).is_some()
+    }
+}
+
+impl Schedule for EngineHandle {
+    fn push(&self, node: Node) {
+        if self.on_its_thread() {
+            self.0.run.lock().tasks.push_back(node);
+        } else {
+            self.0.tasks_outside.push(node);
+        }
+    }
+
+    fn born(&self, node: Node) {
+        self.0.live.fetch_add(1, Ordering::Relaxed);
+        self.push(node);
+    }
+
+    fn ended(&self, count: usize) {
+        self.0.live.fetch_sub(count as u64, Ordering::Relaxed);
+    }
+
+    fn job(&self, job: Job) {
+        if self.on_its_thread() {
+            self.0.run.lock().jobs.push(job);
+        } else {
+            self.0.jobs_outside.push(job);
+        }
+    }
+
+    fn timer_changed(&self, _at: u64) {}
+
+    fn terminated(&self) {
+        self.0.ended.store(true, Ordering::Release);
+    }
+
+    fn home(&self) -> usize {
+        0
+    }
+
+    fn counts(&self) -> Counts {
+        Counts {
+            workers: 0,
+            live_tasks: self.0.live.load(Ordering::Relaxed),
+            polls: self.0.polls.load(Ordering::Relaxed),
+            steals: 0,
+            parks: self.0.jumps.load(Ordering::Relaxed),
+        }
+    }
+
+    fn id_block(&self) -> u64 {
+        // What other runtimes on this thread draw must not change these.
+        1
+    }
+
+    fn random(&self) -> Option<u64> {
+        Some(self.0.random.lock().next())
+    }
+}
+
+impl Run {
+    fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let weights = SOURCES.map(|_| 1 << random.below(5));
+        let taste = [Taste::Any, Taste::Any, Taste::Oldest, Taste::Newest][random.below(4)];
+        Run {
+            random,
+            weights,
+            taste,
+            tasks: VecDeque::new(),
+            jobs: Vec::new(),
+            steps: 0,
+            fingerprint: mix(seed),
+            in_moment: 0,
+        }
+    }
+
+    fn note(&mut self, kind: Kind, what: u64) {
+        self.steps += 1;
+        self.in_moment += 1;
+        let step = mix(self.steps ^ (kind as u64) << 56);
+        self.fingerprint = mix(self.fingerprint ^ step).wrapping_add(mix(what));
+    }
+
+    /// Draws one of the sources that have work.
+    fn source(&mut self, has_work: [bool; 5]) -> Option<Source> {
+        let weight = |at: usize| if has_work[at] { self.weights[at] } else { 0 };
+        let total: usize = (0..SOURCES.len()).map(weight).sum();
+        if total == 0 {
+            return None;
+        }
+        let mut drawn = self.random.below(total);
+        for (at, source) in SOURCES.into_iter().enumerate() {
+            let weight = if has_work[at] { self.weights[at] } else { 0 };
+            if drawn < weight {
+                return Some(source);
+            }
+            drawn -= weight;
+        }
+        None
+    }
+
+    fn task(&mut self) -> Option<Node> {
+        let any = matches!(self.taste, Taste::Any) || self.random.one_in(4);
+        match self.taste {
+            _ if any => {
+                let at = self.random.below(self.tasks.len());
+                self.tasks.swap_remove_back(at)
+            }
+            Taste::Newest => self.tasks.pop_back(),
+            _ => self.tasks.pop_front(),
+        }
+    }
+}
+
+impl Engine {
+    pub(super) fn new(serial: u64, seed: u64) -> Self {
+        Engine {
+            serial,
+            seed,
+            run: Mutex::new(Run::new(seed)),
+            tasks_outside: SegQueue::new(),
+            jobs_outside: SegQueue::new(),
+            random: Mutex::new(Random::new(!mix(seed))),
+            waits: Mutex::new(HashMap::new()),
+            driven: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            polls: AtomicU64::new(0),
+            jumps: AtomicU64::new(0),
+            live: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    pub(super) fn steps(&self) -> u64 {
+        self.run.lock().steps
+    }
+
+    pub(super) fn fingerprint(&self) -> u64 {
+        self.run.lock().fingerprint
+    }
+
+    /// What the task was seen waiting for.
+    pub(super) fn waits_of(&self, task: TaskId) -> Option<Waits> {
+        self.waits.lock().get(&task).copied()
+    }
+
+    /// Does what the seed says is next. `main` is whether `block_on`'s future was woken. On the
+    /// simulation's thread, in its runtime.
+    pub(super) fn step(&self, hub: &Hub, main: bool) -> Step {
+        match self.draw(hub, main) {
+            None => return self.next_moment(hub),
+            Some(Work::Main) => return Step::Main,
+            Some(Work::Task(node)) => self.run_task(hub, node),
+            Some(Work::Job(job)) => {
+                if let Some(rest) = finish::run_job(job) {
+                    self.run.lock().jobs.push(rest);
+                }
+            }
+            Some(Work::Timer) => {
+                let mut due: Vec<Fire<Job>> = Vec::with_capacity(1);
+                hub.timers.fire_due(hub.clock.now_ns(), 1, &mut due);
+                for fire in due {
+                    match fire {
+                        Fire::Waker(waker) => quietly(|| waker.wake()),
+                        Fire::Job(job) => hub.schedule().job(job),
+                    }
+                }
+            }
+            Some(Work::Outside) => {}
+        }
+        Step::Done
+    }
+
+    /// Draws and takes what is next.
+    fn draw(&self, hub: &Hub, main: bool) -> Option<Work> {
+        let now = hub.clock.now_ns();
+        let mut run = self.run.lock();
+        let has_work = [
+            main,
+            !run.tasks.is_empty(),
+            !run.jobs.is_empty(),
+            hub.timers.next_deadline().is_some_and(|at| at <= now),
+            !self.tasks_outside.is_empty() || !self.jobs_outside.is_empty(),
+        ];
+        // A moment has an end, whatever keeps itself ready in it.
+        let live = self.live.load(Ordering::Relaxed);
+        let most = STEPS_IN_A_MOMENT.saturating_add(STEPS_OF_A_TASK.saturating_mul(live));
+        if run.in_moment > most && !has_work[3] && hub.timers.next_deadline().is_some() {
+            return None;
+        }
+        let run = &mut *run;
+        Some(match run.source(has_work)? {
+            Source::Main => {
+                run.note(Kind::Main, 0);
+                Work::Main
+            }
+            Source::Task => {
+                let node = run.task()?;
+                run.note(Kind::Task, node.id().get());
+                Work::Task(node)
+            }
+            Source::Job => {
+                let at = run.random.below(run.jobs.len());
+                let job = run.jobs.swap_remove(at);
+                match &job {
+                    Job::Close(node) => run.note(Kind::Close, node.id().get()),
+                    Job::Finish(node) => run.note(Kind::Finish, node.id().get()),
+                    Job::Walk(_) => run.note(Kind::Walk, 0),
+                }
+                Work::Job(job)
+            }
+            Source::Timer => {
+                run.note(Kind::Timer, now);
+                Work::Timer
+            }
+            Source::Outside => {
+                if let Some(node) = self.tasks_outside.pop() {
+                    run.note(Kind::LandTask, node.id().get());
+                    run.tasks.push_back(node);
+                } else if let Some(job) = self.jobs_outside.pop() {
+                    run.note(Kind::LandJob, 0);
+                    run.jobs.push(job);
+                }
+                Work::Outside
+            }
+        })
+    }
+
+    fn run_task(&self, hub: &Hub, node: Node) {
+        let id = node.id();
+        self.polls.fetch_add(1, Ordering::Relaxed);
+        let waits = current::trace_waits(|| finish::run(node));
+        let mut known = self.waits.lock();
+        if waits[0].is_none() {
+            known.remove(&id);
+            return;
+        }
+        known.insert(id, waits);
+        // Tasks that were cancelled in the meantime left theirs behind.
+        let live = self.live.load(Ordering::Relaxed) as usize;
+        if known.len() > 2 * live + 4096 {
+            drop(known);
+            let snapshot = crate::tree::snapshot::all(hub);
+            let there: HashSet<TaskId> = snapshot.nodes().iter().map(|node| node.id).collect();
+            self.waits.lock().retain(|id, _| there.contains(id));
+        }
+    }
+
+    /// Lets the time pass until the next timer is due.
+    fn next_moment(&self, hub: &Hub) -> Step {
+        let Some(at) = hub.timers.next_deadline() else {
+            return Step::Stuck;
+        };
+        hub.clock.advance_to(at);
+        hub.refresh_clock();
+        self.jumps.fetch_add(1, Ordering::Relaxed);
+        let mut run = self.run.lock();
+        run.note(Kind::Clock, at);
+        run.in_moment = 0;
+        Step::Done
+    }
+}

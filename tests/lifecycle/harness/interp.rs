@@ -1,0 +1,293 @@
+//! Tasks that do what they are told: each future is an interpreter with a mailbox.
+
+use super::ops::{How, Kind};
+use super::world::{Event, World};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+use taskgrove::{BoxError, Context, Defer, Manager, Service, defer, finally, shielded};
+
+/// What an interpreter is to do; nodes and cleanups by their numbers.
+#[derive(Clone, Copy, Debug)]
+pub enum Do {
+    End(How),
+    Shield,
+    Finally(usize),
+    Defer(usize),
+    Leave,
+    Abort,
+    DropDefer,
+    Start(Launch),
+    Cancel(usize),
+    Await(usize),
+    Stop(usize),
+    Sleep(Duration),
+    Arm,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Launch {
+    pub node: usize,
+    pub kind: Kind,
+    pub via: Option<usize>,
+    pub grace: Option<Duration>,
+    pub limit: Option<usize>,
+}
+
+/// The error that node ends with.
+#[derive(Debug)]
+pub struct Fault(pub usize);
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "fault {}", self.0)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// What the harness and the interpreter share.
+#[derive(Default)]
+pub struct Control {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    mailbox: VecDeque<Do>,
+    waker: Option<Waker>,
+    depth: usize,
+    armed: bool,
+    polled: bool,
+}
+
+impl Control {
+    pub fn tell(&self, what: Do) {
+        self.inner.lock().unwrap().mailbox.push_back(what);
+    }
+
+    pub fn wake(&self) {
+        let waker = self.inner.lock().unwrap().waker.clone();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    pub fn was_polled(&self) -> bool {
+        self.inner.lock().unwrap().polled
+    }
+
+    fn next(&self) -> impl Future<Output = Do> + use<'_> {
+        poll_fn(|cx| {
+            let mut inner = self.inner.lock().unwrap();
+            inner.polled = true;
+            inner.waker = Some(cx.waker().clone());
+            inner.mailbox.pop_front().map_or(Poll::Pending, Poll::Ready)
+        })
+    }
+}
+
+/// Says that a future is gone, and how.
+struct Gone {
+    node: usize,
+    world: Arc<World>,
+    ended: bool,
+}
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        let returned = self.ended || std::thread::panicking();
+        self.world.log(Event::Gone(self.node, !returned));
+        let armed = self.world.control(self.node).inner.lock().unwrap().armed;
+        if armed && !std::thread::panicking() {
+            panic!("armed {}", self.node);
+        }
+    }
+}
+
+enum Out {
+    Left,
+    End(How),
+}
+
+async fn interpret(node: usize, world: Arc<World>) -> How {
+    let mut gone = Gone {
+        node,
+        world: world.clone(),
+        ended: false,
+    };
+    loop {
+        if let Out::End(how) = level(node, world.clone()).await {
+            gone.ended = true;
+            return how;
+        }
+    }
+}
+
+/// A wait, or a scope, that `Abort` drops when it is the innermost one.
+async fn abortable<F: Future>(control: &Control, inner: F) -> Option<F::Output> {
+    struct Depth<'a>(&'a Control, usize);
+    impl Drop for Depth<'_> {
+        fn drop(&mut self) {
+            self.0.inner.lock().unwrap().depth = self.1 - 1;
+        }
+    }
+    let depth = {
+        let mut inner = control.inner.lock().unwrap();
+        inner.depth += 1;
+        Depth(control, inner.depth)
+    };
+    let mut inner = Box::pin(inner);
+    let polled = poll_fn(|cx| {
+        {
+            let mut state = control.inner.lock().unwrap();
+            state.waker = Some(cx.waker().clone());
+            if state.depth == depth.1 && matches!(state.mailbox.front(), Some(Do::Abort)) {
+                state.mailbox.pop_front();
+                return Poll::Ready(None);
+            }
+        }
+        inner.as_mut().poll(cx).map(Some)
+    })
+    .await;
+    drop(inner);
+    drop(depth);
+    polled
+}
+
+fn level(node: usize, world: Arc<World>) -> Pin<Box<dyn Future<Output = Out> + Send>> {
+    Box::pin(async move {
+        let control = world.control(node);
+        let mut guards: Guards = Guards(VecDeque::new());
+        loop {
+            let scope = match control.next().await {
+                Do::End(How::Panic) => panic!("fault {node}"),
+                Do::End(how) => return Out::End(how),
+                Do::Leave => return Out::Left,
+                Do::Abort => continue,
+                Do::Shield => {
+                    let inner = shielded(level(node, world.clone()));
+                    abortable(&control, inner).await
+                }
+                Do::Finally(cleanup) => {
+                    let cleanup = World::cleanup(world.clone(), cleanup);
+                    let inner = finally(level(node, world.clone()), cleanup);
+                    abortable(&control, inner).await
+                }
+                Do::Defer(cleanup) => {
+                    let cleanup = World::cleanup(world.clone(), cleanup);
+                    guards.0.push_back(defer(cleanup));
+                    continue;
+                }
+                Do::DropDefer => {
+                    drop(guards.0.pop_front());
+                    continue;
+                }
+                Do::Start(launch) if launch.kind == Kind::Run => {
+                    if let Some(manager) = make(&world, launch) {
+                        abortable(&control, manager.run()).await;
+                    }
+                    continue;
+                }
+                Do::Start(launch) => {
+                    world.start(launch);
+                    continue;
+                }
+                Do::Cancel(other) => {
+                    world.cancel(other);
+                    continue;
+                }
+                Do::Await(other) => {
+                    abortable(&control, world.wait(other)).await;
+                    continue;
+                }
+                Do::Stop(other) => {
+                    world.cancel(other);
+                    abortable(&control, world.wait(other)).await;
+                    continue;
+                }
+                Do::Sleep(length) => {
+                    abortable(&control, taskgrove::time::sleep(length)).await;
+                    continue;
+                }
+                Do::Arm => {
+                    control.inner.lock().unwrap().armed = true;
+                    continue;
+                }
+            };
+            if let Some(Out::End(how)) = scope {
+                return Out::End(how);
+            }
+        }
+    })
+}
+
+/// Guards that are dropped first in, first out.
+struct Guards(VecDeque<Defer>);
+
+impl Drop for Guards {
+    fn drop(&mut self) {
+        while let Some(guard) = self.0.pop_front() {
+            drop(guard);
+        }
+    }
+}
+
+fn make(world: &Arc<World>, launch: Launch) -> Option<Manager> {
+    let mut builder = Manager::builder(Told::new(world, launch.node));
+    if let Some(grace) = launch.grace {
+        builder = builder.grace(grace);
+    }
+    if let Some(limit) = launch.limit {
+        builder = builder.max_children(limit);
+    }
+    let manager = builder.build().ok()?;
+    world.set_manager(launch.node, manager.clone());
+    Some(manager)
+}
+
+/// An unsupervised task; its name is this function's.
+pub async fn raw(node: usize, world: Arc<World>) -> usize {
+    interpret(node, world).await;
+    node
+}
+
+pub async fn supervised(node: usize, world: Arc<World>) -> Result<usize, BoxError> {
+    match interpret(node, world).await {
+        How::Error => Err(Fault(node).into()),
+        _ => Ok(node),
+    }
+}
+
+/// A service whose `run` is told what to do.
+pub struct Told {
+    node: usize,
+    world: Arc<World>,
+}
+
+impl Told {
+    pub fn new(world: &Arc<World>, node: usize) -> Self {
+        let world = world.clone();
+        Told { node, world }
+    }
+}
+
+impl Service for Told {
+    async fn run(self: Arc<Self>, ctx: Context) -> taskgrove::Result {
+        self.world.set_context(self.node, ctx);
+        supervised(self.node, self.world.clone()).await.map(drop)
+    }
+
+    fn name(&self) -> std::borrow::Cow<'static, str> {
+        format!("n{}", self.node).into()
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.world.log(Event::ServiceDropped(self.node));
+    }
+}

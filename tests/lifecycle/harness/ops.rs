@@ -1,0 +1,162 @@
+//! What a sequence is made of, and how bytes become one: four bytes an operation.
+
+/// How a future is told to end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum How {
+    Value,
+    Error,
+    Panic,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    Raw,
+    Task,
+    Daemon,
+    Service,
+    DaemonService,
+    /// A service that a task runs and waits for.
+    Run,
+}
+
+impl Kind {
+    pub fn is_service(self) -> bool {
+        matches!(self, Kind::Service | Kind::DaemonService | Kind::Run)
+    }
+
+    pub fn is_daemon(self) -> bool {
+        matches!(self, Kind::Daemon | Kind::DaemonService)
+    }
+}
+
+/// What to start. Selectors are taken modulo what there is to choose from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Start {
+    pub kind: Kind,
+    /// Through the context of this service; `None`: the caller's own.
+    pub via: Option<u8>,
+    /// Seconds of grace, of its own.
+    pub grace: Option<u8>,
+    /// A limit of three children (services).
+    pub few: bool,
+}
+
+/// What a task is told to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tell {
+    End(How),
+    Shield,
+    /// A cleanup that ends at once, or when told.
+    Finally {
+        waits: bool,
+    },
+    Defer {
+        waits: bool,
+    },
+    /// Leaves the innermost scope.
+    Leave,
+    /// The innermost scope, or wait, is dropped by what is around it.
+    Abort,
+    DropDefer,
+    Start(Start),
+    /// Any node: a task by its handle, a service by its manager.
+    Cancel(u8),
+    CancelSelf,
+    Await(u8),
+    Stop(u8),
+    Sleep(u8),
+    /// The drop of its future panics.
+    Arm,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Op {
+    RootTask,
+    RootService,
+    /// Schedules from outside any task.
+    Schedule(Start),
+    /// `more`: what comes next is told for the same poll, if it is for the same task.
+    Tell {
+        task: u8,
+        tell: Tell,
+        more: bool,
+    },
+    Cancel(u8),
+    /// A cleanup that waits may end.
+    Release {
+        which: u8,
+        panic: bool,
+    },
+    Advance(u8),
+    Detach(u8),
+    DropRuntime,
+}
+
+pub const BYTES: usize = 4;
+
+fn start(b: u8, d: u8) -> Start {
+    let kind = match b % 8 {
+        0 | 6 => Kind::Raw,
+        1 => Kind::Task,
+        2 => Kind::Daemon,
+        3 | 7 => Kind::Service,
+        4 => Kind::DaemonService,
+        _ => Kind::Run,
+    };
+    Start {
+        kind,
+        via: (b & 8 != 0).then_some(b >> 4),
+        grace: (d & 3 == 3).then_some((d >> 2) & 3),
+        few: d & 16 != 0,
+    }
+}
+
+pub fn decode_one(bytes: [u8; BYTES]) -> Op {
+    let [c, task, b, d] = bytes;
+    let more = c & 0x80 != 0;
+    let tell = |tell| Op::Tell { task, tell, more };
+    match c & 0x7f {
+        0..4 => Op::RootTask,
+        4..10 => Op::RootService,
+        10..16 => Op::Schedule(start(task, d)),
+        16..40 => tell(Tell::Start(start(b, d))),
+        40..48 => tell(Tell::End(How::Value)),
+        48..53 => tell(Tell::End(How::Error)),
+        53..56 => tell(Tell::End(How::Panic)),
+        56..62 => tell(Tell::Shield),
+        62..68 => tell(Tell::Finally { waits: b & 3 != 0 }),
+        68..74 => tell(Tell::Defer { waits: b & 3 != 0 }),
+        74..80 => tell(Tell::Leave),
+        80..83 => tell(Tell::Abort),
+        83..85 => tell(Tell::DropDefer),
+        85..88 => tell(Tell::Cancel(b)),
+        88..90 => tell(Tell::CancelSelf),
+        90..93 => tell(Tell::Await(b)),
+        93..95 => tell(Tell::Stop(b)),
+        95..97 => tell(Tell::Sleep(b % 4)),
+        97 => tell(Tell::Arm),
+        98..106 => Op::Cancel(task),
+        106..118 => Op::Release {
+            which: task,
+            panic: b & 15 == 15,
+        },
+        118..123 => Op::Advance(task % 4),
+        123..126 => Op::Detach(task),
+        // Seldom: nothing comes after it.
+        _ if task < 64 => Op::DropRuntime,
+        _ => tell(Tell::Leave),
+    }
+}
+
+/// The longest sequence that is looked at.
+const LONGEST: usize = 200;
+
+/// The schedule's seed, and the operations. A rest of less than four bytes is ignored.
+pub fn decode(bytes: &[u8]) -> (u64, Vec<Op>) {
+    let Some((seed, rest)) = bytes.split_first() else {
+        return (0, Vec::new());
+    };
+    let (ops, _) = rest.as_chunks::<BYTES>();
+    let ops = ops.iter().take(LONGEST).map(|four| decode_one(*four));
+    (u64::from(*seed), ops.collect())
+}
