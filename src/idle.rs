@@ -29,7 +29,7 @@
 //! still wakes in time, or else it wakes one. While all are awake,
 //! workers look at the clock every few polls.
 
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicWord, Ordering};
 use crate::sync::{Arc, Mutex, MutexGuard, Parker};
 use std::time::Instant;
 
@@ -53,14 +53,14 @@ struct Sleeper {
 
 #[derive(Default)]
 pub(crate) struct Idle {
-    word: AtomicU64,
+    word: AtomicWord,
     sleepers: Mutex<Vec<Sleeper>>,
 }
 
 impl Idle {
     pub(crate) fn new() -> Self {
         Self {
-            word: AtomicU64::new(0),
+            word: AtomicWord::new(0),
             sleepers: Mutex::new(Vec::new()),
         }
     }

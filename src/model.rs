@@ -199,6 +199,11 @@ impl World {
     }
 }
 
+/// From now on loads of words on this thread count as writes, or do not any more.
+pub fn take_loads_for_writes(on: bool) {
+    crate::sync::atomic::LOADS_ARE_WRITES.set(on);
+}
+
 /// A counted reference to a task, and nothing else.
 #[derive(Clone)]
 pub struct Reference(NodeRef);
@@ -239,6 +244,11 @@ impl Crew {
         let Crew { hub, pool } = self;
         let _in_runtime = InRuntime::enter(hub.clone(), Some(index));
         Worker::new(&pool, &hub, index, Arc::new(Parker::new())).run();
+    }
+
+    /// Whether a worker sleeps and none searches.
+    pub fn all_sleep(&self) -> bool {
+        self.pool.all_sleep()
     }
 
     /// What dropping the runtime does, except for joining the workers.

@@ -164,6 +164,11 @@ impl Pool {
         self.ended.load(Ordering::Acquire)
     }
 
+    #[cfg(taskgrove_loom)]
+    pub(crate) fn all_sleep(&self) -> bool {
+        self.idle.can_wake()
+    }
+
     fn live_tasks(&self) -> u64 {
         self.cores
             .iter()
@@ -206,6 +211,11 @@ impl Pool {
     /// Gives the core of a pool without threads back, and lets another thread take it.
     pub(crate) fn release_core(&self) {
         self.core_taken.store(false, Ordering::Release);
+        self.wake_guest();
+    }
+
+    /// Lets a thread in `block_on` that sleeps look whether it can have the core.
+    pub(crate) fn wake_guest(&self) {
         self.idle.wake_guest();
     }
 
@@ -213,7 +223,7 @@ impl Pool {
     pub(crate) fn progress(&self) -> u64 {
         self.cores
             .iter()
-            .flat_map(|core| [&core.polls, &core.parks, &core.jobs])
+            .flat_map(|core| [&core.polls, &core.jobs])
             .fold(0, |sum, count| {
                 sum.wrapping_add(count.load(Ordering::Relaxed))
             })

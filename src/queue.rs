@@ -52,7 +52,7 @@
 use std::fmt;
 use std::ptr::{NonNull, null_mut};
 
-use crate::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicPtr, AtomicU64, AtomicWord, Ordering};
 
 /// How many addresses a queue holds.
 #[cfg(not(taskgrove_loom))]
@@ -72,7 +72,7 @@ struct Padded<T>(T);
 /// A bounded run queue of addresses; see the module's docs for who may call what.
 pub(crate) struct Local<T> {
     /// The position of the oldest address. Moved by read-modify-writes, by anybody.
-    head: Padded<AtomicU64>,
+    head: Padded<AtomicWord>,
     /// The position of the next push. Stored by the owner.
     tail: Padded<AtomicU64>,
     /// Written by the owner. Null until first used.
@@ -88,7 +88,7 @@ impl<T> Local<T> {
             unreachable!("as many slots were made as the ring has");
         };
         Self {
-            head: Padded(AtomicU64::new(0)),
+            head: Padded(AtomicWord::new(0)),
             tail: Padded(AtomicU64::new(0)),
             slots,
         }

@@ -20,8 +20,8 @@ pub(crate) fn wait_serial() -> u64 {
 pub(crate) struct Record {
     pub(crate) name: Box<str>,
     pub(crate) max_children: usize,
-    /// Started by `run`, `run_service` or `background_service`: its end is only its caller's
-    /// concern, and a cancellation of the tree is not its own.
+    /// No child service: a root, or started by `run`, `run_service` or `background_service`. Its end
+    /// is only its caller's concern, and a cancellation of the tree is not its own.
     pub(crate) independent: AtomicBool,
     started: AtomicBool,
     ready: AtomicBool,
@@ -29,8 +29,6 @@ pub(crate) struct Record {
     cancelled: AtomicBool,
     errored: AtomicBool,
     finished: AtomicBool,
-    /// The epoch of the first request to cancel this service; 0: none.
-    pub(crate) asked: AtomicU64,
     pub(crate) total: AtomicU64,
     pub(crate) done: AtomicU64,
     failures: Mutex<Vec<TaskFailure>>,
@@ -51,7 +49,6 @@ impl Record {
             cancelled: AtomicBool::new(false),
             errored: AtomicBool::new(false),
             finished: AtomicBool::new(false),
-            asked: AtomicU64::new(0),
             total: AtomicU64::new(0),
             done: AtomicU64::new(0),
             failures: Mutex::new(Vec::new()),

@@ -192,7 +192,7 @@ impl Runtime {
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let hub = self.handle.hub();
         assert!(
-            !current::on_worker_of(hub),
+            !current::is_worker_of(hub),
             "`block_on` was called on a worker of the same runtime, and would block the tasks it waits for: await the future instead"
         );
         let _in_runtime = InRuntime::enter(hub.clone(), None);
@@ -201,6 +201,8 @@ impl Runtime {
         let waker = waker(&parker, &woken);
         let mut cx = Context::from_waker(&waker);
         let mut future = pin!(future);
+        // Dropped after the driver: the core may have been given back to this thread.
+        let _pass_on = PassOn(self.threads.is_empty().then_some(&*self.pool));
         let mut driver: Option<Driver<'_>> = None;
         loop {
             if woken.swap(false, Ordering::AcqRel)
@@ -269,7 +271,7 @@ impl Runtime {
         let hub = self.handle.hub().clone();
         cancel::request_all(&hub, Level::Cancel);
         cancel::release_sentinels(&hub);
-        let on_worker = current::on_worker_of(&hub);
+        let on_worker = current::is_worker_of(&hub);
         if !on_worker {
             self.wait_end(&hub, timeout);
         }
@@ -344,7 +346,7 @@ impl Drop for Runtime {
         cancel::release_sentinels(&hub);
         if self.threads.is_empty() {
             self.wait_end(&hub, Duration::MAX);
-        } else if !current::on_worker_of(&hub) {
+        } else if !current::is_worker_of(&hub) {
             self.join();
         }
     }
@@ -361,6 +363,20 @@ impl Deref for Runtime {
 impl std::fmt::Debug for Runtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Runtime").field(&self.handle).finish()
+    }
+}
+
+/// Passes the core of a pool without threads on, should nobody have it when this thread leaves: it
+/// may be the one that was woken to take it.
+struct PassOn<'a>(Option<&'a Pool>);
+
+impl Drop for PassOn<'_> {
+    fn drop(&mut self) {
+        if let Some(pool) = self.0
+            && !pool.core_taken.load(Ordering::Acquire)
+        {
+            pool.wake_guest();
+        }
     }
 }
 

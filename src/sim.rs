@@ -105,7 +105,7 @@ impl Sim {
     /// Tasks that are left go on in the next call.
     ///
     /// The time stands still while anything is ready. So that a task which yields until a time has
-    /// come gets there, one moment lasts for 100,000 steps, and 100 for each live task, at most:
+    /// come gets there, one moment lasts for 10,000 steps, and 100 for each live task, at most:
     /// then it jumps to the next timer all the same.
     ///
     /// # Panics

@@ -17,6 +17,8 @@ mod imp {
         pub(crate) use std::sync::atomic::{
             AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
         };
+        /// One that is changed by nothing but read-modify-writes.
+        pub(crate) type AtomicWord = AtomicU64;
     }
 
     /// A cell with loom's closure interface.
@@ -98,6 +100,41 @@ mod imp {
         pub(crate) use loom::sync::atomic::{
             AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
         };
+
+        std::thread_local! {
+            /// Whether the model on this thread takes loads for read-modify-writes.
+            pub(crate) static LOADS_ARE_WRITES: std::cell::Cell<bool> =
+                const { std::cell::Cell::new(false) };
+        }
+
+        /// As outside loom, with a choice for loads. loom does not see that a load of one thread
+        /// and a later write of another could come in the other order if the writer has itself
+        /// looked at the value before; taken for a write, the load is seen, but is never out of
+        /// date. (Next to plain stores, loom could put such a write behind a later store.)
+        #[derive(Debug, Default)]
+        pub(crate) struct AtomicWord(loom::sync::atomic::AtomicU64);
+
+        impl AtomicWord {
+            pub(crate) fn new(value: u64) -> Self {
+                Self(loom::sync::atomic::AtomicU64::new(value))
+            }
+
+            pub(crate) fn load(&self, order: Ordering) -> u64 {
+                if LOADS_ARE_WRITES.get() {
+                    self.0.fetch_add(0, order)
+                } else {
+                    self.0.load(order)
+                }
+            }
+        }
+
+        impl std::ops::Deref for AtomicWord {
+            type Target = loom::sync::atomic::AtomicU64;
+
+            fn deref(&self) -> &Self::Target {
+                &self.0
+            }
+        }
     }
 
     pub(crate) use loom::cell::UnsafeCell;
@@ -119,8 +156,8 @@ mod imp {
 
     /// loom's knows no `const`.
     macro_rules! locals {
-        ($(static $name:ident: $type:ty = const { $value:expr };)*) => {
-            loom::thread_local! { $(static $name: $type = $value;)* }
+        ($($(#[$attr:meta])* static $name:ident: $type:ty = const { $value:expr };)*) => {
+            loom::thread_local! { $($(#[$attr])* static $name: $type = $value;)* }
         };
     }
     pub(crate) use locals as thread_local;

@@ -4,7 +4,8 @@ use super::wait::Waiting;
 use super::{Manager, Service};
 use crate::error::ServiceError;
 use crate::sync::atomic::Ordering;
-use crate::task::current::{self, Body};
+use crate::task::current;
+use crate::task::scope::Body;
 use std::future::{pending, poll_fn};
 use std::panic::Location;
 use std::pin::pin;
@@ -45,12 +46,13 @@ where
     let manager = Manager::new(service)?;
     manager.start_here(Location::caller())?;
     let cancel = Cancel(manager.clone());
-    let scope = Body::new(current::scope());
+    let scope = Body::new(true);
     let mut output = None;
     {
         let mut body = pin!(Some(body(manager.clone())));
         let mut waiting = Waiting::new(&manager.shared.record);
         poll_fn(|cx| {
+            scope.follow(Some(cx.waker()));
             let failed = waiting.poll(cx, |record| record.has_errored().then_some(()));
             if failed.is_ready() {
                 scope.ended.store(true, Ordering::Release);

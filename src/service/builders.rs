@@ -158,14 +158,9 @@ impl<'a, F> TaskBuilder<'a, F> {
         let place = self.context.place()?;
         self.options.limit = Some(place.limit);
         self.options.refuse = place.closing;
-        let joined = spawn::supervised(
-            &place.hub,
-            *place.parent,
-            self.future,
-            self.options,
-            location,
-        )?;
-        Ok(Task::new(joined, *place.parent))
+        let joined =
+            spawn::supervised(place.hub, place.parent, self.future, self.options, location)?;
+        Ok(Task::new(joined, place.parent))
     }
 }
 

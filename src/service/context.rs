@@ -7,7 +7,7 @@ use crate::error::{LifecycleError, Result, SpawnError};
 use crate::record::{Record, wait_serial};
 use crate::sync::Arc;
 use crate::task::join::Task;
-use crate::task::{Hub, NodeRef, current};
+use crate::task::{Hub, Node, NodeRef, current};
 use crate::wait::WaitKey;
 use std::future::poll_fn;
 use std::ops::Deref;
@@ -38,9 +38,10 @@ pub struct Context {
 }
 
 /// Where something that is scheduled now would go.
-pub(crate) struct Place {
-    pub(crate) parent: NodeRef,
-    pub(crate) hub: Arc<Hub>,
+pub(crate) struct Place<'a> {
+    /// The running task, or the service's node: either is there as long as the context is used.
+    pub(crate) parent: Node,
+    pub(crate) hub: &'a Arc<Hub>,
     pub(crate) limit: usize,
     /// The service is being cancelled.
     pub(crate) closing: bool,
@@ -55,7 +56,7 @@ impl Context {
         &self.manager.shared.record
     }
 
-    pub(crate) fn place(&self) -> Result<Place, LifecycleError> {
+    pub(crate) fn place(&self) -> Result<Place<'_>, LifecycleError> {
         let record = self.record();
         let Some((node, hub)) = self.manager.shared.node.get() else {
             return Err(self.manager.not_running());
@@ -65,8 +66,8 @@ impl Context {
         }
         let here = current::node().filter(|node| node.record_ptr() == Arc::as_ptr(record));
         Ok(Place {
-            parent: here.map_or_else(|| node.clone(), |node| node.retain()),
-            hub: hub.clone(),
+            parent: here.unwrap_or(**node),
+            hub,
             limit: record.max_children,
             closing: record.is_closing(),
         })

@@ -1,6 +1,5 @@
 //! [`defer`]: asynchronous destructors.
 
-use super::shielded;
 use crate::sync::{Arc, Mutex};
 use crate::task::Hub;
 use crate::task::current;
@@ -66,10 +65,17 @@ impl Drop for Defer {
         } else if let Some(hub) = &self.hub {
             let options = spawn::Options {
                 name: Some("defer".into()),
+                cleanup: Some(cleanup),
                 ..spawn::Options::default()
             };
-            let root = shielded(cleanup);
-            drop(spawn::raw(hub, hub.home(), root, options, self.location));
+            // A task with nothing but this cleanup, which is out of cancellation's reach.
+            drop(spawn::raw(
+                hub,
+                hub.home(),
+                async {},
+                options,
+                self.location,
+            ));
         }
     }
 }

@@ -6,7 +6,8 @@
 //! nested protection ends innermost first. What runs inside a shield or a cleanup does not see the
 //! turn at all.
 
-use crate::task::current::{self, Body, Scope, Turn};
+use crate::task::current;
+use crate::task::scope::{Body, Scope, Turn};
 use crate::wait::discard;
 use std::any::Any;
 use std::future::poll_fn;
@@ -23,7 +24,7 @@ impl Protection {
     /// first, and the turn has come: it must not start.
     fn enter(&mut self) -> bool {
         match &self.0 {
-            Some(scope) if scope.is_current() => true,
+            Some(scope) if current::is_in(scope) => true,
             Some(_) => {
                 let scope = current::scope();
                 scope.protect();
@@ -141,7 +142,8 @@ pub async fn finally<F: Future, C: Future<Output = ()>>(body: F, cleanup: C) -> 
         if !protection.enter() {
             return Poll::Pending;
         }
-        let scope = scope.get_or_insert_with(|| Body::new(current::scope()));
+        let scope = scope.get_or_insert_with(|| Body::new(false));
+        scope.follow(None);
         // Looked at before as well: a body whose time is over is not polled.
         if scope.is_due() {
             return Poll::Ready(drop_body(body.as_mut(), scope));

@@ -63,6 +63,8 @@ impl Manager {
             return Err(LifecycleError::AlreadyStarted { service });
         };
         let Shared { record, grace, .. } = &*self.shared;
+        let independent = options.kind & kind::SUPERVISED == 0;
+        record.independent.store(independent, Ordering::Relaxed);
         options.name = Some(record.name.clone());
         options.grace = *grace;
         let launched = seed.launch(Launching {
@@ -116,10 +118,6 @@ impl Manager {
         &self,
         location: &'static Location<'static>,
     ) -> Result<(), ServiceError> {
-        self.shared
-            .record
-            .independent
-            .store(true, Ordering::Relaxed);
         let Some(parent) = current::node() else {
             let hub = crate::handle::current_hub();
             return Ok(self.start_root(&hub, location)?);
@@ -140,13 +138,14 @@ impl Manager {
     /// As a supervised child of one of the service's tasks.
     pub(crate) fn start_child(
         &self,
-        place: &super::context::Place,
+        place: &super::context::Place<'_>,
         daemon: bool,
         location: &'static Location<'static>,
     ) -> Result<(), SpawnError> {
         if place.closing {
             // Dropped here, as code of the caller.
-            drop(self.seed.as_ref().and_then(|seed| seed.lock().take()));
+            let seed = self.seed.as_ref().and_then(|seed| seed.lock().take());
+            crate::wait::quietly(|| drop(seed));
             self.never_start();
             return Ok(());
         }
@@ -155,7 +154,7 @@ impl Manager {
             limit: Some(place.limit),
             ..spawn::Options::default()
         };
-        match self.launch(&place.hub, *place.parent, options, location)? {
+        match self.launch(place.hub, place.parent, options, location)? {
             Ok(()) => Ok(()),
             Err(spawn::Refusal::Closing) => {
                 self.never_start();
@@ -163,7 +162,7 @@ impl Manager {
             }
             Err(spawn::Refusal::Limit) => {
                 self.never_start();
-                Err(spawn::too_many(*place.parent, place.limit).into())
+                Err(spawn::too_many(place.parent, place.limit).into())
             }
         }
     }

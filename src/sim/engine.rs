@@ -19,10 +19,32 @@ use crate::timer::Fire;
 use crate::tree::finish;
 use crate::wait::quietly;
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// One moment of virtual time lasts for so many steps at most, and so many more for each live task.
-const STEPS_IN_A_MOMENT: u64 = 100_000;
+const STEPS_IN_A_MOMENT: u64 = 10_000;
 const STEPS_OF_A_TASK: u64 = 100;
+
+/// Ids are numbers in a row: mixing one is hash enough, and no seed of std's can come in.
+#[derive(Default)]
+struct IdHasher(u64);
+type IdHash = BuildHasherDefault<IdHasher>;
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(byte.into());
+        }
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        self.0 = mix(self.0 ^ id);
+    }
+}
 
 /// What a step did.
 #[derive(Clone, Copy)]
@@ -106,7 +128,7 @@ pub(super) struct Engine {
     /// The numbers that the simulated program draws.
     random: Mutex<Random>,
     /// Which of the crate's own awaits each task was seen in when it was polled last.
-    waits: Mutex<HashMap<TaskId, Waits>>,
+    waits: Mutex<HashMap<u64, Waits, IdHash>>,
     /// Some thread is in `block_on`.
     pub(super) driven: AtomicBool,
     ended: AtomicBool,
@@ -245,7 +267,7 @@ impl Engine {
             tasks_outside: SegQueue::new(),
             jobs_outside: SegQueue::new(),
             random: Mutex::new(Random::new(!mix(seed))),
-            waits: Mutex::new(HashMap::new()),
+            waits: Mutex::new(HashMap::default()),
             driven: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             polls: AtomicU64::new(0),
@@ -268,7 +290,7 @@ impl Engine {
 
     /// What the task was seen waiting for.
     pub(super) fn waits_of(&self, task: TaskId) -> Option<Waits> {
-        self.waits.lock().get(&task).copied()
+        self.waits.lock().get(&task.get()).copied()
     }
 
     /// Does what the seed says is next. `main` is whether `block_on`'s future was woken. On the
@@ -341,12 +363,13 @@ impl Engine {
                 Work::Timer
             }
             Source::Outside => {
-                if let Some(node) = self.tasks_outside.pop() {
-                    run.note(Kind::LandTask, node.id().get());
-                    run.tasks.push_back(node);
-                } else if let Some(job) = self.jobs_outside.pop() {
+                let job_first = run.random.one_in(2) || self.tasks_outside.is_empty();
+                if job_first && let Some(job) = self.jobs_outside.pop() {
                     run.note(Kind::LandJob, 0);
                     run.jobs.push(job);
+                } else if let Some(node) = self.tasks_outside.pop() {
+                    run.note(Kind::LandTask, node.id().get());
+                    run.tasks.push_back(node);
                 }
                 Work::Outside
             }
@@ -354,7 +377,7 @@ impl Engine {
     }
 
     fn run_task(&self, hub: &Hub, node: Node) {
-        let id = node.id();
+        let id = node.id().get();
         self.polls.fetch_add(1, Ordering::Relaxed);
         let waits = current::trace_waits(|| finish::run(node));
         let mut known = self.waits.lock();
@@ -368,7 +391,7 @@ impl Engine {
         if known.len() > 2 * live + 4096 {
             drop(known);
             let snapshot = crate::tree::snapshot::all(hub);
-            let there: HashSet<TaskId> = snapshot.nodes().iter().map(|node| node.id).collect();
+            let there: HashSet<u64> = snapshot.nodes().iter().map(|node| node.id.get()).collect();
             self.waits.lock().retain(|id, _| there.contains(id));
         }
     }

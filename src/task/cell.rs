@@ -283,6 +283,8 @@ where
 /// What a new task is made of, besides its future.
 pub(crate) struct Birth<'a> {
     pub(crate) hub: &'a Hub,
+    /// The same, as it came from the `Arc`: counts are reached through it.
+    pub(crate) hub_ptr: *const Hub,
     pub(crate) id: TaskId,
     pub(crate) kind: u8,
     pub(crate) location: &'static Location<'static>,
@@ -321,7 +323,7 @@ where
         next: AtomicU32::new(0),
         prev: AtomicU32::new(0),
         id: birth.id,
-        hub: birth.hub,
+        hub: birth.hub_ptr,
         location: birth.location,
         side: AtomicPtr::new(side),
         polls: AtomicU64::new(0),
@@ -415,6 +417,11 @@ impl Node {
         hub
     }
 
+    /// The runtime's address, also when the task is done.
+    pub(crate) fn hub_ptr(&self) -> *const Hub {
+        self.hub
+    }
+
     /// A count on the runtime; only while the task is not done.
     pub(crate) fn hub_arc(&self) -> Arc<Hub> {
         // SAFETY: rule 4; every hub lives in an `Arc`, and the pointer came from one.
@@ -431,16 +438,23 @@ impl Node {
     }
 
     pub(crate) fn record_ptr(&self) -> *const Record {
-        match self.side() {
+        // One load: another thread may be making the side record.
+        let side = self.side.load(Ordering::Acquire);
+        match Self::side_behind(side) {
             Some(side) => side.record,
-            None => self.side.load(Ordering::Acquire).cast(),
+            None => side.cast(),
         }
     }
 
     #[inline]
     pub(crate) fn side(&self) -> Option<&Side> {
-        let side = self.side.load(Ordering::Acquire);
-        // SAFETY: an odd pointer is a `Box<Side>` and stays until the slot is freed.
+        Self::side_behind(self.side.load(Ordering::Acquire))
+    }
+
+    #[inline]
+    fn side_behind<'a>(side: *mut u8) -> Option<&'a Side> {
+        // SAFETY: an odd pointer is a `Box<Side>` and stays until the slot is freed; the callers
+        // bind the lifetime to the task's.
         (side.addr() & 1 == 1).then(|| unsafe { &*side.map_addr(|a| a & !1).cast::<Side>() })
     }
 
@@ -497,8 +511,16 @@ impl Node {
         unsafe { (self.vtable.store_error)(self.0, error) }
     }
 
+    /// Whether there is an outcome in the slot; only by the finisher.
+    pub(crate) fn has_output(self) -> bool {
+        self.stage.load(Ordering::Relaxed) != STAGE_EMPTY
+    }
+
     /// Drops the outcome; a panic in there is swallowed.
     pub(crate) fn drop_output(self) {
+        if !self.has_output() {
+            return;
+        }
         // SAFETY: rules 1 and 2.
         quietly(|| unsafe { (self.vtable.drop_output)(self.0) });
     }
@@ -573,6 +595,7 @@ impl NodeRef {
         let (id, _) = hub.id_block(1);
         let birth = Birth {
             hub,
+            hub_ptr: Arc::as_ptr(hub),
             id,
             kind: kind::SENTINEL,
             location: Location::caller(),

@@ -1,13 +1,14 @@
 //! What the calling thread is doing: which runtime it is in, which task it runs, and inside which
 //! scope of protection.
 
-use super::cell::{Node, NodeRef};
+use super::cell::Node;
 use super::hub::Hub;
+use super::scope::{Body, Scope, Turn};
 use crate::id::TaskId;
 use crate::sync::Arc;
 #[cfg(taskgrove_loom)]
 use crate::sync::CellKey as _;
-use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::atomic::Ordering;
 use std::cell::{Cell, RefCell};
 use std::num::NonZeroU64;
 use std::task::{Context, Poll};
@@ -27,36 +28,6 @@ enum ScopeKind {
     Body,
 }
 
-/// The body of a `finally` or a `background_service`: it can be dropped before the task is, but
-/// not while protection inside it is active.
-pub(crate) struct Body {
-    /// Active shields, cleanups and `finally`s inside.
-    pub(crate) inner: AtomicUsize,
-    /// Ended for a reason of its own: the background service failed.
-    pub(crate) ended: AtomicBool,
-    parent: Scope,
-}
-
-/// Whether some code's time is over.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Turn {
-    No,
-    /// But what is protected, and its cleanups, may run.
-    Cancel,
-    /// The runtime is being dropped: it is dropped after this poll, with its cleanups.
-    Kill,
-}
-
-/// Where in the protection of a task some code runs.
-#[derive(Clone)]
-pub(crate) enum Scope {
-    /// Outside of any task.
-    Outside,
-    Root(NodeRef),
-    Hard,
-    Body(Arc<Body>),
-}
-
 // Cells without a destructor: reachable for as long as the thread runs code.
 crate::sync::thread_local! {
     static NODE: Cell<Option<Node>> = const { Cell::new(None) };
@@ -73,6 +44,8 @@ crate::sync::thread_local! {
 crate::sync::thread_local! {
     static HUB: RefCell<Option<Arc<Hub>>> = const { RefCell::new(None) };
     static BODY: RefCell<Option<Arc<Body>>> = const { RefCell::new(None) };
+    /// Runtimes whose worker this thread is besides, further out.
+    static OUTER_WORKERS: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The task whose poll, or whose future's drop, the calling code is in.
@@ -101,6 +74,14 @@ pub(crate) fn protected_in_poll() -> bool {
 #[inline]
 pub(crate) fn on_worker_of(hub: &Hub) -> bool {
     WORKER.get().0 == hub.serial
+}
+
+/// Whether this thread is a worker of that runtime, maybe while it is another's as well.
+pub(crate) fn is_worker_of(hub: &Hub) -> bool {
+    on_worker_of(hub)
+        || OUTER_WORKERS
+            .try_with(|outer| outer.borrow().contains(&hub.serial))
+            .unwrap_or(false)
 }
 
 /// The number of the worker this thread is, for the runtime with this serial number.
@@ -132,6 +113,8 @@ pub(crate) struct InRuntime {
     worker: (u64, usize),
     node: Option<Node>,
     kind: ScopeKind,
+    /// A worker that has become another runtime's, too.
+    nested: bool,
 }
 
 impl InRuntime {
@@ -141,8 +124,13 @@ impl InRuntime {
             worker: WORKER.get(),
             node: NODE.take(),
             kind: KIND.replace(ScopeKind::Root),
-            hub: HUB.with(|h| h.replace(Some(hub))),
+            // As a thread ends its locals go one by one: without this one the thread still works.
+            hub: HUB.try_with(|h| h.replace(Some(hub))).ok().flatten(),
+            nested: worker.is_some() && WORKER.get().0 != 0,
         };
+        if outer.nested {
+            let _ = OUTER_WORKERS.try_with(|o| o.borrow_mut().push(outer.worker.0));
+        }
         if let Some(index) = worker {
             WORKER.set((serial, index));
         }
@@ -152,6 +140,9 @@ impl InRuntime {
 
 impl Drop for InRuntime {
     fn drop(&mut self) {
+        if self.nested {
+            let _ = OUTER_WORKERS.try_with(|o| o.borrow_mut().pop());
+        }
         WORKER.set(self.worker);
         NODE.set(self.node);
         KIND.set(self.kind);
@@ -274,7 +265,8 @@ pub(crate) fn in_body<R>(body: &Arc<Body>, f: impl FnOnce() -> R) -> R {
         }
     }
     let _kind = RestoreKind(KIND.replace(ScopeKind::Body));
-    let _body = Restore(BODY.with(|b| b.replace(Some(body.clone()))));
+    let outer = BODY.try_with(|b| b.replace(Some(body.clone())));
+    let _body = Restore(outer.ok().flatten());
     f()
 }
 
@@ -282,13 +274,35 @@ pub(crate) fn in_body<R>(body: &Arc<Body>, f: impl FnOnce() -> R) -> R {
 pub(crate) fn scope() -> Scope {
     match (NODE.get(), KIND.get()) {
         (_, ScopeKind::Hard) => Scope::Hard,
-        (_, ScopeKind::Body) => {
-            let body = BODY.with(|b| b.borrow().clone());
-            Scope::Body(body.expect("a body scope has a body"))
-        }
+        (_, ScopeKind::Body) => match body() {
+            Some(body) => Scope::Body(body),
+            None => Scope::Hard,
+        },
         (Some(node), ScopeKind::Root) => Scope::Root(node.retain()),
         (None, ScopeKind::Root) => Scope::Outside,
     }
+}
+
+/// The innermost body; `None` also when the thread ends and has forgotten.
+fn body() -> Option<Arc<Body>> {
+    BODY.try_with(|body| body.borrow().clone()).ok().flatten()
+}
+
+/// Whether the calling code is in this scope.
+pub(crate) fn is_in(scope: &Scope) -> bool {
+    match scope {
+        Scope::Outside => NODE.get().is_none() && KIND.get() == ScopeKind::Root,
+        Scope::Hard => KIND.get() == ScopeKind::Hard,
+        Scope::Root(node) => NODE.get() == Some(**node) && KIND.get() == ScopeKind::Root,
+        Scope::Body(of) => {
+            KIND.get() == ScopeKind::Body && body().is_some_and(|body| Arc::ptr_eq(&body, of))
+        }
+    }
+}
+
+/// Notes that protection was entered in this poll.
+pub(crate) fn note_protection() {
+    PROTECTED_IN_POLL.set(true);
 }
 
 /// Whether the calling code's time is over: its task's turn has come (or its body's end), and no
@@ -301,104 +315,8 @@ fn is_suspended() -> bool {
             let protected = || node.side().is_some_and(|side| side.is_protected());
             state.is_closing() && state.is_turn() && (state.is_killed() || !protected())
         }
-        (_, ScopeKind::Body) => match scope() {
-            Scope::Body(body) => {
-                body.inner.load(Ordering::Acquire) == 0 && Scope::Body(body).turn() != Turn::No
-            }
-            _ => false,
-        },
-    }
-}
-
-impl Body {
-    pub(crate) fn new(parent: Scope) -> Arc<Body> {
-        Arc::new(Body {
-            inner: AtomicUsize::new(0),
-            ended: AtomicBool::new(false),
-            parent,
-        })
-    }
-
-    /// To be dropped: its time is over and nothing inside it is protected.
-    pub(crate) fn is_due(&self) -> bool {
-        self.inner.load(Ordering::Acquire) == 0 && self.turn() == Turn::Cancel
-    }
-
-    fn turn(&self) -> Turn {
-        match self.parent.turn() {
-            Turn::No if self.ended.load(Ordering::Acquire) => Turn::Cancel,
-            turn => turn,
-        }
-    }
-}
-
-impl Scope {
-    /// Whether the code in this scope may not go on outside protection.
-    pub(crate) fn turn(&self) -> Turn {
-        match self {
-            Scope::Outside | Scope::Hard => Turn::No,
-            Scope::Root(node) => match node.state.load() {
-                state if !state.is_turn() => Turn::No,
-                state if state.is_killed() => Turn::Kill,
-                _ => Turn::Cancel,
-            },
-            Scope::Body(body) => body.turn(),
-        }
-    }
-
-    /// Counts protection in, here and in every scope around.
-    pub(crate) fn protect(&self) {
-        PROTECTED_IN_POLL.set(true);
-        let mut scope = self;
-        loop {
-            match scope {
-                Scope::Outside | Scope::Hard => return,
-                Scope::Root(node) => {
-                    let side = node.side_or_new();
-                    side.protection.fetch_add(1, Ordering::AcqRel);
-                    return;
-                }
-                Scope::Body(body) => {
-                    body.inner.fetch_add(1, Ordering::AcqRel);
-                    scope = &body.parent;
-                }
-            }
-        }
-    }
-
-    /// Counts protection out. Should another thread, or another task, be doing this (the future
-    /// was moved out of its task), the task is polled again to notice.
-    pub(crate) fn unprotect(&self) {
-        let mut scope = self;
-        loop {
-            match scope {
-                Scope::Outside | Scope::Hard => return,
-                Scope::Root(node) => {
-                    let side = node.side_or_new();
-                    side.protection.fetch_sub(1, Ordering::AcqRel);
-                    if NODE.get() != Some(**node) {
-                        node.wake();
-                    }
-                    return;
-                }
-                Scope::Body(body) => {
-                    body.inner.fetch_sub(1, Ordering::AcqRel);
-                    scope = &body.parent;
-                }
-            }
-        }
-    }
-
-    /// Whether the calling code is in this scope.
-    pub(crate) fn is_current(&self) -> bool {
-        match self {
-            Scope::Outside => NODE.get().is_none() && KIND.get() == ScopeKind::Root,
-            Scope::Hard => KIND.get() == ScopeKind::Hard,
-            Scope::Root(node) => NODE.get() == Some(**node) && KIND.get() == ScopeKind::Root,
-            Scope::Body(body) => {
-                KIND.get() == ScopeKind::Body
-                    && BODY.with(|b| b.borrow().as_ref().is_some_and(|b| Arc::ptr_eq(b, body)))
-            }
+        (_, ScopeKind::Body) => {
+            body().is_some_and(|body| body.turn() != Turn::No && !body.is_protected())
         }
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod current;
 pub(crate) mod hub;
 pub(crate) mod join;
 pub(crate) mod name;
+pub(crate) mod scope;
 pub(crate) mod side;
 pub(crate) mod state;
 

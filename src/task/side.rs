@@ -32,6 +32,8 @@ pub(crate) struct Side {
     /// The first panic of a cleanup: the task's outcome when it is done.
     pub(crate) cleanup_panic: Mutex<Option<Box<dyn Any + Send>>>,
     pub(crate) busy_ns: AtomicU64,
+    /// The number of the first request to cancel this task; 0: none.
+    pub(crate) asked: AtomicU64,
     /// Ends of grace periods of a cancellation that began here.
     timers: Mutex<Vec<TimerKey>>,
 }
@@ -49,6 +51,7 @@ impl Side {
             cleanups_pending: AtomicU32::new(0),
             cleanup_panic: Mutex::new(None),
             busy_ns: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
             timers: Mutex::new(Vec::new()),
         }
     }

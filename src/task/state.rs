@@ -10,6 +10,7 @@
 //! | 8     | `JOIN_INTEREST`: a `Task` handle exists, it owns the output |
 //! | 9     | `JOIN_WAKER`: the join waker is set and belongs to whoever finishes |
 //! | 10    | `WAITERS`: the side record's wait list is in use |
+//! | 11    | `TURN`: the turn has come; it stays, whoever holds the task afterwards |
 //! | 12–35 | references (24 bits) |
 //! | 36–63 | children and holds (28 bits) |
 //!
@@ -23,15 +24,16 @@
 //! | `Finishing` | gone | whoever made that transition | counted, its service's record is closed |
 //! | `Done` | gone | the handle if `JOIN_INTEREST`, else the finisher | unlinked by the finisher |
 //!
-//! A raw task goes to `Done` without `Finishing`: nothing has to be written before its handle
-//! may resolve. A task is *over* when it is either.
+//! `Finishing` is for a task whose last child makes it done: it has to be counted before its handle
+//! may resolve, by a thread that could not do so before that step. A task that ends without
+//! children is counted before it, by its owner. A task is *over* when it is either.
 //!
 //! The join waker's cell belongs to the handle while `JOIN_WAKER` is clear and the task is not
 //! done, and to the finisher once it made the task done with `JOIN_WAKER` set (which clears it).
 //!
-//! Words used below: a task is *closing* when its level is above 0. Its *turn* has come when it is
+//! Words used below: a task is *closing* when its level is above 0. Its *turn* comes when it is
 //! closing and has neither children nor holds nor grace; it is *due*, to be dropped, when
-//! moreover it is not protected and has not `ENDED` (its cleanups run on); a kill waits only for the children.
+//! moreover it is not protected and has not `ENDED` (its cleanups run on), or is killed.
 //!
 //! Every step is a pure function from snapshot to snapshot and action, wrapped by one CAS loop
 //! with acquire-release ordering: whatever was done before a transition is visible to whoever
@@ -85,6 +87,7 @@ const ENDED: u64 = 1 << 7;
 const JOIN_INTEREST: u64 = 1 << 8;
 const JOIN_WAKER: u64 = 1 << 9;
 const WAITERS: u64 = 1 << 10;
+const TURN: u64 = 1 << 11;
 const REF_SHIFT: u32 = 12;
 const REF: u64 = 1 << REF_SHIFT;
 const REFS: u64 = ((1 << 24) - 1) << REF_SHIFT;
@@ -214,13 +217,19 @@ impl Snapshot {
 
     /// Nothing below is left and no grace runs: the task may not go on outside protection.
     pub(crate) fn is_turn(self) -> bool {
-        self.is_closing() && self.children() == 0 && !self.has(GRACE)
+        self.has(TURN)
+    }
+
+    /// Notes the turn, if it comes now. Nothing is adopted any more: it cannot go again; what
+    /// counts as children later are holds.
+    fn latched(self) -> Self {
+        let comes = self.is_closing() && self.children() == 0 && !self.has(GRACE);
+        Self(self.0 | if comes { TURN } else { 0 })
     }
 
     /// To be dropped.
     fn is_due(self) -> bool {
-        self.is_killed() && self.children() == 0
-            || self.is_turn() && !self.has(PROTECTED) && !self.has(ENDED)
+        self.is_turn() && (self.is_killed() || !self.has(PROTECTED) && !self.has(ENDED))
     }
 
     /// A turn that has just come: the one place that says who acts on it.
@@ -298,7 +307,7 @@ impl Snapshot {
     /// `count` children are done, or holds given back.
     fn release(self, count: u64, counted: bool) -> (Self, Action) {
         debug_assert!(self.children() >= count, "{self:?} released {count}");
-        let next = Self(self.0 - count * CHILD);
+        let next = Self(self.0 - count * CHILD).latched();
         if next.children() == 0 {
             next.turn(counted)
         } else {
@@ -325,12 +334,24 @@ impl Snapshot {
         } else if grace {
             next |= GRACE;
         }
-        let next = Self(next);
-        if may_claim && next.phase() == Phase::Idle && next.is_due() {
-            (next.with_phase(Phase::Claimed), Mark::Claimed)
+        let mut next = Self(next);
+        if may_claim {
+            // What is not claimed waits for the sweep: nothing ends before all is marked.
+            let due = next.latched();
+            if due.phase() == Phase::Idle && due.is_due() {
+                return (due.with_phase(Phase::Claimed), Mark::Claimed);
+            }
         } else {
-            (Self(next.0 + CHILD), Mark::Held)
+            // The target itself: if there is nothing below it, there is nothing else to mark.
+            next = next.latched();
         }
+        (Self(next.0 + CHILD), Mark::Held)
+    }
+
+    fn queue_to_close(self) -> Option<Self> {
+        let next = Self(self.0 | (Level::Cancel as u64) << LEVEL_SHIFT).latched();
+        (self.phase() == Phase::Idle && !self.is_closing() && next.is_due())
+            .then(|| next.with_phase(Phase::Scheduled))
     }
 
     /// The handle of a task that is not done goes: with its reference, unless the join waker has

@@ -10,7 +10,7 @@
 //!
 //! A grace period ends with a walk of the same form, **expire**.
 
-use super::finish::{self, settle};
+use super::finish::{self, is_counted, settle};
 use super::frontier::{Entry, Frontier, Visit};
 use super::links::{self, Children};
 use crate::sync::atomic::Ordering;
@@ -26,45 +26,27 @@ const STEP: usize = if cfg!(taskgrove_loom) { 2 } else { 1000 };
 /// Asks for the cancellation of a task and what is below it. Never blocks, runs no user code. The
 /// caller has a reference, or keeps the task from being done.
 pub(crate) fn request(target: Node, level: Level) {
-    if !target.is(kind::GRACE) {
-        return mark_and_walk(target, level, false);
+    // The common case needs no walk.
+    let plain = !target.is(kind::SERVICE | kind::SENTINEL | kind::GRACE);
+    if level == Level::Cancel && plain && target.state.queue_to_close() {
+        return target.submit();
     }
-    // The flag has to be there with the level: so its grace has to be known before.
-    if target.state.hold() {
-        let grace = !effective_grace(target).is_zero();
-        mark_and_walk(target, level, grace);
-        finish::release_later(target);
+    if target.state.load().level() >= level as u64 || !target.state.hold() {
+        return;
     }
-}
-
-fn mark_and_walk(target: Node, level: Level, grace: bool) {
-    let is_service = target.is(kind::SERVICE);
-    let at_once = !is_service && !target.is(kind::GRACE | kind::SENTINEL);
-    match target.state.mark(level, grace, at_once).1 {
-        Mark::Refused => {}
-        Mark::Claimed => target.with_hub(|hub| hub.schedule().job(Job::Close(target))),
-        Mark::Held => target.with_hub(|hub| {
-            let epoch = hub.cancel_epoch.fetch_add(1, Ordering::AcqRel) + 1;
-            if is_service && let Some(record) = target.record() {
-                let first = Ordering::Relaxed;
-                let _ = record
-                    .asked
-                    .compare_exchange(0, epoch, Ordering::AcqRel, first);
-            }
-            let walk = Cancel {
-                op: Op::Raise(level),
-                asked_ns: hub.clock.now_ns(),
-                graces: Vec::new(),
-                frontier: None,
-                target,
-                _keep: None,
-                sweeping: false,
-                batch: Vec::new(),
-                notify: Vec::new(),
-            };
-            hub.schedule().job(Job::Walk(Box::new(walk)));
-        }),
+    // Held, so the runtime is there. The number is drawn and noted before the mark: who sees the
+    // mark sees the number, and a poll that begins after this has a number at least as high.
+    let hub = target.hub();
+    let epoch = hub.cancel_epoch.fetch_add(1, Ordering::AcqRel) + 1;
+    let side = target.side_or_new();
+    let _ = (side.asked).compare_exchange(0, epoch, Ordering::AcqRel, Ordering::Relaxed);
+    // With the level comes the grace flag.
+    let grace = effective_grace(target);
+    if target.state.mark(level, !grace.is_zero(), false).1 == Mark::Held {
+        let walk = Cancel::new(Op::Raise(level), target, hub.clock.now_ns());
+        hub.schedule().job(Job::Walk(Box::new(walk)));
     }
+    finish::release_later(target);
 }
 
 /// Whether cancellation of this task, or of one above it, was asked for. By whoever runs it.
@@ -96,16 +78,12 @@ pub(crate) fn error_counts(node: Node, before: Snapshot) -> bool {
     }
     // Not marked when the poll began; but maybe asked for above, and the mark not here yet.
     let began = current::epoch();
-    let now = node.hub().cancel_epoch.load(Ordering::Acquire);
     let mut at = links::parent(node);
     while let Some(above) = at {
-        if let Some(record) = above.record().filter(|_| above.is(kind::SERVICE)) {
-            let asked = record.asked.load(Ordering::Acquire);
-            if asked != 0 && asked <= began {
-                return in_grace_to_come(node);
-            }
-        }
-        if above.state.load().is_closing() && now == began {
+        let asked = above
+            .side()
+            .map_or(0, |side| side.asked.load(Ordering::Acquire));
+        if asked != 0 && asked <= began {
             return in_grace_to_come(node);
         }
         at = links::parent(above);
@@ -122,24 +100,35 @@ fn in_grace_to_come(node: Node) -> bool {
 enum Op {
     /// Cancel, or kill.
     Raise(Level),
-    /// The grace periods of this length, and shorter ones, are over.
-    Expire(Duration),
+    /// The grace periods with this tag, and shorter ones, are over.
+    Expire(u64),
 }
 
 struct Cancel {
     op: Op,
     target: Node,
     /// An expiry waits in a timer: the target may be done and freed otherwise.
-    _keep: Option<NodeRef>,
+    keep: Option<NodeRef>,
     asked_ns: u64,
-    /// The distinct grace periods met so far; entries' tags are positions in it, after 0: none.
-    graces: Vec<Duration>,
+    /// The distinct grace periods met so far, in nanoseconds.
+    graces: Vec<u64>,
     frontier: Option<Frontier>,
     sweeping: bool,
     /// Siblings that are done, to be unlinked together, each with its last state.
     batch: Vec<(Node, Snapshot)>,
-    /// Tasks whose waiters are to be woken: held or claimed by this walk.
-    notify: Vec<Node>,
+}
+
+/// Flag in an entry's tag, of which the rest is the task's grace in units of two nanoseconds:
+/// somebody waits for this cancellation.
+const NOTIFY: u64 = 1;
+
+/// A grace period as a tag.
+fn tag(grace: Duration) -> u64 {
+    u64::try_from(grace.as_nanos())
+        .unwrap_or(u64::MAX)
+        .div_ceil(2)
+        .min(u64::MAX >> 1)
+        << 1
 }
 
 impl Walk for Cancel {
@@ -159,36 +148,55 @@ impl Walk for Cancel {
 }
 
 impl Cancel {
+    fn new(op: Op, target: Node, asked_ns: u64) -> Self {
+        Cancel {
+            op,
+            target,
+            keep: None,
+            asked_ns,
+            graces: Vec::new(),
+            frontier: None,
+            sweeping: false,
+            batch: Vec::new(),
+        }
+    }
+
     fn begin(&mut self) -> bool {
         let target = self.target;
-        match self.op {
-            Op::Expire(_) if !target.state.hold() => return false,
-            _ => {}
-        }
-        let grace = effective_grace(target);
-        let tag = self.tag(grace);
-        if let Op::Expire(over) = self.op {
-            if grace <= over {
-                target.state.end_grace();
+        let first = match self.op {
+            Op::Raise(_) => tag(effective_grace(target)) | NOTIFY,
+            Op::Expire(over) => {
+                if !target.state.hold() {
+                    return false;
+                }
+                let grace = tag(effective_grace(target));
+                if grace <= over {
+                    target.state.end_grace();
+                }
+                grace
             }
-        } else {
-            self.notify.push(target);
-        }
-        self.frontier = Some(Frontier::with_tag(target, tag));
+        };
+        let mut frontier = Frontier::with_tag(target, first);
+        self.note(&mut frontier, 0);
+        self.frontier = Some(frontier);
         true
     }
 
-    /// The tag of a grace period.
-    fn tag(&mut self, grace: Duration) -> u32 {
-        if grace.is_zero() {
-            return 0;
+    /// Looks at what was marked from this entry on, outside of the lock: wakes who waits, and
+    /// collects the grace periods.
+    fn note(&mut self, frontier: &mut Frontier, from: usize) {
+        if let Op::Expire(_) = self.op {
+            return;
         }
-        let known = self.graces.iter().position(|g| *g == grace);
-        let position = known.unwrap_or_else(|| {
-            self.graces.push(grace);
-            self.graces.len() - 1
-        });
-        position as u32 + 1
+        for entry in &mut frontier.entries[from..] {
+            if entry.tag & NOTIFY != 0 {
+                entry.tag &= !NOTIFY;
+                notify(entry.node);
+            }
+            if entry.tag != 0 && !self.graces.contains(&entry.tag) {
+                self.graces.push(entry.tag);
+            }
+        }
     }
 
     /// One stretch of the way down; `true` while there is more.
@@ -196,54 +204,49 @@ impl Cancel {
         let Some(mut frontier) = self.frontier.take() else {
             return false;
         };
-        let from = frontier.entries.len();
+        let limit = frontier.entries.len() + STEP;
         let mut more = true;
-        while more && frontier.entries.len() < from + STEP {
-            // A lock is held in `visit`: make room first.
-            self.graces.reserve(128);
-            self.notify.reserve(256);
+        while more && frontier.entries.len() < limit {
+            let from = frontier.entries.len();
             more = frontier.expand(|child, parent| self.visit(child, parent));
-            for node in std::mem::take(&mut self.notify) {
-                notify(node);
-            }
+            self.note(&mut frontier, from);
         }
         self.frontier = Some(frontier);
         more
     }
 
-    fn visit(&mut self, child: Node, parent: &Entry) -> Visit {
-        let own = child.side().and_then(|side| side.grace);
-        let tag = match own {
+    /// Under the parent's lock: nothing but looks and steps.
+    fn visit(&self, child: Node, parent: &Entry) -> Visit {
+        let grace = match child.side().and_then(|side| side.grace) {
             None => parent.tag,
-            Some(grace) => self.tag(grace),
+            Some(grace) => tag(grace),
         };
         match self.op {
             Op::Raise(level) => {
-                let (before, mark) = child.state.mark(level, tag != 0, true);
-                if mark == Mark::Refused {
-                    return Visit::Skip;
-                }
+                let (before, mark) = child.state.mark(level, grace != 0, true);
                 let service = child.is(kind::SERVICE);
-                if let Some(record) = child.record().filter(|_| service) {
+                if mark != Mark::Refused
+                    && service
+                    && let Some(record) = child.record()
+                {
                     record.close_with_tree();
                 }
-                if service || before.has_waiters() {
-                    self.notify.push(child);
-                }
+                let waits = service || before.has_waiters();
+                let tag = grace | if waits { NOTIFY } else { 0 };
                 match mark {
+                    Mark::Refused => Visit::Skip,
                     Mark::Claimed => Visit::Claim(tag),
-                    _ => Visit::Take(tag),
+                    Mark::Held => Visit::Take(tag),
                 }
             }
             Op::Expire(over) => {
                 if !child.state.hold() {
                     return Visit::Skip;
                 }
-                let grace = tag.checked_sub(1).map(|at| self.graces[at as usize]);
-                if grace.is_some_and(|grace| grace <= over) {
+                if grace <= over {
                     child.state.end_grace();
                 }
-                Visit::Take(tag)
+                Visit::Take(grace)
             }
         }
     }
@@ -256,21 +259,13 @@ impl Cancel {
         }
         let hub = self.target.hub();
         for &grace in &self.graces {
-            let nanos = u64::try_from(grace.as_nanos()).unwrap_or(u64::MAX);
-            let Some(at) = self.asked_ns.checked_add(nanos) else {
+            // The longest there is means for ever.
+            let never = grace == tag(Duration::MAX);
+            let Some(at) = self.asked_ns.checked_add(grace).filter(|_| !never) else {
                 continue;
             };
-            let expiry = Cancel {
-                op: Op::Expire(grace),
-                target: self.target,
-                _keep: Some(self.target.retain()),
-                asked_ns: 0,
-                graces: Vec::new(),
-                frontier: None,
-                sweeping: false,
-                batch: Vec::new(),
-                notify: Vec::new(),
-            };
+            let mut expiry = Cancel::new(Op::Expire(grace), self.target, 0);
+            expiry.keep = Some(self.target.retain());
             let job = Fire::Job(Job::Walk(Box::new(expiry)));
             if let Some((key, earliest)) = hub.timers.insert(at, job) {
                 self.target.side_or_new().keep_timer(key);
@@ -297,8 +292,7 @@ impl Cancel {
                 if entry.claimed {
                     settle(node, node.state.load(), Action::Close);
                 } else {
-                    let counted = node.is(kind::SUPERVISED | kind::SERVICE);
-                    let (before, action) = node.state.release(1, counted);
+                    let (before, action) = node.state.release(1, is_counted(node));
                     settle(node, before, action);
                 }
                 return false;
@@ -312,8 +306,7 @@ impl Cancel {
             let (mut before, mut action) = if entry.claimed {
                 finish::close(node)
             } else {
-                let counted = node.is(kind::SUPERVISED | kind::SERVICE);
-                node.state.release(1, counted)
+                node.state.release(1, is_counted(node))
             };
             if action == Action::Close {
                 (before, action) = finish::close(node);
@@ -335,6 +328,7 @@ impl Cancel {
         let Some(parent) = self.batch.first().and_then(|(n, _)| links::parent(*n)) else {
             return;
         };
+        parent.hub().schedule().ended(self.batch.len());
         for (node, state) in &mut self.batch {
             *state = finish::finish_record(*node, *state);
         }
@@ -351,8 +345,7 @@ impl Cancel {
         for (node, state) in self.batch.drain(..) {
             finish::wake_and_free(node, state);
         }
-        let counted = parent.is(kind::SUPERVISED | kind::SERVICE);
-        let (before, action) = parent.state.release(count, counted);
+        let (before, action) = parent.state.release(count, is_counted(parent));
         settle(parent, before, action);
     }
 }

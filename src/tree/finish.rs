@@ -11,14 +11,20 @@ use crate::sync::atomic::Ordering;
 use crate::task::cell::Polled;
 use crate::task::current::{self, InTask};
 use crate::task::side::Side;
-use crate::task::state::{Action, Level, Snapshot, Start};
+use crate::task::state::{Action, Level, Phase, Snapshot, Start};
 use crate::task::{Job, Node, kind};
 use crate::wait::{discard, quietly};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 
-/// Something has to be written before handles may see the end.
-fn is_counted(node: Node) -> bool {
+/// Whether it is counted before its handle may resolve. (Nobody has the handle of a service's node:
+/// its managers look at the record.)
+pub(crate) fn is_counted(node: Node) -> bool {
+    node.kind & (kind::SUPERVISED | kind::SERVICE) == kind::SUPERVISED
+}
+
+/// Its error or panic is a failure of its service.
+fn is_supervised(node: Node) -> bool {
     node.is(kind::SUPERVISED | kind::SERVICE)
 }
 
@@ -52,7 +58,10 @@ fn poll(node: Node, before: Snapshot) -> (Snapshot, Action) {
         }
     };
     let side = node.side();
-    let cleanups = side.is_some_and(|side| poll_cleanups(node, side));
+    let mut cleanups = side.is_some_and(|side| poll_cleanups(node, side));
+    if !pending && !cleanups && replace_outcome(node) {
+        cleanups = side.is_some_and(|side| poll_cleanups(node, side));
+    }
     if let Some(began) = began {
         let busy = node.hub().clock.now_ns().saturating_sub(began);
         let total = &node.side_or_new().busy_ns;
@@ -68,10 +77,26 @@ fn poll(node: Node, before: Snapshot) -> (Snapshot, Action) {
 
 /// The future is gone, and its outcome written.
 fn end(node: Node, cleanups: bool) -> (Snapshot, Action) {
-    if !cleanups && let Some(panic) = node.side().and_then(|s| s.cleanup_panic.lock().take()) {
-        node.store_error(JoinError::Panicked(Panic::new(panic)));
+    if cleanups || !is_counted(node) {
+        return node.state.end(cleanups, false);
     }
-    node.state.end(cleanups, is_counted(node))
+    node.state.end_counted(|up| {
+        if let Some(record) = node.record() {
+            let change = if up { 1 } else { u64::MAX };
+            record.done.fetch_add(change, Ordering::Relaxed);
+        }
+    })
+}
+
+/// Makes a cleanup's panic the outcome; `true` if it replaced one, whose drop may have left another
+/// cleanup.
+fn replace_outcome(node: Node) -> bool {
+    let panic = node
+        .side()
+        .and_then(|side| side.cleanup_panic.lock().take());
+    let Some(panic) = panic else { return false };
+    node.store_error(JoinError::Panicked(Panic::new(panic)));
+    true
 }
 
 /// Polls the task's deferred cleanups, one after another; `true` if one is left.
@@ -87,10 +112,16 @@ fn poll_cleanups(node: Node, side: &Side) -> bool {
             Err(panic) => {
                 quietly(|| drop(cleanup));
                 let panic = Panic::new(panic);
-                if is_counted(node) {
-                    fail(node, FailureKind::Panic(panic.message().to_owned()));
-                }
-                let extra = side.cleanup_panic.lock().replace(panic.into_payload());
+                count_panic(node, &panic);
+                // The first is the task's outcome.
+                let mut first = side.cleanup_panic.lock();
+                let extra = if first.is_none() {
+                    *first = Some(panic.into_payload());
+                    None
+                } else {
+                    Some(panic.into_payload())
+                };
+                drop(first);
                 if let Some(extra) = extra {
                     discard(extra);
                 }
@@ -125,12 +156,17 @@ fn conclude(node: Node, before: Snapshot, polled: Polled) {
 
 fn panicked(node: Node, payload: Box<dyn std::any::Any + Send>) {
     let panic = Panic::new(payload);
-    if is_counted(node) {
+    count_panic(node, &panic);
+    node.store_error(JoinError::Panicked(panic));
+}
+
+/// A panic is a failure of the service; a raw task's cancels what is below it.
+fn count_panic(node: Node, panic: &Panic) {
+    if is_supervised(node) {
         fail(node, FailureKind::Panic(panic.message().to_owned()));
     } else if node.state.load().children() > 0 {
         cancel::request(node, Level::Cancel);
     }
-    node.store_error(JoinError::Panicked(panic));
 }
 
 /// Records a failure of a supervised task, or of a service's `run`, and cancels the service.
@@ -159,10 +195,13 @@ fn fail_service(from: Node, failure: TaskFailure) {
 /// Drops the future of a task that was claimed, as code of that task.
 pub(crate) fn close(node: Node) -> (Snapshot, Action) {
     let _in_task = InTask::enter(Some(node));
+    let state = node.state.load();
     match catch_unwind(AssertUnwindSafe(|| node.drop_future())) {
         Err(payload) => panicked(node, payload),
         // What had ended before has its outcome, and only cleanups to lose.
-        Ok(()) if node.state.load().has_ended() => {}
+        Ok(()) if state.has_ended() => {}
+        // Without a handle nobody asks; and none comes back.
+        Ok(()) if !state.has_join_interest() => {}
         Ok(()) => node.store_error(JoinError::Cancelled),
     }
     let mut cleanups = node.side().is_some_and(Side::has_cleanups);
@@ -171,6 +210,9 @@ pub(crate) fn close(node: Node) -> (Snapshot, Action) {
             quietly(|| drop(cleanup));
         }
         cleanups = false;
+    }
+    if !cleanups {
+        replace_outcome(node);
     }
     end(node, cleanups)
 }
@@ -185,6 +227,9 @@ pub(crate) fn settle(mut node: Node, mut before: Snapshot, mut action: Action) {
             Action::Close => (before, action) = close(node),
             Action::Finish => {
                 let parent = links::parent(node);
+                if !node.is(kind::SENTINEL) {
+                    node.hub().schedule().ended(1);
+                }
                 let flags = finish_record(node, before);
                 if let Some(parent) = parent {
                     let children = Children::lock(&parent);
@@ -212,21 +257,26 @@ pub(crate) fn finish_record(node: Node, before: Snapshot) -> Snapshot {
         node.hub().sentinel_done();
         return before;
     }
-    node.hub().schedule().ended(1);
-    if !is_counted(node) && node.state.load().is_done() {
-        return before;
-    }
+    let finishing = node.state.load().phase() == Phase::Finishing;
     if node.is(kind::SERVICE) {
-        finish_service(node);
-    }
-    if node.is(kind::SUPERVISED) {
         // A child service is a task of the service around it.
-        let around = links::parent(node).filter(|_| node.is(kind::SERVICE));
-        if let Some(record) = around.unwrap_or(node).record() {
+        if node.is(kind::SUPERVISED)
+            && let Some(record) = links::parent(node).as_ref().and_then(Node::record)
+        {
             record.done.fetch_add(1, Ordering::Relaxed);
         }
+        finish_service(node);
+    } else if finishing
+        && node.is(kind::SUPERVISED)
+        && let Some(record) = node.record()
+    {
+        record.done.fetch_add(1, Ordering::Relaxed);
     }
-    node.state.publish()
+    if finishing {
+        node.state.publish()
+    } else {
+        before
+    }
 }
 
 /// A service is done, with everything below it: its parent hears of its failures, and its record
@@ -255,7 +305,15 @@ fn finish_service(node: Node) {
 /// Last part of finishing a task that is unlinked: its output goes, who waited is woken, its own
 /// reference ends.
 pub(crate) fn wake_and_free(node: Node, flags: Snapshot) {
-    let none = InTask::enter(None);
+    if flags.has_join_waker() || flags.has_waiters() || node.has_output() || node.is(kind::SERVICE)
+    {
+        wake_all(node, flags);
+    }
+    node.release_reference();
+}
+
+fn wake_all(node: Node, flags: Snapshot) {
+    let _none = InTask::enter(None);
     if !flags.has_join_interest() {
         node.drop_output();
     }
@@ -272,8 +330,6 @@ pub(crate) fn wake_and_free(node: Node, flags: Snapshot) {
             record.waiters.wake_all();
         }
     }
-    drop(none);
-    node.release_reference();
 }
 
 /// Takes one hold off on a thread, or at a place, where no user code may run: what follows is left

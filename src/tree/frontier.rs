@@ -16,15 +16,15 @@ pub(crate) enum Visit {
     /// Not part of this walk, nor what is below it.
     Skip,
     /// Now held by the walk; the number is the walk's own.
-    Take(u32),
+    Take(u64),
     /// Now claimed by the walk: it has no children.
-    Claim(u32),
+    Claim(u64),
 }
 
 #[derive(Clone, Copy)]
 pub(crate) struct Entry {
     pub(crate) node: Node,
-    pub(crate) tag: u32,
+    pub(crate) tag: u64,
     pub(crate) claimed: bool,
     /// Position of the parent's entry; its own for the first.
     pub(crate) parent: u32,
@@ -44,7 +44,7 @@ impl Frontier {
         Self::with_tag(root, 0)
     }
 
-    pub(crate) fn with_tag(root: Node, tag: u32) -> Self {
+    pub(crate) fn with_tag(root: Node, tag: u64) -> Self {
         let first = Entry {
             node: root,
             tag,
@@ -69,7 +69,10 @@ impl Frontier {
             return true;
         }
         let position = self.next as u32;
-        self.entries.reserve(CHUNK + 1);
+        // No allocation under the lock: room for what is there now, and a stop when it is used up
+        // (by children that came later).
+        let children = parent.node.state.load().children() as usize;
+        self.entries.reserve(children.min(CHUNK) + 1);
         let resting = self.cursor.take();
         {
             let children = Children::lock(&parent.node);
@@ -94,7 +97,8 @@ impl Frontier {
                 }
                 at = children.after(child);
                 seen += 1;
-                if seen >= CHUNK && at.is_some() {
+                let full = seen >= CHUNK || self.entries.len() == self.entries.capacity();
+                if full && at.is_some() {
                     if tag.is_some() {
                         self.cursor = Some((child, false));
                         break;

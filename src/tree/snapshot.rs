@@ -18,11 +18,10 @@ pub(crate) fn of(node: Node) -> Snapshot {
     if !node.state.hold() {
         return Snapshot::empty();
     }
-    node.hub().refresh_clock();
-    let now_ms = node.hub().coarse_now();
     let mut drafts = Vec::new();
     let frontier = collect(node);
-    draw(&frontier, 0, now_ms, &mut drafts);
+    node.hub().refresh_clock();
+    draw(&frontier, 0, node.hub().coarse_now(), &mut drafts);
     let above = links::parent(node);
     let parent = above.filter(|n| !n.is(kind::SENTINEL)).map(|n| n.id());
     let mut path = UpwardPath::new();
@@ -38,11 +37,11 @@ pub(crate) fn of(node: Node) -> Snapshot {
 
 /// Every root and what is below it, worker by worker.
 pub(crate) fn all(hub: &Hub) -> Snapshot {
-    hub.refresh_clock();
     let mut drafts = Vec::new();
     for sentinel in hub.sentinels() {
         if sentinel.state.hold() {
             let frontier = collect(**sentinel);
+            hub.refresh_clock();
             draw(&frontier, 1, hub.coarse_now(), &mut drafts);
             frontier.release_all();
         }
@@ -103,9 +102,15 @@ fn draft(node: Node, depth: usize, now_ms: u32) -> Draft {
             .hub()
             .track_busy
             .then(|| node.side().map(busy).unwrap_or_default()),
-        age: Duration::from_millis(now_ms.wrapping_sub(node.birth_ms).into()),
+        age: age(now_ms, node.birth_ms),
         location: node.location(),
     }
+}
+
+/// Milliseconds wrap after seven weeks; the coarse clock may be read a bit before it is set.
+fn age(now_ms: u32, birth_ms: u32) -> Duration {
+    let ms = now_ms.wrapping_sub(birth_ms);
+    Duration::from_millis(if ms > u32::MAX - 60_000 { 0 } else { ms.into() })
 }
 
 /// What the task is doing, or what its end waits for.

@@ -10,7 +10,7 @@ use crate::record::Record;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 use crate::task::cell::{Birth, Fallible, Joined, Plain, allocate};
-use crate::task::side::Side;
+use crate::task::side::{Cleanup, Side};
 use crate::task::{Hub, Node, NodeRef, current, kind};
 use std::panic::Location;
 use std::time::Duration;
@@ -23,6 +23,8 @@ pub(crate) struct Options {
     pub(crate) grace: Option<Duration>,
     /// Live supervised children its parent may have, this one included.
     pub(crate) limit: Option<usize>,
+    /// A cleanup it begins with.
+    pub(crate) cleanup: Option<Cleanup>,
     /// Its service is being cancelled: it never runs.
     pub(crate) refuse: bool,
 }
@@ -74,10 +76,14 @@ pub(crate) fn refuse(node: Node) {
 }
 
 fn side(record: *const Record, options: &mut Options) -> Option<Box<Side>> {
-    (options.name.is_some() || options.grace.is_some()).then(|| {
+    let plain = options.name.is_none() && options.grace.is_none();
+    (!plain).then(|| {
         let mut side = Side::new(record);
         side.name = options.name.take();
         side.grace = options.grace;
+        if let Some(cleanup) = options.cleanup.take() {
+            side.push_cleanup(cleanup);
+        }
         Box::new(side)
     })
 }
@@ -97,6 +103,7 @@ where
     let record = parent.record_ptr();
     let birth = Birth {
         hub,
+        hub_ptr: parent.hub_ptr(),
         id: current::next_id(hub),
         kind: options.kind | parent.kind & kind::GRACE,
         location,
@@ -131,6 +138,7 @@ where
     };
     let birth = Birth {
         hub,
+        hub_ptr: parent.hub_ptr(),
         id: current::next_id(hub),
         kind: options.kind | kind::SUPERVISED | graceful | parent.kind & kind::GRACE,
         location,
@@ -187,6 +195,7 @@ where
     side.grace = options.grace;
     let birth = Birth {
         hub,
+        hub_ptr: parent.hub_ptr(),
         id: current::next_id(hub),
         kind: options.kind | graceful | parent.kind & kind::GRACE,
         location,

@@ -13,12 +13,12 @@ use taskgrove::{
     spawn, yield_now,
 };
 
-/// Five tasks that yield, and one that is cancelled; the order of what they do, with their ids.
+/// Eight tasks that yield, and one that is cancelled; the order of what they do, with their ids.
 fn run(seed: u64) -> (Vec<(u64, Option<TaskId>)>, u64, u64, Duration) {
     let sim = Sim::new(seed);
     let log = Log::new();
     sim.block_on(async {
-        let tasks: Vec<_> = (0..5)
+        let tasks: Vec<_> = (0..8)
             .map(|n| {
                 let log = log.clone();
                 spawn(async move {
@@ -30,7 +30,7 @@ fn run(seed: u64) -> (Vec<(u64, Option<TaskId>)>, u64, u64, Duration) {
                 })
             })
             .collect();
-        tasks[4].cancel();
+        tasks[7].cancel();
         for task in tasks {
             // One of them is cancelled, by design.
             let _ = task.await;
@@ -150,8 +150,16 @@ fn dropping_it_ends_everything_leaves_first_and_waits_for_nothing() {
                     yield_now().await
                 }
             });
-            // So many steps that all have begun, whatever the seed.
-            sim.block_on(async { sleep(Duration::from_secs(1)).await });
+            let begun = || {
+                let snapshot = sim.handle().snapshot();
+                let polled = snapshot.nodes().iter().filter(|node| node.polls > 0);
+                polled.count() == 3
+            };
+            sim.block_on(async {
+                while !begun() {
+                    yield_now().await;
+                }
+            });
             drop(sim);
             let order = order.take();
             assert_eq!(order.len(), 3, "seed {seed}: {order:?}");
@@ -222,7 +230,8 @@ fn check_names_the_first_seed_that_fails() {
                 let other = tx.clone();
                 let a = spawn(async move { tx.send('a').unwrap() });
                 let b = spawn(async move { other.send('b').unwrap() });
-                (a.await.unwrap(), b.await.unwrap());
+                a.await.unwrap();
+                b.await.unwrap();
                 assert_eq!(rx.recv(), Ok('a'), "b was first");
             })
         };
@@ -262,5 +271,31 @@ fn random_numbers_follow_from_the_seed_and_do_not_disturb() {
         };
         assert_eq!(steps(0), steps(100));
         assert!(catch_unwind(sim::random).is_err());
+    });
+}
+
+/// Says which of its seeds were run, and how one goes; read by the test below.
+#[test]
+fn says_what_was_run() {
+    sim::check(0..3, async || println!("drew {}", sim::random()));
+    println!("went {}", run(77).2);
+}
+
+#[test]
+fn a_seed_is_replayed_by_another_process() {
+    watchdog(|| {
+        let program = std::env::current_exe().unwrap();
+        let output = std::process::Command::new(program)
+            .args(["--exact", "basics::says_what_was_run", "--nocapture"])
+            .env("TASKGROVE_SEED", "77")
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{text}");
+        let drawn = Sim::new(77).block_on(async { sim::random() });
+        let drew: Vec<_> = text.lines().filter_map(|l| l.split_once("drew ")).collect();
+        assert_eq!(drew.len(), 1, "{text}");
+        assert_eq!(drew[0].1, drawn.to_string());
+        assert!(text.contains(&format!("went {}", run(77).2)), "{text}");
     });
 }

@@ -6,6 +6,7 @@
 //! names contain one. `--rounds F` multiplies the number of rounds by `F`; `--who NAME` runs only
 //! the executors whose names begin so.
 
+mod cancel;
 mod harness;
 mod memory;
 mod raw;

@@ -1,10 +1,11 @@
 //! Every workload, who runs it, and what taskgrove is to reach.
 
+use crate::cancel::{self as end, Form};
 use crate::harness::{Row, Target};
 use crate::memory::weighed;
 use crate::raw::{AsyncExecutor, FuturesPool, GroveChildren, GroveRoots, Raw, Static, Tokio};
 use crate::raw_work as raw;
-use crate::supervise::{self as sup, Form};
+use crate::supervise as sup;
 use crate::timers;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -170,10 +171,10 @@ pub fn wakes() -> Vec<Row> {
 
 fn cancel(name: &'static str, about: &'static str, form: Form, most: f64) -> Row {
     Row::new(name, "ns", about)
-        .ours(GROVE, Target::Best(most), move || sup::grove_cancel(form))
-        .case(SET, move || sup::set_cancel(form))
-        .case(TRACKER, move || sup::tracker_cancel(form))
-        .case(TASKS, move || sup::tasks_cancel(form))
+        .ours(GROVE, Target::Best(most), move || end::grove_cancel(form))
+        .case(SET, move || end::set_cancel(form))
+        .case(TRACKER, move || end::tracker_cancel(form))
+        .case(TASKS, move || end::tasks_cancel(form))
 }
 
 /// Supervision.
@@ -185,7 +186,7 @@ pub fn supervised() -> Vec<Row> {
             Form::Wide,
             0.2,
         )
-        .case("floor: boxes", sup::boxes_cancel),
+        .case("floor: boxes", end::boxes_cancel),
         cancel(
             "cancel_wide_waker",
             "the same, each parked on a registered waker",
@@ -365,8 +366,8 @@ pub fn bars() -> Vec<Row> {
     .ours(ROOTS, Target::Absolute(128.0), || weighed(ROOTS).0);
     let cancel = Row::new("cancel_wide", "ns", "10,000 parked children; per child")
         .ours(GROVE, Target::Of(1.0 / 3.0, SET), || {
-            sup::grove_cancel(Form::Wide)
+            end::grove_cancel(Form::Wide)
         })
-        .case(SET, || sup::set_cancel(Form::Wide));
+        .case(SET, || end::set_cancel(Form::Wide));
     vec![spawn, memory, cancel]
 }

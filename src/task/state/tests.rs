@@ -14,8 +14,15 @@ const ALL: [Phase; 8] = [
 ];
 const FLAGS: [u64; 6] = [PROTECTED, GRACE, ENDED, JOIN_INTEREST, JOIN_WAKER, WAITERS];
 
-/// All words a task can have, and some it cannot.
+/// Words whose turn is noted, if it has come.
 fn words() -> impl Iterator<Item = Snapshot> {
+    // A kill ends every grace.
+    all()
+        .map(Snapshot::latched)
+        .filter(|word| !(word.is_killed() && word.in_grace()))
+}
+
+fn all() -> impl Iterator<Item = Snapshot> {
     let with_flags = (0..1u64 << FLAGS.len()).map(|set| {
         let chosen = FLAGS
             .iter()
@@ -27,7 +34,7 @@ fn words() -> impl Iterator<Item = Snapshot> {
         ALL.into_iter().flat_map(move |phase| {
             (0..3u64).flat_map(move |level| {
                 (0..3u64).map(move |children| {
-                    let word = flags | level << LEVEL_SHIFT | 3 * REF | children * CHILD;
+                    let word = flags + (level << LEVEL_SHIFT) + 3 * REF + children * CHILD;
                     Snapshot(word).with_phase(phase)
                 })
             })
@@ -158,7 +165,7 @@ fn the_last_release_decides_what_follows() {
     for word in words().filter(|word| word.children() > 0) {
         for counted in [false, true] {
             let (next, action) = word.release(1, counted);
-            check(word, next, action, CHILD_FIELD | JOIN_WAKER);
+            check(word, next, action, CHILD_FIELD | JOIN_WAKER | TURN);
             assert_eq!(next.children(), word.children() - 1);
             let expected = match word.phase() {
                 _ if next.children() > 0 => Action::Nothing,
@@ -209,17 +216,37 @@ fn a_level_only_rises_and_the_marked_are_claimed_or_held() {
                     Mark::Held => {
                         assert_eq!(next.children(), word.children() + 1);
                         assert_eq!(next.phase(), word.phase());
-                        assert!(!next.is_turn() && !next.is_due(), "held");
+                        assert!(word.is_turn() || !next.is_turn(), "held");
                     }
                 }
                 if mark != Mark::Refused {
                     assert_eq!(next.level(), level as u64);
                     let graceful = level == Level::Cancel && (grace || word.in_grace());
                     assert_eq!(next.in_grace(), graceful, "a kill knows no grace");
-                    assert_eq!(word.mark(level, grace, false).1, Mark::Held);
+                    // The target of a request: its turn may come at once.
+                    let (target, mark) = word.mark(level, grace, false);
+                    assert_eq!(mark, Mark::Held);
+                    let leaf = word.children() == 0 && !graceful;
+                    assert_eq!(target.is_turn(), word.is_turn() || leaf);
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_leaf_is_queued_to_be_closed_only_if_it_would_be_closed() {
+    for word in words() {
+        let Some(next) = word.queue_to_close() else {
+            let (after, _) = word.mark(Level::Cancel, false, true);
+            assert!(after.phase() != Phase::Claimed || word.phase() == Phase::Claimed);
+            continue;
+        };
+        assert_eq!(
+            (word.phase(), next.phase()),
+            (Phase::Idle, Phase::Scheduled)
+        );
+        assert_eq!(next.start().1, Start::Close);
     }
 }
 

@@ -5,10 +5,10 @@ use super::{
     Action, CHILD, GRACE, JOIN_INTEREST, JOIN_WAKER, Level, Mark, Phase, REF, Snapshot, Start,
     WAITERS,
 };
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicWord, Ordering};
 
 /// The word itself.
-pub(crate) struct State(AtomicU64);
+pub(crate) struct State(AtomicWord);
 
 impl std::fmt::Debug for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -19,14 +19,14 @@ impl std::fmt::Debug for State {
 impl State {
     /// A task about to be queued: referenced by itself and by its handle.
     pub(crate) fn scheduled() -> Self {
-        Self(AtomicU64::new(
+        Self(AtomicWord::new(
             Phase::Scheduled as u64 | JOIN_INTEREST | (2 * REF),
         ))
     }
 
     /// A root of roots: no future, kept open by one hold, referenced once.
     pub(crate) fn sentinel() -> Self {
-        Self(AtomicU64::new(Phase::Closed as u64 | REF | CHILD))
+        Self(AtomicWord::new(Phase::Closed as u64 | REF | CHILD))
     }
 
     pub(crate) fn load(&self) -> Snapshot {
@@ -86,6 +86,37 @@ impl State {
     #[inline]
     pub(crate) fn end(&self, cleanups: bool, counted: bool) -> (Snapshot, Action) {
         self.update(|s| s.end(cleanups, counted))
+    }
+
+    /// As [`State::end`] without cleanups, for a task that is counted before its handle may
+    /// resolve: `count(true)` counts it, and `count(false)` takes that back should a hold have come
+    /// in between.
+    #[inline]
+    pub(crate) fn end_counted(&self, count: impl Fn(bool)) -> (Snapshot, Action) {
+        let mut counted = false;
+        let mut seen = self.0.load(Ordering::Relaxed);
+        loop {
+            let (next, action) = Snapshot(seen).end(false, false);
+            let finish = action == Action::Finish;
+            if finish != counted {
+                count(finish);
+                counted = finish;
+            }
+            match self
+                .0
+                .compare_exchange_weak(seen, next.0, Ordering::AcqRel, Ordering::Relaxed)
+            {
+                Ok(_) => return (Snapshot(seen), action),
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Cancels an idle, unprotected task without children by queueing it: whoever takes it from
+    /// the queue drops it. `false`: it is not one.
+    #[inline]
+    pub(crate) fn queue_to_close(&self) -> bool {
+        self.try_update(Snapshot::queue_to_close).is_ok()
     }
 
     /// Takes `count` children or holds off, and decides in the same step what follows.
@@ -152,6 +183,10 @@ impl State {
     /// One less; `true` for the last.
     #[inline]
     pub(crate) fn drop_reference(&self) -> bool {
+        // Ours is the only one: nobody else can make another, no need to write.
+        if self.load().refs() == 1 {
+            return true;
+        }
         Snapshot(self.0.fetch_sub(REF, Ordering::AcqRel)).refs() == 1
     }
 

@@ -12,7 +12,7 @@ use taskgrove::{BoxError, Context, Defer, Manager, Service, defer, finally, shie
 
 /// What an interpreter is to do; nodes and cleanups by their numbers.
 #[derive(Clone, Copy, Debug)]
-pub enum Do {
+pub(crate) enum Do {
     End(How),
     Shield,
     Finally(usize),
@@ -29,17 +29,17 @@ pub enum Do {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub struct Launch {
-    pub node: usize,
-    pub kind: Kind,
-    pub via: Option<usize>,
-    pub grace: Option<Duration>,
-    pub limit: Option<usize>,
+pub(crate) struct Launch {
+    pub(crate) node: usize,
+    pub(crate) kind: Kind,
+    pub(crate) via: Option<usize>,
+    pub(crate) grace: Option<Duration>,
+    pub(crate) limit: Option<usize>,
 }
 
 /// The error that node ends with.
 #[derive(Debug)]
-pub struct Fault(pub usize);
+pub(crate) struct Fault(pub usize);
 
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -51,7 +51,7 @@ impl std::error::Error for Fault {}
 
 /// What the harness and the interpreter share.
 #[derive(Default)]
-pub struct Control {
+pub(crate) struct Control {
     inner: Mutex<Inner>,
 }
 
@@ -65,18 +65,18 @@ struct Inner {
 }
 
 impl Control {
-    pub fn tell(&self, what: Do) {
+    pub(crate) fn tell(&self, what: Do) {
         self.inner.lock().unwrap().mailbox.push_back(what);
     }
 
-    pub fn wake(&self) {
+    pub(crate) fn wake(&self) {
         let waker = self.inner.lock().unwrap().waker.clone();
         if let Some(waker) = waker {
             waker.wake();
         }
     }
 
-    pub fn was_polled(&self) -> bool {
+    pub(crate) fn was_polled(&self) -> bool {
         self.inner.lock().unwrap().polled
     }
 
@@ -250,12 +250,12 @@ fn make(world: &Arc<World>, launch: Launch) -> Option<Manager> {
 }
 
 /// An unsupervised task; its name is this function's.
-pub async fn raw(node: usize, world: Arc<World>) -> usize {
+pub(crate) async fn raw(node: usize, world: Arc<World>) -> usize {
     interpret(node, world).await;
     node
 }
 
-pub async fn supervised(node: usize, world: Arc<World>) -> Result<usize, BoxError> {
+pub(crate) async fn supervised(node: usize, world: Arc<World>) -> Result<usize, BoxError> {
     match interpret(node, world).await {
         How::Error => Err(Fault(node).into()),
         _ => Ok(node),
@@ -263,13 +263,13 @@ pub async fn supervised(node: usize, world: Arc<World>) -> Result<usize, BoxErro
 }
 
 /// A service whose `run` is told what to do.
-pub struct Told {
+pub(crate) struct Told {
     node: usize,
     world: Arc<World>,
 }
 
 impl Told {
-    pub fn new(world: &Arc<World>, node: usize) -> Self {
+    pub(crate) fn new(world: &Arc<World>, node: usize) -> Self {
         let world = world.clone();
         Told { node, world }
     }

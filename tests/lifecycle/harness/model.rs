@@ -7,7 +7,7 @@ use super::ops::{How, Kind};
 use std::collections::VecDeque;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     Value,
     Cancelled,
     Panicked,
@@ -15,7 +15,7 @@ pub enum Outcome {
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Why {
+pub(crate) enum Why {
     Error(usize),
     Panic,
     DaemonExit,
@@ -24,14 +24,16 @@ pub enum Why {
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Failure {
-    pub node: usize,
-    pub why: Why,
+pub(crate) struct Failure {
+    pub(crate) node: usize,
+    pub(crate) why: Why,
+    /// When it happened: in the same step, in any order.
+    pub(crate) step: u64,
 }
 
 /// What follows a cleanup of `finally`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Then {
+pub(crate) enum Then {
     GoOn,
     End(How),
     /// The body was dropped: so is the rest.
@@ -39,7 +41,7 @@ pub enum Then {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Scope {
+pub(crate) enum Scope {
     Shield,
     /// The body of a `finally` with this cleanup.
     Body(usize),
@@ -55,75 +57,77 @@ pub enum Scope {
 }
 
 impl Scope {
-    pub fn is_hard(&self) -> bool {
+    pub(crate) fn is_hard(&self) -> bool {
         matches!(self, Scope::Shield | Scope::Cleanup(..))
     }
 
-    pub fn protects(&self) -> bool {
+    pub(crate) fn protects(&self) -> bool {
         self.is_hard() || matches!(self, Scope::Body(_))
     }
 
     /// Whether the interpreter reads its mailbox in there.
-    pub fn listens(&self) -> bool {
+    pub(crate) fn listens(&self) -> bool {
         matches!(self, Scope::Shield | Scope::Body(_))
     }
 }
 
-pub struct Frame {
-    pub scope: Scope,
+pub(crate) struct Frame {
+    pub(crate) scope: Scope,
     /// Its `defer` guards, oldest first.
-    pub guards: VecDeque<usize>,
+    pub(crate) guards: VecDeque<usize>,
 }
 
-pub struct Service {
-    pub max_children: usize,
-    pub started: bool,
+pub(crate) struct Service {
+    pub(crate) max_children: usize,
+    pub(crate) started: bool,
     /// Being cancelled, for whatever reason.
-    pub closing: bool,
-    pub cancelled: bool,
-    pub total: u64,
-    pub finished: u64,
-    pub failures: Vec<Failure>,
+    pub(crate) closing: bool,
+    pub(crate) cancelled: bool,
+    pub(crate) total: u64,
+    pub(crate) finished: u64,
+    pub(crate) failures: Vec<Failure>,
 }
 
-pub struct Node {
-    pub kind: Kind,
-    pub parent: Option<usize>,
+pub(crate) struct Node {
+    pub(crate) kind: Kind,
+    pub(crate) parent: Option<usize>,
     /// It was linked into the tree.
-    pub attached: bool,
-    pub guards: VecDeque<usize>,
-    pub frames: Vec<Frame>,
-    pub armed: bool,
+    pub(crate) attached: bool,
+    pub(crate) guards: VecDeque<usize>,
+    pub(crate) frames: Vec<Frame>,
+    pub(crate) armed: bool,
     /// Deferred cleanups, the first one running.
-    pub cleanups: VecDeque<usize>,
+    pub(crate) cleanups: VecDeque<usize>,
     /// Cancellation was asked for, at this time.
-    pub closing: Option<u64>,
-    pub grace: Option<u64>,
+    pub(crate) closing: Option<u64>,
+    pub(crate) grace: Option<u64>,
     /// When its grace ends; meaningful while closing.
-    pub grace_end: u64,
-    pub ended: bool,
-    pub done: bool,
-    pub outcome: Outcome,
-    pub service: Option<Service>,
+    pub(crate) grace_end: u64,
+    pub(crate) ended: bool,
+    pub(crate) done: bool,
+    pub(crate) outcome: Outcome,
+    pub(crate) service: Option<Service>,
     /// Its own context was handed out.
-    pub has_context: bool,
-    pub detached: bool,
+    pub(crate) has_context: bool,
+    pub(crate) detached: bool,
+    /// When it was done.
+    pub(crate) done_at: u64,
     cleanup_panicked: bool,
 }
 
 impl Node {
     /// A deferred cleanup has panicked: that is its outcome.
-    pub fn set_cleanup_panicked(&mut self) {
+    pub(crate) fn set_cleanup_panicked(&mut self) {
         self.cleanup_panicked = true;
     }
 
-    pub fn cleanup_panicked(&self) -> bool {
+    pub(crate) fn cleanup_panicked(&self) -> bool {
         self.cleanup_panicked
     }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum CleanupState {
+pub(crate) enum CleanupState {
     Unborn,
     Running,
     Ended,
@@ -131,34 +135,34 @@ pub enum CleanupState {
     Lost,
 }
 
-pub struct Cleanup {
-    pub node: usize,
-    pub released: bool,
-    pub panics: bool,
-    pub state: CleanupState,
+pub(crate) struct Cleanup {
+    pub(crate) node: usize,
+    pub(crate) released: bool,
+    pub(crate) panics: bool,
+    pub(crate) state: CleanupState,
 }
 
 /// What is known of the poll that commands are being told for.
-pub struct Poll {
-    pub node: usize,
+pub(crate) struct Poll {
+    pub(crate) node: usize,
     /// An error it returns counts, also while being cancelled.
-    pub counts: bool,
+    pub(crate) counts: bool,
     /// What was cancelled during it.
-    pub cancels: Vec<usize>,
+    pub(crate) cancels: Vec<usize>,
 }
 
 #[derive(Default)]
-pub struct Model {
-    pub nodes: Vec<Node>,
-    pub cleanups: Vec<Cleanup>,
-    pub now: u64,
-    pub poll: Option<Poll>,
-    pub killed: bool,
+pub(crate) struct Model {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) cleanups: Vec<Cleanup>,
+    pub(crate) now: u64,
+    pub(crate) poll: Option<Poll>,
+    pub(crate) killed: bool,
 }
 
 /// What scheduling comes to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Scheduled {
+pub(crate) enum Scheduled {
     Under(Option<usize>),
     BornDone,
     NotRunning,
@@ -166,7 +170,12 @@ pub enum Scheduled {
 }
 
 impl Model {
-    pub fn new_node(&mut self, kind: Kind, grace: Option<u64>, max_children: usize) -> usize {
+    pub(crate) fn new_node(
+        &mut self,
+        kind: Kind,
+        grace: Option<u64>,
+        max_children: usize,
+    ) -> usize {
         let service = kind.is_service().then(|| Service {
             max_children,
             started: false,
@@ -193,12 +202,13 @@ impl Model {
             service,
             has_context: false,
             detached: false,
+            done_at: 0,
             cleanup_panicked: false,
         });
         self.nodes.len() - 1
     }
 
-    pub fn new_cleanup(&mut self, node: usize, waits: bool) -> usize {
+    pub(crate) fn new_cleanup(&mut self, node: usize, waits: bool) -> usize {
         self.cleanups.push(Cleanup {
             node,
             released: !waits,
@@ -208,27 +218,27 @@ impl Model {
         self.cleanups.len() - 1
     }
 
-    pub fn is_live(&self, node: usize) -> bool {
+    pub(crate) fn is_live(&self, node: usize) -> bool {
         self.nodes[node].attached && !self.nodes[node].done
     }
 
-    pub fn live(&self) -> Vec<usize> {
+    pub(crate) fn live(&self) -> Vec<usize> {
         (0..self.nodes.len()).filter(|n| self.is_live(*n)).collect()
     }
 
-    pub fn children(&self, parent: usize) -> impl Iterator<Item = usize> {
+    pub(crate) fn children(&self, parent: usize) -> impl Iterator<Item = usize> {
         let live = (parent + 1..self.nodes.len()).filter(move |n| self.is_live(*n));
         live.filter(move |n| self.nodes[*n].parent == Some(parent))
     }
 
-    pub fn is_supervised(&self, node: usize) -> bool {
+    pub(crate) fn is_supervised(&self, node: usize) -> bool {
         let node = &self.nodes[node];
         let service_root = node.parent.is_none();
         !matches!(node.kind, Kind::Raw | Kind::Run) && !service_root
     }
 
     /// The nearest service, from this node upwards.
-    pub fn service_of(&self, node: usize) -> Option<usize> {
+    pub(crate) fn service_of(&self, node: usize) -> Option<usize> {
         let mut at = Some(node);
         while let Some(node) = at {
             if self.nodes[node].service.is_some() {
@@ -239,11 +249,11 @@ impl Model {
         None
     }
 
-    pub fn service(&mut self, node: usize) -> &mut Service {
+    pub(crate) fn service(&mut self, node: usize) -> &mut Service {
         self.nodes[node].service.as_mut().expect("a service")
     }
 
-    pub fn depth(&self, node: usize) -> usize {
+    pub(crate) fn depth(&self, node: usize) -> usize {
         let mut depth = 0;
         let mut at = self.nodes[node].parent;
         while let Some(node) = at {
@@ -253,7 +263,7 @@ impl Model {
         depth
     }
 
-    pub fn is_below(&self, node: usize, above: usize) -> bool {
+    pub(crate) fn is_below(&self, node: usize, above: usize) -> bool {
         let mut at = self.nodes[node].parent;
         while let Some(parent) = at {
             if parent == above {
@@ -265,7 +275,7 @@ impl Model {
     }
 
     /// Where what `from` (outside any task, if `None`) schedules would go.
-    pub fn place(&self, from: Option<usize>, kind: Kind, via: Option<usize>) -> Scheduled {
+    pub(crate) fn place(&self, from: Option<usize>, kind: Kind, via: Option<usize>) -> Scheduled {
         let closing = |n: usize| self.nodes[n].closing.is_some();
         let Some(via) = via else {
             return match from {
@@ -290,7 +300,7 @@ impl Model {
     }
 
     /// Puts a new node where it belongs.
-    pub fn start(&mut self, node: usize, place: Scheduled) {
+    pub(crate) fn start(&mut self, node: usize, place: Scheduled) {
         match place {
             Scheduled::Under(parent) => {
                 self.nodes[node].parent = parent;
@@ -327,7 +337,7 @@ impl Model {
     }
 
     /// Cancellation is asked for, of this node and all below it.
-    pub fn cancel(&mut self, target: usize) {
+    pub(crate) fn cancel(&mut self, target: usize) {
         if !self.is_live(target) {
             return;
         }
@@ -339,43 +349,50 @@ impl Model {
             if !within || !self.is_live(node) || self.nodes[node].closing.is_some() {
                 continue;
             }
-            let end = self.now + self.effective_grace(node);
-            let independent = self.nodes[node].kind == Kind::Run;
-            let it = &mut self.nodes[node];
-            it.closing = Some(self.now);
-            it.grace_end = end;
-            if let Some(service) = &mut it.service {
-                service.closing = true;
-                service.cancelled |= !independent;
-            }
+            self.cancel_one(node);
+        }
+    }
+
+    /// Cancellation reaches this node.
+    pub(crate) fn cancel_one(&mut self, node: usize) {
+        let end = self.now + self.effective_grace(node);
+        let independent = self.nodes[node].kind == Kind::Run;
+        let it = &mut self.nodes[node];
+        it.closing = Some(self.now);
+        it.grace_end = end;
+        if let Some(service) = &mut it.service {
+            service.closing = true;
+            service.cancelled |= !independent;
         }
     }
 
     /// Records a failure of the service that `from` is in, or is, and cancels that service.
-    pub fn fail(&mut self, from: usize, node: usize, why: Why) {
+    pub(crate) fn fail(&mut self, from: usize, node: usize, why: Why) {
         if let Some(service) = self.service_of(from) {
-            self.service(service).failures.push(Failure { node, why });
+            let step = self.now;
+            let failure = Failure { node, why, step };
+            self.service(service).failures.push(failure);
             self.cancel(service);
         }
     }
 
-    pub fn is_protected(&self, node: usize) -> bool {
+    pub(crate) fn is_protected(&self, node: usize) -> bool {
         self.nodes[node].frames.iter().any(|f| f.scope.protects())
     }
 
-    pub fn in_grace(&self, node: usize) -> bool {
+    pub(crate) fn in_grace(&self, node: usize) -> bool {
         let node = &self.nodes[node];
         node.closing.is_some() && self.now < node.grace_end
     }
 
     /// Everything below is done, and no grace runs.
-    pub fn is_turn(&self, node: usize) -> bool {
+    pub(crate) fn is_turn(&self, node: usize) -> bool {
         let closing = self.nodes[node].closing.is_some();
         closing && !self.in_grace(node) && self.children(node).next().is_none()
     }
 
     /// Whether it would carry out a command now.
-    pub fn listens(&self, node: usize) -> bool {
+    pub(crate) fn listens(&self, node: usize) -> bool {
         let it = &self.nodes[node];
         self.is_live(node) && !it.ended && it.frames.last().is_none_or(|f| f.scope.listens())
     }

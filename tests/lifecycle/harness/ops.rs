@@ -2,14 +2,14 @@
 
 /// How a future is told to end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum How {
+pub(crate) enum How {
     Value,
     Error,
     Panic,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub(crate) enum Kind {
     Raw,
     Task,
     Daemon,
@@ -20,30 +20,30 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub fn is_service(self) -> bool {
+    pub(crate) fn is_service(self) -> bool {
         matches!(self, Kind::Service | Kind::DaemonService | Kind::Run)
     }
 
-    pub fn is_daemon(self) -> bool {
+    pub(crate) fn is_daemon(self) -> bool {
         matches!(self, Kind::Daemon | Kind::DaemonService)
     }
 }
 
 /// What to start. Selectors are taken modulo what there is to choose from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Start {
-    pub kind: Kind,
+pub(crate) struct Start {
+    pub(crate) kind: Kind,
     /// Through the context of this service; `None`: the caller's own.
-    pub via: Option<u8>,
+    pub(crate) via: Option<u8>,
     /// Seconds of grace, of its own.
-    pub grace: Option<u8>,
+    pub(crate) grace: Option<u8>,
     /// A limit of three children (services).
-    pub few: bool,
+    pub(crate) few: bool,
 }
 
 /// What a task is told to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Tell {
+pub(crate) enum Tell {
     End(How),
     Shield,
     /// A cleanup that ends at once, or when told.
@@ -70,7 +70,7 @@ pub enum Tell {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Op {
+pub(crate) enum Op {
     RootTask,
     RootService,
     /// Schedules from outside any task.
@@ -82,6 +82,8 @@ pub enum Op {
         more: bool,
     },
     Cancel(u8),
+    /// A task's service is cancelled, and right after it the task is told to end with an error.
+    CancelAndFail(u8),
     /// A cleanup that waits may end.
     Release {
         which: u8,
@@ -92,7 +94,7 @@ pub enum Op {
     DropRuntime,
 }
 
-pub const BYTES: usize = 4;
+pub(crate) const BYTES: usize = 4;
 
 fn start(b: u8, d: u8) -> Start {
     let kind = match b % 8 {
@@ -111,7 +113,7 @@ fn start(b: u8, d: u8) -> Start {
     }
 }
 
-pub fn decode_one(bytes: [u8; BYTES]) -> Op {
+pub(crate) fn decode_one(bytes: [u8; BYTES]) -> Op {
     let [c, task, b, d] = bytes;
     let more = c & 0x80 != 0;
     let tell = |tell| Op::Tell { task, tell, more };
@@ -135,7 +137,8 @@ pub fn decode_one(bytes: [u8; BYTES]) -> Op {
         93..95 => tell(Tell::Stop(b)),
         95..97 => tell(Tell::Sleep(b % 4)),
         97 => tell(Tell::Arm),
-        98..106 => Op::Cancel(task),
+        98..103 => Op::Cancel(task),
+        103..106 => Op::CancelAndFail(task),
         106..118 => Op::Release {
             which: task,
             panic: b & 15 == 15,
@@ -152,7 +155,7 @@ pub fn decode_one(bytes: [u8; BYTES]) -> Op {
 const LONGEST: usize = 200;
 
 /// The schedule's seed, and the operations. A rest of less than four bytes is ignored.
-pub fn decode(bytes: &[u8]) -> (u64, Vec<Op>) {
+pub(crate) fn decode(bytes: &[u8]) -> (u64, Vec<Op>) {
     let Some((seed, rest)) = bytes.split_first() else {
         return (0, Vec::new());
     };

@@ -4,8 +4,12 @@ use super::model::{CleanupState, Frame, Model, Outcome, Poll, Scope, Then, Why};
 use super::ops::{How, Kind};
 use std::collections::VecDeque;
 
+/// Whether a deferred cleanup of an unsupervised task that panics cancels the task's children, as
+/// a panic of the task itself does.
+const RAW_CLEANUP_PANIC_CANCELS: bool = false;
+
 impl Model {
-    pub fn begin_poll(&mut self, node: usize) {
+    pub(crate) fn begin_poll(&mut self, node: usize) {
         let asked = self.nodes[node].closing.is_some();
         self.poll = Some(Poll {
             node,
@@ -20,7 +24,7 @@ impl Model {
     }
 
     /// Enters a shield or a `finally`; first polled after the turn it does not start.
-    pub fn enter(&mut self, node: usize, scope: Scope) {
+    pub(crate) fn enter(&mut self, node: usize, scope: Scope) {
         let hard = self.nodes[node].frames.iter().any(|f| f.scope.is_hard());
         if self.is_turn(node) && !hard {
             if let Scope::Body(cleanup) = scope {
@@ -35,11 +39,11 @@ impl Model {
     }
 
     /// Waits: an await of the crate's own.
-    pub fn wait(&mut self, node: usize, scope: Scope) {
+    pub(crate) fn wait(&mut self, node: usize, scope: Scope) {
         self.push(node, scope);
     }
 
-    pub fn add_guard(&mut self, node: usize, cleanup: usize) {
+    pub(crate) fn add_guard(&mut self, node: usize, cleanup: usize) {
         let it = &mut self.nodes[node];
         match it.frames.last_mut() {
             Some(frame) => frame.guards.push_back(cleanup),
@@ -47,7 +51,7 @@ impl Model {
         }
     }
 
-    pub fn drop_guard(&mut self, node: usize) {
+    pub(crate) fn drop_guard(&mut self, node: usize) {
         let it = &mut self.nodes[node];
         let guard = match it.frames.last_mut() {
             Some(frame) => frame.guards.pop_front(),
@@ -69,7 +73,7 @@ impl Model {
         self.push(node, Scope::Cleanup(cleanup, then));
     }
 
-    pub fn leave(&mut self, node: usize) {
+    pub(crate) fn leave(&mut self, node: usize) {
         if let Some(Scope::Body(cleanup)) = self.pop(node) {
             self.begin_cleanup(node, cleanup, Then::GoOn);
             self.end_cleanup(node);
@@ -77,7 +81,7 @@ impl Model {
     }
 
     /// What is around the innermost scope, or wait, drops it.
-    pub fn abort(&mut self, node: usize) {
+    pub(crate) fn abort(&mut self, node: usize) {
         match self.pop(node) {
             Some(Scope::Body(cleanup) | Scope::Cleanup(cleanup, _)) => {
                 self.cleanups[cleanup].state = CleanupState::Lost;
@@ -90,11 +94,12 @@ impl Model {
     }
 
     /// The future ends from within its innermost scope, outwards.
-    pub fn end(&mut self, node: usize, how: How) {
+    pub(crate) fn end(&mut self, node: usize, how: How) {
         while let Some(scope) = self.pop(node) {
             if let Scope::Body(cleanup) = scope {
                 self.begin_cleanup(node, cleanup, Then::End(how));
-                return self.end_cleanup(node);
+                self.end_cleanup(node);
+                return;
             }
         }
         let guards = std::mem::take(&mut self.nodes[node].guards);
@@ -107,7 +112,10 @@ impl Model {
     fn conclude(&mut self, node: usize, how: How) {
         let kind = self.nodes[node].kind;
         let asked = self.nodes[node].closing.is_some();
-        let counts = self.poll.as_ref().is_none_or(|p| p.node != node || p.counts);
+        let counts = self
+            .poll
+            .as_ref()
+            .is_none_or(|p| p.node != node || p.counts);
         let outcome = match how {
             How::Error if kind == Kind::Raw => Outcome::Value,
             How::Value => {
@@ -163,7 +171,7 @@ impl Model {
     }
 
     /// Applies the rules until nothing follows any more.
-    pub fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         self.poll = None;
         loop {
             let mut changed = false;
@@ -203,7 +211,7 @@ impl Model {
             self.nodes[node].set_cleanup_panicked();
             if self.nodes[node].kind != Kind::Raw {
                 self.fail(node, node, Why::Panic);
-            } else if self.nodes[node].ended {
+            } else if self.nodes[node].ended && RAW_CLEANUP_PANIC_CANCELS {
                 self.cancel(node);
             }
         }
@@ -253,6 +261,7 @@ impl Model {
             return false;
         }
         self.nodes[node].done = true;
+        self.nodes[node].done_at = self.now;
         if self.nodes[node].cleanup_panicked() {
             self.nodes[node].outcome = Outcome::Panicked;
         }
@@ -276,10 +285,14 @@ impl Model {
     }
 
     /// The next moment at which something happens by itself.
-    pub fn next_event(&self) -> Option<u64> {
+    pub(crate) fn next_event(&self) -> Option<u64> {
         let times = (0..self.nodes.len()).filter(|n| self.is_live(*n)).map(|n| {
             let node = &self.nodes[n];
-            let grace = if node.closing.is_some() { node.grace_end } else { u64::MAX };
+            let grace = if node.closing.is_some() {
+                node.grace_end
+            } else {
+                u64::MAX
+            };
             let sleep = match node.frames.last().map(|f| f.scope) {
                 Some(Scope::Sleep(until)) => until,
                 _ => u64::MAX,
@@ -291,7 +304,7 @@ impl Model {
     }
 
     /// Lets time pass.
-    pub fn advance_to(&mut self, end: u64) {
+    pub(crate) fn advance_to(&mut self, end: u64) {
         self.settle();
         while let Some(at) = self.next_event().filter(|at| *at <= end) {
             self.now = at;
@@ -301,12 +314,16 @@ impl Model {
     }
 
     /// The runtime is dropped: nothing is waited for.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.killed = true;
         for node in self.live().into_iter().rev() {
             let it = &mut self.nodes[node];
             if !it.ended {
-                it.outcome = if it.armed { Outcome::Panicked } else { Outcome::Cancelled };
+                it.outcome = if it.armed {
+                    Outcome::Panicked
+                } else {
+                    Outcome::Cancelled
+                };
             }
             if it.cleanup_panicked() {
                 it.outcome = Outcome::Panicked;

@@ -5,12 +5,10 @@ use super::ops::Kind;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Poll, Waker};
-use taskgrove::{
-    CancelHandle, Context, Handle, LifecycleError, Manager, SpawnError, Task, TaskId,
-};
+use taskgrove::{CancelHandle, Context, Handle, LifecycleError, Manager, SpawnError, Task, TaskId};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// A future is gone; `true`: it was dropped before its end.
     Gone(usize, bool),
     ServiceDropped(usize),
@@ -22,7 +20,7 @@ pub enum Event {
 
 /// What starting something came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Started {
+pub(crate) enum Started {
     Yes,
     NotRunning,
     TooMany,
@@ -30,14 +28,14 @@ pub enum Started {
 }
 
 #[derive(Default)]
-pub struct Real {
-    pub control: Arc<Control>,
-    pub id: Option<TaskId>,
-    pub cancel: Option<CancelHandle>,
-    pub task: Option<Arc<Task<usize>>>,
-    pub manager: Option<Manager>,
-    pub context: Option<Context>,
-    pub started: Option<Started>,
+pub(crate) struct Real {
+    pub(crate) control: Arc<Control>,
+    pub(crate) id: Option<TaskId>,
+    pub(crate) cancel: Option<CancelHandle>,
+    pub(crate) task: Option<Arc<Task<usize>>>,
+    pub(crate) manager: Option<Manager>,
+    pub(crate) context: Option<Context>,
+    pub(crate) started: Option<Started>,
 }
 
 #[derive(Default)]
@@ -47,15 +45,15 @@ struct Cleanup {
     waker: Option<Waker>,
 }
 
-pub struct World {
-    pub handle: Handle,
+pub(crate) struct World {
+    pub(crate) handle: Handle,
     nodes: Mutex<Vec<Real>>,
     cleanups: Mutex<Vec<Cleanup>>,
     events: Mutex<Vec<Event>>,
 }
 
 impl World {
-    pub fn new(handle: Handle) -> Arc<Self> {
+    pub(crate) fn new(handle: Handle) -> Arc<Self> {
         Arc::new(World {
             handle,
             nodes: Mutex::default(),
@@ -64,22 +62,22 @@ impl World {
         })
     }
 
-    pub fn nodes(&self) -> MutexGuard<'_, Vec<Real>> {
+    pub(crate) fn nodes(&self) -> MutexGuard<'_, Vec<Real>> {
         self.nodes.lock().unwrap()
     }
 
-    pub fn new_node(&self) {
+    pub(crate) fn new_node(&self) {
         self.nodes().push(Real::default());
     }
 
-    pub fn new_cleanup(&self, waits: bool) {
+    pub(crate) fn new_cleanup(&self, waits: bool) {
         self.cleanups.lock().unwrap().push(Cleanup {
             released: !waits,
             ..Cleanup::default()
         });
     }
 
-    pub fn release(&self, cleanup: usize, panics: bool) {
+    pub(crate) fn release(&self, cleanup: usize, panics: bool) {
         let waker = {
             let mut cleanups = self.cleanups.lock().unwrap();
             let cleanup = &mut cleanups[cleanup];
@@ -92,7 +90,10 @@ impl World {
         }
     }
 
-    pub fn cleanup(world: Arc<World>, number: usize) -> impl Future<Output = ()> + Send + 'static {
+    pub(crate) fn cleanup(
+        world: Arc<World>,
+        number: usize,
+    ) -> impl Future<Output = ()> + Send + 'static {
         struct Gone(Arc<World>, usize);
         impl Drop for Gone {
             fn drop(&mut self) {
@@ -120,23 +121,23 @@ impl World {
         }
     }
 
-    pub fn log(&self, event: Event) {
+    pub(crate) fn log(&self, event: Event) {
         self.events.lock().unwrap().push(event);
     }
 
-    pub fn events(&self) -> Vec<Event> {
+    pub(crate) fn events(&self) -> Vec<Event> {
         self.events.lock().unwrap().clone()
     }
 
-    pub fn control(&self, node: usize) -> Arc<Control> {
+    pub(crate) fn control(&self, node: usize) -> Arc<Control> {
         self.nodes()[node].control.clone()
     }
 
-    pub fn set_manager(&self, node: usize, manager: Manager) {
+    pub(crate) fn set_manager(&self, node: usize, manager: Manager) {
         self.nodes()[node].manager = Some(manager);
     }
 
-    pub fn set_context(&self, node: usize, context: Context) {
+    pub(crate) fn set_context(&self, node: usize, context: Context) {
         self.nodes()[node].context = Some(context);
     }
 
@@ -147,14 +148,14 @@ impl World {
         real.task = Some(Arc::new(task));
     }
 
-    pub fn root_task(self: &Arc<Self>, node: usize) {
+    pub(crate) fn root_task(self: &Arc<Self>, node: usize) {
         let builder = self.handle.task(raw(node, self.clone()));
         let task = builder.name(format!("n{node}")).spawn();
         self.set_task(node, task);
         self.nodes()[node].started = Some(Started::Yes);
     }
 
-    pub fn root_service(self: &Arc<Self>, node: usize) {
+    pub(crate) fn root_service(self: &Arc<Self>, node: usize) {
         match self.handle.start(Told::new(self, node)) {
             Ok(manager) => {
                 self.set_manager(node, manager);
@@ -168,7 +169,7 @@ impl World {
     }
 
     /// Starts anything but a service that is waited for, from wherever this is called.
-    pub fn start(self: &Arc<Self>, launch: Launch) {
+    pub(crate) fn start(self: &Arc<Self>, launch: Launch) {
         let node = launch.node;
         if launch.kind == Kind::Raw {
             self.set_task(node, taskgrove::spawn(raw(node, self.clone())));
@@ -189,7 +190,9 @@ impl World {
             if launch.kind.is_daemon() {
                 builder = builder.daemon();
             }
-            builder.spawn().map(|manager| self.set_manager(node, manager))
+            builder
+                .spawn()
+                .map(|manager| self.set_manager(node, manager))
         } else {
             let mut builder = context.task(supervised(node, self.clone()));
             builder = builder.name(format!("n{node}"));
@@ -209,7 +212,7 @@ impl World {
         });
     }
 
-    pub fn cancel(&self, node: usize) {
+    pub(crate) fn cancel(&self, node: usize) {
         let (cancel, manager) = {
             let nodes = self.nodes();
             (nodes[node].cancel.clone(), nodes[node].manager.clone())
@@ -223,7 +226,7 @@ impl World {
     }
 
     /// Until that node is done.
-    pub fn wait(&self, node: usize) -> impl Future<Output = ()> + Send + 'static {
+    pub(crate) fn wait(&self, node: usize) -> impl Future<Output = ()> + Send + 'static {
         let (task, manager) = {
             let nodes = self.nodes();
             (nodes[node].task.clone(), nodes[node].manager.clone())
@@ -237,7 +240,7 @@ impl World {
         }
     }
 
-    pub fn detach(&self, node: usize) {
+    pub(crate) fn detach(&self, node: usize) {
         let task = self.nodes()[node].task.take();
         drop(task);
     }

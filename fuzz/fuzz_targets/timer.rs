@@ -1,0 +1,147 @@
+//! The timers against a sorted list.
+#![no_main]
+#![allow(dead_code, unused_imports)]
+
+// The product keeps these to itself.
+#[path = "../../src"]
+mod src {
+    pub(crate) mod sync;
+    pub(crate) mod timer;
+}
+
+use libfuzzer_sys::fuzz_target;
+use src::sync;
+use src::timer::{Fire, NEVER, TimerKey, Timers};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Wake, Waker};
+
+/// A waker that knows its number, and how often it was woken.
+struct Counted(AtomicUsize);
+
+impl Wake for Counted {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+enum What {
+    Job(usize),
+    Waker(Arc<Counted>),
+}
+
+struct Entry {
+    deadline: u64,
+    key: TimerKey,
+    what: What,
+}
+
+#[derive(Default)]
+struct Model {
+    /// In the order of insertion.
+    live: Vec<Entry>,
+    over: Vec<TimerKey>,
+}
+
+impl Model {
+    fn first(&self) -> Option<u64> {
+        let deadlines = self.live.iter().map(|entry| entry.deadline);
+        deadlines.min().filter(|first| *first != NEVER)
+    }
+
+    /// What is to fire next; the oldest of the earliest.
+    fn take_due(&mut self, now: u64) -> Option<Entry> {
+        let first = self.first().filter(|first| *first <= now)?;
+        let at = self.live.iter().position(|e| e.deadline == first)?;
+        let entry = self.live.remove(at);
+        self.over.push(entry.key);
+        Some(entry)
+    }
+}
+
+fn is_same(fired: Fire<usize>, entry: &Entry) {
+    match (fired, &entry.what) {
+        (Fire::Job(real), What::Job(number)) => assert_eq!(real, *number),
+        (Fire::Waker(real), What::Waker(counted)) => {
+            let before = counted.0.load(Ordering::Relaxed);
+            real.wake();
+            assert_eq!(counted.0.load(Ordering::Relaxed), before + 1);
+        }
+        (fired, _) => panic!("{fired:?} should be the other kind"),
+    }
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let timers: Timers<usize> = Timers::new();
+    let mut model = Model::default();
+    let mut now = 0u64;
+    let mut number = 0;
+    for &[op, a] in bytes.as_chunks::<2>().0 {
+        let a = u64::from(a);
+        match op % 8 {
+            0..3 => {
+                let deadline = match a {
+                    255 => NEVER,
+                    254 => NEVER - 1,
+                    // Some behind, many the same.
+                    a => (now + a / 4).saturating_sub(8),
+                };
+                number += 1;
+                let (fire, what) = if op & 8 == 0 {
+                    (Fire::Job(number), What::Job(number))
+                } else {
+                    let counted = Arc::new(Counted(AtomicUsize::new(0)));
+                    let waker = Waker::from(counted.clone());
+                    (Fire::Waker(waker), What::Waker(counted))
+                };
+                let before = model.first().unwrap_or(NEVER);
+                let (key, earliest) = timers.insert(deadline, fire).expect("they are open");
+                assert_eq!(earliest, deadline < before);
+                model.live.push(Entry { deadline, key, what });
+            }
+            3 if !model.live.is_empty() => {
+                let entry = model.live.remove(a as usize % model.live.len());
+                assert!(timers.remove(entry.key));
+                model.over.push(entry.key);
+            }
+            4 if !model.over.is_empty() => {
+                let key = model.over[a as usize % model.over.len()];
+                assert!(!timers.remove(key));
+                assert!(!timers.set_waker(key, Waker::noop()));
+            }
+            5 if !model.live.is_empty() => {
+                let at = a as usize % model.live.len();
+                let entry = &mut model.live[at];
+                let counted = Arc::new(Counted(AtomicUsize::new(0)));
+                let is_waker = matches!(entry.what, What::Waker(_));
+                assert_eq!(timers.set_waker(entry.key, &counted.clone().into()), is_waker);
+                if is_waker {
+                    entry.what = What::Waker(counted);
+                }
+            }
+            6 => {
+                let max = 1 + a as usize % 5;
+                let mut fired = Vec::new();
+                let count = timers.fire_due(now, max, &mut fired);
+                assert_eq!(count, fired.len());
+                for fire in fired {
+                    is_same(fire, &model.take_due(now).expect("it was due"));
+                }
+                if count < max {
+                    assert!(model.take_due(now).is_none());
+                }
+            }
+            7 => now += a / 2,
+            _ => {}
+        }
+        assert_eq!(timers.next_deadline(), model.first());
+        assert_eq!(timers.len(), model.live.len());
+    }
+    let all = timers.close();
+    model.live.sort_by_key(|entry| entry.deadline);
+    assert_eq!(all.len(), model.live.len());
+    for (fire, entry) in all.into_iter().zip(&model.live) {
+        is_same(fire, entry);
+    }
+    assert!(timers.insert(1, Fire::Job(0)).is_none());
+});

@@ -1,0 +1,14 @@
+//! Attempts to break the promises of the API: each test is a way in which one did not hold.
+
+mod common;
+
+#[path = "attack/memory.rs"]
+mod memory;
+#[path = "attack/moved.rs"]
+mod moved;
+#[path = "attack/races.rs"]
+mod races;
+#[path = "attack/records.rs"]
+mod records;
+#[path = "attack/threads.rs"]
+mod threads;

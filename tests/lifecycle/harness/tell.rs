@@ -1,0 +1,133 @@
+//! Commands to tasks: what they mean in the model, and for the interpreter.
+
+use super::drive::{Driver, choose, length};
+use super::interp::Do;
+use super::model::Scope;
+use super::ops::{How, Kind, Tell};
+
+impl Driver<'_> {
+    /// Carries it out in the model. `None`: it is not possible, or what comes of it is not said.
+    pub(super) fn tell_model(&mut self, node: usize, tell: Tell) -> Option<Do> {
+        Some(match tell {
+            Tell::End(how) => {
+                self.model.end(node, how);
+                Do::End(how)
+            }
+            Tell::Shield | Tell::Finally { .. } => {
+                let cancels = self.model.poll.as_ref().map_or(0, |p| p.cancels.len());
+                let asked = self.model.nodes[node].closing.is_some();
+                let frames = &self.model.nodes[node].frames;
+                if cancels > 0 && asked && !frames.iter().any(|f| f.scope.is_hard()) {
+                    // Whether its turn has come within the poll is not said.
+                    return None;
+                }
+                if let Tell::Finally { waits } = tell {
+                    let cleanup = self.new_cleanup(node, waits);
+                    self.model.enter(node, Scope::Body(cleanup));
+                    Do::Finally(cleanup)
+                } else {
+                    self.model.enter(node, Scope::Shield);
+                    Do::Shield
+                }
+            }
+            Tell::Defer { waits } => {
+                let cleanup = self.new_cleanup(node, waits);
+                self.model.add_guard(node, cleanup);
+                Do::Defer(cleanup)
+            }
+            Tell::Leave | Tell::Abort if self.model.nodes[node].frames.is_empty() => return None,
+            Tell::Leave => {
+                self.model.leave(node);
+                Do::Leave
+            }
+            Tell::Abort => {
+                if let Some(Scope::Run(service)) =
+                    self.model.nodes[node].frames.last().map(|f| f.scope)
+                {
+                    self.cancels(service);
+                }
+                self.model.abort(node);
+                Do::Abort
+            }
+            Tell::DropDefer => {
+                self.model.drop_guard(node);
+                Do::DropDefer
+            }
+            Tell::Start(start) => {
+                let launch = self.start(Some(node), start)?;
+                if launch.kind == Kind::Run {
+                    self.model.wait(node, Scope::Run(launch.node));
+                }
+                Do::Start(launch)
+            }
+            Tell::Cancel(other) => {
+                let other = self.pick_handle(other)?;
+                self.cancels(other);
+                Do::Cancel(other)
+            }
+            Tell::CancelSelf => {
+                if self.model.nodes[node].detached {
+                    return None;
+                }
+                self.cancels(node);
+                Do::Cancel(node)
+            }
+            Tell::Await(other) => {
+                let other = self.pick_handle(other)?;
+                self.model.wait(node, Scope::Await(other));
+                Do::Await(other)
+            }
+            Tell::Stop(other) => {
+                let other = self.pick_handle(other)?;
+                self.cancels(other);
+                self.model.wait(node, Scope::Await(other));
+                Do::Stop(other)
+            }
+            Tell::Sleep(seconds) => {
+                let length = length(seconds + 1);
+                let until = self.model.now + length.as_nanos() as u64;
+                self.model.wait(node, Scope::Sleep(until));
+                Do::Sleep(length)
+            }
+            Tell::Arm => {
+                self.model.nodes[node].armed = true;
+                Do::Arm
+            }
+        })
+    }
+
+    /// The service of a task is cancelled, and before anything follows from it the task is told to
+    /// end with an error: whether that is polled, or the task dropped first, it is a consequence of
+    /// the shutdown, unless the task is protected.
+    pub(super) fn cancel_and_fail(&mut self, task: u8) -> bool {
+        let model = &self.model;
+        let leaves = model.live().into_iter().filter(|n| {
+            let it = &model.nodes[*n];
+            it.kind != Kind::Raw && !it.armed && it.closing.is_none() && model.listens(*n)
+        });
+        let leaves: Vec<_> = leaves
+            .filter(|n| model.children(*n).next().is_none())
+            .collect();
+        let Some(node) = choose(&leaves, task) else {
+            return false;
+        };
+        let Some(service) = model.service_of(node) else {
+            return false;
+        };
+        let frames = &model.nodes[node].frames;
+        let hard = frames.iter().any(|f| f.scope.is_hard());
+        if !hard && !frames.is_empty() {
+            return false;
+        }
+        self.note(format!("cancel {service}, tell {node} End(Error)"));
+        self.model.cancel(service);
+        self.world.cancel(service);
+        self.world.control(node).tell(Do::End(How::Error));
+        self.world.control(node).wake();
+        if hard || self.model.in_grace(node) {
+            self.model.begin_poll(node);
+            self.model.end(node, How::Error);
+        }
+        true
+    }
+}

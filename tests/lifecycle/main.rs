@@ -1,0 +1,84 @@
+//! The rules of the public contract under any sequence of calls: seeds, and a corpus.
+//!
+//! `LIFECYCLE_SEEDS=from..to` runs other seeds than the few thousand of `cargo test`.
+
+mod harness;
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+
+/// The bytes that a seed stands for.
+fn bytes(seed: u64) -> Vec<u8> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    let length = 1 + 4 * (5 + next() as usize % 75);
+    (0..length).map(|_| next() as u8).collect()
+}
+
+fn seeds() -> std::ops::Range<u64> {
+    let given = std::env::var("LIFECYCLE_SEEDS").ok();
+    let range = given.as_deref().and_then(|text| {
+        let (from, to) = text.split_once("..")?;
+        Some(from.parse().ok()?..to.parse().ok()?)
+    });
+    range.unwrap_or(0..3000)
+}
+
+#[test]
+fn seeds_agree_with_the_model() {
+    for seed in seeds() {
+        if harness::run(&bytes(seed)).is_err() {
+            panic!("seed {seed}: {}", harness::report(&bytes(seed)));
+        }
+    }
+}
+
+/// Some that nobody has run before.
+#[test]
+fn fresh_seeds_agree_with_the_model() {
+    let first = RandomState::new().build_hasher().finish();
+    for seed in (0..500).map(|n| first.wrapping_add(n)) {
+        if harness::run(&bytes(seed)).is_err() {
+            panic!("seed {seed}: {}", harness::report(&bytes(seed)));
+        }
+    }
+}
+
+#[test]
+fn the_corpus_agrees_with_the_model() {
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/lifecycle");
+    let files = std::fs::read_dir(corpus).expect("the corpus is in the repository");
+    let mut count = 0;
+    for file in files {
+        let file = file.expect("a file of the corpus").path();
+        let bytes = std::fs::read(&file).expect("a file of the corpus");
+        if harness::run(&bytes).is_err() {
+            panic!("{}: {}", file.display(), harness::report(&bytes));
+        }
+        count += 1;
+    }
+    assert!(count >= 20, "{count} files in {corpus}");
+}
+
+/// A harness that finds nothing proves nothing: a failure is seen, and made short.
+#[test]
+fn what_fails_is_made_short() {
+    let fails = |bytes: &[u8]| {
+        let mut trace = Vec::new();
+        let _ = harness::run_traced(bytes, &mut trace);
+        trace.iter().any(|step| step.contains("cancel"))
+            && trace.iter().any(|step| step.contains("Shield"))
+    };
+    let long = (0..).map(bytes).find(|bytes| fails(bytes)).expect("a seed");
+    let short = harness::shrink(&long, fails);
+    let mut trace = Vec::new();
+    harness::run_traced(&short, &mut trace).expect("it agrees");
+    // One or two roots, a shield, a cancel, and the end.
+    assert!(trace.len() <= 5, "{trace:?}");
+}
