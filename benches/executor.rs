@@ -1,4 +1,6 @@
 //! The plain executor: spawning, joining, waking, cancelling. `cargo bench --bench executor`.
+// What criterion's macros make has no docs.
+#![allow(missing_docs)]
 
 mod common;
 

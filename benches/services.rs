@@ -1,4 +1,6 @@
 //! Services: children spawned, counted and cancelled through one. `cargo bench --bench services`.
+// What criterion's macros make has no docs.
+#![allow(missing_docs)]
 
 mod common;
 

@@ -1,4 +1,6 @@
 //! Timers. `cargo bench --bench timers`.
+// What criterion's macros make has no docs.
+#![allow(missing_docs)]
 
 mod common;
 

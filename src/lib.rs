@@ -66,3 +66,8 @@ pub use service::{
 };
 pub use snapshot::{Node, NodeKind, NodeState, Snapshot};
 pub use task::join::{CancelHandle, CancelOnDrop, Task};
+
+/// The examples in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -6,10 +6,11 @@
 #![allow(missing_docs, missing_debug_implementations)]
 
 use crate::arena;
+pub use crate::arena::model::{Held, Slots};
 use crate::handle::Handle;
 use crate::pool::{Pool, PoolHandle, Worker};
 use crate::queue::Local;
-use crate::sync::{Arc, Parker, SegQueue};
+use crate::sync::{Arc, Life, Parker, SegQueue};
 use crate::task::cell::NodeRef;
 use crate::task::current::InRuntime;
 use crate::task::hub::Counts;
@@ -28,6 +29,13 @@ struct Queue {
     jobs: SegQueue<Job>,
     live: AtomicUsize,
     ended: AtomicBool,
+    life: Life,
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.life.end();
+    }
 }
 
 struct Manual(Arc<Queue>);
@@ -35,6 +43,8 @@ struct Manual(Arc<Queue>);
 impl Schedule for Manual {
     fn push(&self, node: Node) {
         self.0.tasks.push(node);
+        // As a pool's, which now looks for sleepers.
+        self.0.life.used();
     }
 
     fn born(&self, node: Node) {
@@ -48,6 +58,7 @@ impl Schedule for Manual {
 
     fn job(&self, job: Job) {
         self.0.jobs.push(job);
+        self.0.life.used();
     }
 
     fn timer_changed(&self, _at: u64) {}
@@ -85,6 +96,7 @@ impl World {
             jobs: SegQueue::new(),
             live: AtomicUsize::new(0),
             ended: AtomicBool::new(false),
+            life: Life::new(),
         });
         Hub::open(&hub, Box::new(Manual(queue.clone())), 1);
         World { hub, queue }

@@ -1,28 +1,31 @@
 //! [`Runtime`]: building one, blocking on a future, and shutting down.
 
+mod builder;
+mod driver;
+
+pub use builder::Builder;
+
 use crate::error::{ServiceError, StopTimeout};
 use crate::handle::Handle;
-use crate::pool::{Pool, PoolHandle, Worker};
+use crate::pool::Pool;
 use crate::service::{Manager, Service};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Parker};
 use crate::task::Hub;
 use crate::task::current::{self, InRuntime};
 use crate::task::state::Level;
-use crate::timer::{Clock, Fire};
+use crate::timer::Fire;
 use crate::tree::{cancel, snapshot};
+use driver::{Driver, PassOn, waker};
 use std::io;
 use std::ops::Deref;
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How long no worker may get on before those that are in a poll count as stuck.
 const STUCK: Duration = Duration::from_millis(100);
-
-/// Workers a runtime may have.
-const MAX_WORKERS: usize = 1 << 15;
 
 /// A runtime: worker threads, timers, and the tree of the tasks that run on them.
 ///
@@ -51,102 +54,6 @@ pub struct Runtime {
     ended: bool,
 }
 
-/// Configures a [`Runtime`]. Made by [`Runtime::builder`].
-///
-/// # Examples
-///
-/// ```
-/// let runtime = taskgrove::Runtime::builder()
-///     .workers(1)
-///     .thread_name("grove")
-///     .build()?;
-/// assert_eq!(runtime.metrics().workers, 1);
-/// # Ok::<(), std::io::Error>(())
-/// ```
-#[derive(Debug, Clone)]
-#[must_use = "a builder does nothing until `build` is called"]
-pub struct Builder {
-    workers: Option<usize>,
-    thread_name: String,
-    stack_size: Option<usize>,
-    track_busy: bool,
-}
-
-impl Builder {
-    /// Number of worker threads; by default one per available core. With 0 there are none:
-    /// [`Runtime::block_on`] drives every task on its caller's thread, and nothing runs while
-    /// nobody is in it.
-    pub fn workers(mut self, count: usize) -> Self {
-        self.workers = Some(count);
-        self
-    }
-
-    /// Name of the worker threads, to which their number is appended; by default `taskgrove`.
-    pub fn thread_name(mut self, name: impl Into<String>) -> Self {
-        self.thread_name = name.into();
-        self
-    }
-
-    /// Stack size of the worker threads in bytes; by default that of the standard library.
-    pub fn thread_stack_size(mut self, bytes: usize) -> Self {
-        self.stack_size = Some(bytes);
-        self
-    }
-
-    /// Whether to measure the time each task spends in its polls, for
-    /// [`Node::busy`](crate::Node::busy); costs two readings of the clock a poll. By default off.
-    pub fn track_busy_time(mut self, on: bool) -> Self {
-        self.track_busy = on;
-        self
-    }
-
-    /// Builds the runtime and starts its threads.
-    ///
-    /// # Errors
-    ///
-    /// If a thread cannot be started, that error; those already started have ended by then.
-    /// `InvalidInput` for more than 32,768 workers, or a thread name with a NUL byte.
-    pub fn build(self) -> io::Result<Runtime> {
-        let threads = match self.workers {
-            Some(count) => count,
-            None => std::thread::available_parallelism().map_or(1, usize::from),
-        };
-        if threads > MAX_WORKERS {
-            let message = format!("{threads} workers: a runtime can have {MAX_WORKERS} at most");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
-        }
-        if self.thread_name.contains('\0') {
-            let message = "a thread name cannot contain a NUL byte";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
-        }
-        let cores = threads.max(1);
-        let hub = Arc::new(Hub::new(Clock::real(), self.track_busy));
-        let pool = Arc::new(Pool::new(hub.serial, threads));
-        Hub::open(&hub, Box::new(PoolHandle(pool.clone())), cores + 1);
-        let mut runtime = Runtime {
-            handle: Handle::new(hub.clone()),
-            pool: pool.clone(),
-            threads: Vec::new(),
-            ended: false,
-        };
-        for index in 0..threads {
-            let (hub, pool) = (hub.clone(), pool.clone());
-            let mut thread =
-                std::thread::Builder::new().name(format!("{}-{index}", self.thread_name));
-            if let Some(bytes) = self.stack_size {
-                thread = thread.stack_size(bytes);
-            }
-            let spawned = thread.spawn(move || {
-                let _in_runtime = InRuntime::enter(hub.clone(), Some(index));
-                Worker::new(&pool, &hub, index, Arc::new(Parker::new())).run();
-            });
-            // Dropping the runtime ends the threads that run already.
-            runtime.threads.push(spawned?);
-        }
-        Ok(runtime)
-    }
-}
-
 impl Runtime {
     /// A runtime with one worker per available core.
     ///
@@ -159,12 +66,7 @@ impl Runtime {
 
     /// Configures a runtime.
     pub fn builder() -> Builder {
-        Builder {
-            workers: None,
-            thread_name: "taskgrove".to_owned(),
-            stack_size: None,
-            track_busy: false,
-        }
+        Builder::new()
     }
 
     /// The runtime's handle, which can be cloned and may outlive it.
@@ -363,67 +265,5 @@ impl Deref for Runtime {
 impl std::fmt::Debug for Runtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Runtime").field(&self.handle).finish()
-    }
-}
-
-/// Passes the core of a pool without threads on, should nobody have it when this thread leaves: it
-/// may be the one that was woken to take it.
-struct PassOn<'a>(Option<&'a Pool>);
-
-impl Drop for PassOn<'_> {
-    fn drop(&mut self) {
-        if let Some(pool) = self.0
-            && !pool.core_taken.load(Ordering::Acquire)
-        {
-            pool.wake_guest();
-        }
-    }
-}
-
-/// A waker that says so and unparks.
-fn waker(parker: &Arc<Parker>, woken: &Arc<AtomicBool>) -> Waker {
-    let (parker, woken) = (parker.clone(), woken.clone());
-    waker_fn::waker_fn(move || {
-        woken.store(true, Ordering::Release);
-        parker.unpark();
-    })
-}
-
-/// The calling thread as the one worker of a runtime that has no threads.
-struct Driver<'a> {
-    worker: Worker<'a>,
-    pool: &'a Pool,
-    _in_runtime: InRuntime,
-}
-
-impl<'a> Driver<'a> {
-    /// `None` if another thread is it.
-    fn take(pool: &'a Pool, hub: &'a Arc<Hub>, parker: &Arc<Parker>) -> Option<Self> {
-        let taken = pool.core_taken.swap(true, Ordering::AcqRel);
-        (!taken).then(|| Driver {
-            worker: Worker::new(pool, hub, 0, parker.clone()),
-            pool,
-            _in_runtime: InRuntime::enter(hub.clone(), Some(0)),
-        })
-    }
-
-    /// Does some work (always a bit: a future that is always ready starves no task), or sleeps if
-    /// there is none, and returns soon once `stop` is true.
-    fn run(&mut self, stop: impl Fn() -> bool) {
-        for _ in 0..64 {
-            if !self.worker.tick() {
-                return self.worker.park(stop);
-            }
-            if stop() {
-                return;
-            }
-        }
-    }
-}
-
-impl Drop for Driver<'_> {
-    fn drop(&mut self) {
-        self.worker.leave();
-        self.pool.release_core();
     }
 }

@@ -9,13 +9,13 @@ use std::time::Duration;
 use taskgrove::{Handle, Runtime};
 
 /// A runtime with two workers.
-pub fn runtime() -> Runtime {
+pub(crate) fn runtime() -> Runtime {
     let builder = Runtime::builder().workers(2);
     builder.build().expect("threads")
 }
 
 /// Runs `future` as a root task, to its end.
-pub fn drive<F>(runtime: &Handle, future: F) -> F::Output
+pub(crate) fn drive<F>(runtime: &Handle, future: F) -> F::Output
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
@@ -28,23 +28,23 @@ where
 }
 
 /// Adds up the time of `rounds` runs of `run`.
-pub fn total(rounds: u64, mut run: impl FnMut() -> Duration) -> Duration {
+pub(crate) fn total(rounds: u64, mut run: impl FnMut() -> Duration) -> Duration {
     (0..rounds).map(|_| run()).sum()
 }
 
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 
 /// Counted from its making to its drop.
-pub struct Live(());
+pub(crate) struct Live(());
 
 impl Live {
-    pub fn new() -> Live {
+    pub(crate) fn new() -> Live {
         LIVE.fetch_add(1, Ordering::AcqRel);
         Live(())
     }
 
     /// How many there are.
-    pub fn count() -> usize {
+    pub(crate) fn count() -> usize {
         LIVE.load(Ordering::Acquire)
     }
 

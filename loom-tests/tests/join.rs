@@ -85,39 +85,9 @@ fn a_handle_is_dropped_while_the_task_ends() {
     });
 }
 
-/// `wait_done`, of which there may be many, against the task's end.
+/// `wait_done`, of which there may be many, against the task's end: the wait is over, or is woken.
 #[test]
 fn a_wait_against_the_end() {
-    explore(&["it was over", "woken"], |seen| {
-        let world = World::new();
-        let task = world.handle().spawn(async {});
-        let counter = Counter::new();
-        let waiter = thread::spawn({
-            let counter = counter.clone();
-            move || {
-                let mut wait = Box::pin(task.wait_done());
-                let polled = poll_once(&mut wait, &Waker::from(counter));
-                drop(wait);
-                (polled.is_ready(), task)
-            }
-        });
-        world.run();
-        let (over, task) = waiter.join().unwrap();
-        assert!(task.is_done());
-        if over {
-            seen.saw("it was over");
-        } else if counter.wakes() == 1 {
-            seen.saw("woken");
-        }
-        drop(task);
-        assert_eq!(Arc::strong_count(&counter), 1, "the waker is dropped");
-        world.end();
-    });
-}
-
-/// As above, and the wait stays: it is woken if it was not over.
-#[test]
-fn a_wait_that_stays_is_woken() {
     explore(&["it was over", "woken"], |seen| {
         let world = World::new();
         let task = world.handle().spawn(async {});

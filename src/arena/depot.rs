@@ -252,7 +252,7 @@ impl Depot {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(taskgrove_loom)))]
 mod tests {
     use std::collections::HashSet;
 

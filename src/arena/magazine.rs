@@ -18,7 +18,7 @@ use super::{CLASSES, Class, Slot, SlotIndex};
 use crate::sync::Mutex;
 
 /// How many slots move between a magazine and the depot at a time.
-const BATCH: usize = 128;
+const BATCH: usize = if cfg!(taskgrove_loom) { 2 } else { 128 };
 /// How many slots a magazine holds.
 const CAPACITY: usize = 2 * BATCH;
 
@@ -34,10 +34,19 @@ pub(crate) struct Arena {
 
 impl Arena {
     /// An arena without pages.
+    #[cfg(not(taskgrove_loom))]
     pub(crate) const fn new() -> Arena {
         Arena {
             pages: Pages::new(),
             shelves: [const { Shelf(Mutex::new(None)) }; CLASSES],
+        }
+    }
+
+    #[cfg(taskgrove_loom)]
+    pub(crate) fn new() -> Arena {
+        Arena {
+            pages: Pages::new(),
+            shelves: std::array::from_fn(|_| Shelf(Mutex::new(None))),
         }
     }
 
@@ -126,7 +135,7 @@ impl Arena {
     }
 }
 
-thread_local! {
+crate::sync::thread_local! {
     static MAGAZINES: Magazines = const { Magazines::new() };
 }
 
@@ -274,7 +283,7 @@ fn take_slow(arena: &'static Arena, class: Class) -> u32 {
 #[inline]
 fn give(arena: &'static Arena, class: Class, slot: u32) {
     let pushed = MAGAZINES.try_with(|own| own.get(arena, class).is_some_and(|own| own.push(slot)));
-    if pushed != Ok(true) {
+    if !matches!(pushed, Ok(true)) {
         give_slow(arena, class, slot);
     }
 }
@@ -289,12 +298,12 @@ fn give_slow(arena: &'static Arena, class: Class, slot: u32) {
         }
         magazine.push(slot)
     });
-    if pushed != Ok(true) {
+    if !matches!(pushed, Ok(true)) {
         arena.give(class, std::iter::once(slot));
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(taskgrove_loom)))]
 mod tests {
     use super::super::MAX_SLOT;
     use super::*;

@@ -9,7 +9,9 @@
 //! the process's resident size falls with that is the global allocator's affair: glibc's, for one,
 //! lets go of the memory above the highest address in use, hence the choice of the lowest here.
 
-use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error};
+#[cfg(not(taskgrove_loom))]
+use std::alloc::alloc_zeroed;
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::{NonNull, null_mut};
 
 use slab::Slab;
@@ -19,7 +21,11 @@ use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 /// The size of a page in bytes, with what its alignment takes.
-const PAGE_BYTES: usize = 64 * 1024;
+const PAGE_BYTES: usize = if cfg!(taskgrove_loom) {
+    8 * 512 + 48
+} else {
+    64 * 1024
+};
 
 /// What a page has for slots. They start at a multiple of [`ALIGN`], a cache line; the block itself
 /// is not asked to, because an allocator finds room for a block with an alignment beyond its own
@@ -29,17 +35,21 @@ const ALIGN: usize = 64;
 
 /// How many blocks without a page the arena keeps: 4 MiB, so that work which comes in batches of
 /// some ten thousand tasks does not go to the system for each.
-pub(super) const POOLED_BLOCKS: usize = 64;
+pub(super) const POOLED_BLOCKS: usize = if cfg!(taskgrove_loom) { 1 } else { 64 };
 
 /// The low bits of an index that say which slot of its page it is.
 pub(super) const SLOT_BITS: u32 = 10;
 
-const CHUNK_BITS: u32 = 10;
+const CHUNK_BITS: u32 = if cfg!(taskgrove_loom) { 1 } else { 10 };
 const CHUNK_LEN: usize = 1 << CHUNK_BITS;
-const ROOT_LEN: usize = 1 << (32 - SLOT_BITS - CHUNK_BITS);
+const ROOT_LEN: usize = if cfg!(taskgrove_loom) {
+    4
+} else {
+    1 << (32 - SLOT_BITS - CHUNK_BITS)
+};
 
 /// Page numbers run from 1 to this; 256 GiB of slots.
-const MAX_PAGE: u32 = (1 << (32 - SLOT_BITS)) - 1;
+const MAX_PAGE: u32 = (ROOT_LEN << CHUNK_BITS) as u32 - 1;
 
 const BLOCK_LAYOUT: Layout = match Layout::from_size_align(PAGE_BYTES, 16) {
     Ok(layout) => layout,
@@ -119,9 +129,18 @@ pub(super) struct Pages {
 }
 
 impl Pages {
+    #[cfg(not(taskgrove_loom))]
     pub(super) const fn new() -> Self {
         Self {
             root: [const { AtomicPtr::new(null_mut()) }; ROOT_LEN],
+            directory: Mutex::new(None),
+        }
+    }
+
+    #[cfg(taskgrove_loom)]
+    pub(super) fn new() -> Self {
+        Self {
+            root: std::array::from_fn(|_| AtomicPtr::new(null_mut())),
             directory: Mutex::new(None),
         }
     }
@@ -227,19 +246,34 @@ impl Pages {
     fn entry_or_grow(&self, number: u32) -> Result<&Entry, OutOfMemory> {
         let place = &self.root[(number >> CHUNK_BITS) as usize];
         if place.load(Ordering::Relaxed).is_null() {
-            // SAFETY: the layout's size is not zero.
-            let chunk = unsafe { alloc_zeroed(Layout::new::<Chunk>()) }.cast::<Chunk>();
+            let chunk = make_chunk();
             if chunk.is_null() {
                 return Err(OutOfMemory);
             }
-            // Zeros are a valid chunk: null pointers and zero keys. Rule 3: it is never freed.
+            // Rule 3: it is never freed.
             place.store(chunk, Ordering::Release);
         }
         Ok(self.entry(number))
     }
 }
 
-#[cfg(test)]
+/// A chunk without pages; null if there is no memory.
+#[cfg(not(taskgrove_loom))]
+fn make_chunk() -> *mut Chunk {
+    // SAFETY: the layout's size is not zero. Zeros are a valid chunk: null pointers and zero keys.
+    unsafe { alloc_zeroed(Layout::new::<Chunk>()) }.cast()
+}
+
+#[cfg(taskgrove_loom)]
+fn make_chunk() -> *mut Chunk {
+    let entry = |_| Entry {
+        base: AtomicPtr::new(null_mut()),
+        key: AtomicU32::new(0),
+    };
+    Box::into_raw(Box::new(std::array::from_fn(entry)))
+}
+
+#[cfg(all(test, not(taskgrove_loom)))]
 mod tests {
     use super::*;
 

@@ -19,25 +19,31 @@
 //!    reference; no `&mut` ever covers the header.
 #![allow(unsafe_code)]
 
+mod joined;
+mod raw;
+mod waker;
+
+pub(crate) use joined::Joined;
+pub(crate) use raw::{Birth, Fallible, Plain, Polled, allocate};
+
 use super::current;
 use super::hub::Hub;
 use super::side::Side;
 use super::state::{Action, State};
-use crate::arena::{ARENA, MAX_SLOT, SlotIndex};
-use crate::error::{BoxError, JoinError};
+use crate::arena::{ARENA, SlotIndex};
+use crate::error::JoinError;
 use crate::id::TaskId;
 use crate::record::Record;
 use crate::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Arc, Life, Mutex, UnsafeCell};
-use crate::wait::{discard, quietly};
-use std::any::Any;
-use std::marker::PhantomData;
-use std::mem::{ManuallyDrop, offset_of, size_of};
+use crate::wait::quietly;
+use raw::{STAGE_EMPTY, VTable};
+use std::mem::{ManuallyDrop, size_of};
 use std::ops::Deref;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
-use std::pin::Pin;
+use std::panic::Location;
 use std::ptr::NonNull;
-use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
+use std::task::{Context, Waker};
+use waker::WAKER;
 
 /// What a task is, fixed at its birth.
 pub(crate) mod kind {
@@ -50,11 +56,6 @@ pub(crate) mod kind {
     /// Parent of roots.
     pub(crate) const SENTINEL: u8 = 16;
 }
-
-const STAGE_EMPTY: u8 = 0;
-const STAGE_FUTURE: u8 = 1;
-const STAGE_VALUE: u8 = 2;
-const STAGE_ERROR: u8 = 3;
 
 /// The fixed part of a task.
 #[repr(C)]
@@ -87,268 +88,6 @@ pub(crate) struct Header {
 }
 
 const _: () = assert!(cfg!(taskgrove_loom) || size_of::<Header>() == 104);
-
-/// What a poll came to; the future is gone unless it is `Pending`.
-pub(crate) enum Polled {
-    Pending,
-    /// The value is in the slot.
-    Value,
-    Error(BoxError),
-    Panicked(Box<dyn Any + Send>),
-}
-
-/// How a future's output becomes a task's.
-pub(crate) trait Outcome<Out> {
-    type Value: Send;
-    fn convert(out: Out) -> Result<Self::Value, BoxError>;
-}
-
-/// A raw task: whatever it returns is its value.
-pub(crate) struct Plain;
-impl<T: Send> Outcome<T> for Plain {
-    type Value = T;
-    fn convert(out: T) -> Result<T, BoxError> {
-        Ok(out)
-    }
-}
-
-/// A supervised task: an error is a failure.
-pub(crate) struct Fallible;
-impl<T: Send> Outcome<Result<T, BoxError>> for Fallible {
-    type Value = T;
-    fn convert(out: Result<T, BoxError>) -> Result<T, BoxError> {
-        out
-    }
-}
-
-struct VTable {
-    poll: unsafe fn(NonNull<Header>, &mut Context<'_>) -> Polled,
-    drop_future: unsafe fn(NonNull<Header>),
-    store_error: unsafe fn(NonNull<Header>, JoinError),
-    drop_output: unsafe fn(NonNull<Header>),
-    /// Writes an `Option<Result<T, JoinError>>`.
-    read_output: unsafe fn(NonNull<Header>, *mut ()),
-    free: unsafe fn(NonNull<Header>),
-    name: fn() -> &'static str,
-}
-
-union Stage<F, T> {
-    future: ManuallyDrop<F>,
-    value: ManuallyDrop<T>,
-    error: ManuallyDrop<JoinError>,
-}
-
-/// The layout of a slot; `B` is the stage, or a pointer to one that is boxed.
-#[repr(C)]
-struct Cell<B> {
-    header: Header,
-    body: B,
-}
-
-struct Raw<F, O, N>(PhantomData<(F, O, N)>);
-
-impl<F, O, N> Raw<F, O, N>
-where
-    F: Future,
-    O: Outcome<F::Output>,
-{
-    const BOXED: bool =
-        align_of::<Stage<F, O::Value>>() > 8 || size_of::<Cell<Stage<F, O::Value>>>() > MAX_SLOT;
-    const BODY: usize = offset_of!(Cell<*mut u8>, body);
-    const VTABLE: VTable = VTable {
-        poll: Self::poll,
-        drop_future: Self::drop_future,
-        store_error: Self::store_error,
-        drop_output: Self::drop_output,
-        read_output: Self::read_output,
-        free: Self::free,
-        name: std::any::type_name::<N>,
-    };
-
-    /// # Safety
-    /// The slot is valid and was written for these types (rule 1).
-    unsafe fn stage(task: NonNull<Header>) -> *mut Stage<F, O::Value> {
-        // SAFETY: rule 6; a stage that is not boxed is aligned to 8 at most, as the header is, so
-        // that it begins at the same offset as a pointer would.
-        unsafe {
-            let body = task.as_ptr().cast::<u8>().add(Self::BODY);
-            if Self::BOXED {
-                body.cast::<*mut Stage<F, O::Value>>().read()
-            } else {
-                body.cast()
-            }
-        }
-    }
-
-    unsafe fn set(task: NonNull<Header>, stage: u8) {
-        // SAFETY: rule 1.
-        unsafe { task.as_ref() }
-            .stage
-            .store(stage, Ordering::Relaxed);
-    }
-
-    unsafe fn drop_future(task: NonNull<Header>) {
-        // SAFETY: the caller owns the stage (rule 2). It is empty before user code runs: a panic
-        // there drops nothing twice.
-        unsafe {
-            if task.as_ref().stage.load(Ordering::Relaxed) == STAGE_FUTURE {
-                Self::set(task, STAGE_EMPTY);
-                ManuallyDrop::drop(&mut (*Self::stage(task)).future);
-            }
-        }
-    }
-
-    unsafe fn poll(task: NonNull<Header>, cx: &mut Context<'_>) -> Polled {
-        // SAFETY: the caller polls, and owns the stage, which is a future (rule 2); it is pinned:
-        // a slot and a boxed stage never move.
-        let polled = catch_unwind(AssertUnwindSafe(|| unsafe {
-            let future = &mut (*Self::stage(task)).future;
-            Pin::new_unchecked(&mut **future).poll(cx)
-        }));
-        if matches!(polled, Ok(Poll::Pending)) {
-            return Polled::Pending;
-        }
-        // SAFETY: as above.
-        let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { Self::drop_future(task) }));
-        match (polled, dropped) {
-            (Ok(Poll::Pending), _) => Polled::Pending,
-            (Err(panic), dropped) => {
-                if let Err(second) = dropped {
-                    discard(second);
-                }
-                Polled::Panicked(panic)
-            }
-            (Ok(Poll::Ready(out)), Err(panic)) => {
-                quietly(|| drop(out));
-                Polled::Panicked(panic)
-            }
-            (Ok(Poll::Ready(out)), Ok(())) => match O::convert(out) {
-                Err(error) => Polled::Error(error),
-                // SAFETY: as above; the stage is empty now.
-                Ok(value) => unsafe {
-                    (&raw mut (*Self::stage(task)).value).write(ManuallyDrop::new(value));
-                    Self::set(task, STAGE_VALUE);
-                    Polled::Value
-                },
-            },
-        }
-    }
-
-    unsafe fn store_error(task: NonNull<Header>, error: JoinError) {
-        // SAFETY: the caller owns the stage (rule 2), it is empty.
-        unsafe {
-            (&raw mut (*Self::stage(task)).error).write(ManuallyDrop::new(error));
-            Self::set(task, STAGE_ERROR);
-        }
-    }
-
-    unsafe fn drop_output(task: NonNull<Header>) {
-        // SAFETY: the caller owns the stage (rule 2); it is empty before user code runs.
-        unsafe {
-            let stage = Self::stage(task);
-            let was = task.as_ref().stage.load(Ordering::Relaxed);
-            Self::set(task, STAGE_EMPTY);
-            match was {
-                STAGE_VALUE => ManuallyDrop::drop(&mut (*stage).value),
-                STAGE_ERROR => ManuallyDrop::drop(&mut (*stage).error),
-                _ => {}
-            }
-        }
-    }
-
-    unsafe fn read_output(task: NonNull<Header>, into: *mut ()) {
-        let into = into.cast::<Option<Result<O::Value, JoinError>>>();
-        // SAFETY: the caller owns the stage (rule 2) and gave a place of that type.
-        unsafe {
-            let stage = Self::stage(task);
-            let was = task.as_ref().stage.load(Ordering::Relaxed);
-            Self::set(task, STAGE_EMPTY);
-            *into = match was {
-                STAGE_VALUE => Some(Ok(ManuallyDrop::take(&mut (*stage).value))),
-                STAGE_ERROR => Some(Err(ManuallyDrop::take(&mut (*stage).error))),
-                _ => None,
-            };
-        }
-    }
-
-    unsafe fn free(task: NonNull<Header>) {
-        if Self::BOXED {
-            // SAFETY: the last reference is gone, and with it future and output; the box was
-            // made in `allocate`. A union drops nothing.
-            drop(unsafe { Box::from_raw(Self::stage(task)) });
-        }
-    }
-}
-
-/// What a new task is made of, besides its future.
-pub(crate) struct Birth<'a> {
-    pub(crate) hub: &'a Hub,
-    /// The same, as it came from the `Arc`: counts are reached through it.
-    pub(crate) hub_ptr: *const Hub,
-    pub(crate) id: TaskId,
-    pub(crate) kind: u8,
-    pub(crate) location: &'static Location<'static>,
-    /// Null, or the record of the service it belongs to (rule 5).
-    pub(crate) record: *const Record,
-    pub(crate) side: Option<Box<Side>>,
-}
-
-/// Writes a task into a slot: scheduled, in no queue and no list, referenced by itself and by the
-/// handle that is returned. `N` names it.
-pub(crate) fn allocate<F, O, N>(birth: Birth<'_>, future: F) -> (Node, Joined<O::Value>)
-where
-    F: Future + Send,
-    O: Outcome<F::Output>,
-{
-    let body = if Raw::<F, O, N>::BOXED {
-        size_of::<*mut u8>()
-    } else {
-        size_of::<Stage<F, O::Value>>()
-    };
-    let stage = Stage::<F, O::Value> {
-        future: ManuallyDrop::new(future),
-    };
-    let slot = ARENA.alloc(Raw::<F, O, N>::BODY + body);
-    let node = Node(slot.ptr.cast());
-    let side = match birth.side {
-        Some(side) => Box::into_raw(side).map_addr(|a| a | 1).cast(),
-        None => birth.record.cast_mut().cast(),
-    };
-    let header = Header {
-        state: State::scheduled(),
-        vtable: const { &Raw::<F, O, N>::VTABLE },
-        join_waker: UnsafeCell::new(None),
-        parent: AtomicU32::new(0),
-        first: AtomicU32::new(0),
-        next: AtomicU32::new(0),
-        prev: AtomicU32::new(0),
-        id: birth.id,
-        hub: birth.hub_ptr,
-        location: birth.location,
-        side: AtomicPtr::new(side),
-        polls: AtomicU64::new(0),
-        birth_ms: birth.hub.coarse_now(),
-        supervised: AtomicU32::new(0),
-        lock: Mutex::new(()),
-        kind: birth.kind,
-        stage: AtomicU8::new(STAGE_FUTURE),
-        index: slot.index,
-        life: Life::new(),
-    };
-    // SAFETY: the slot is ours, of that size, aligned to 8, which is enough for the header, for a
-    // pointer, and for a stage that is not boxed.
-    unsafe {
-        node.0.write(header);
-        let tail = node.0.as_ptr().cast::<u8>().add(Raw::<F, O, N>::BODY);
-        if Raw::<F, O, N>::BOXED {
-            tail.cast::<*mut Stage<F, O::Value>>()
-                .write(Box::into_raw(Box::new(stage)));
-        } else {
-            tail.cast::<Stage<F, O::Value>>().write(stage);
-        }
-    }
-    (node, Joined(node, PhantomData))
-}
 
 #[cfg(taskgrove_loom)]
 // SAFETY: there is no data in it; loom checks the accesses.
@@ -634,107 +373,5 @@ impl Deref for NodeRef {
 impl std::fmt::Debug for NodeRef {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(f)
-    }
-}
-
-static WAKER: RawWakerVTable =
-    RawWakerVTable::new(waker_clone, waker_wake, waker_wake_by_ref, waker_drop);
-
-unsafe fn waker_node(data: *const ()) -> Node {
-    // SAFETY: a waker's data is a slot's address, and the waker is a reference (rule 1).
-    Node(unsafe { NonNull::new_unchecked(data.cast_mut().cast()) })
-}
-
-unsafe fn waker_clone(data: *const ()) -> RawWaker {
-    // SAFETY: as the waker's.
-    unsafe { waker_node(data) }.state.retain();
-    RawWaker::new(data, &WAKER)
-}
-
-unsafe fn waker_wake(data: *const ()) {
-    // SAFETY: as the waker's; this one was counted.
-    unsafe {
-        waker_wake_by_ref(data);
-        waker_drop(data);
-    }
-}
-
-unsafe fn waker_wake_by_ref(data: *const ()) {
-    // SAFETY: as the waker's.
-    unsafe { waker_node(data) }.wake();
-}
-
-unsafe fn waker_drop(data: *const ()) {
-    // SAFETY: as the waker's; this one was counted.
-    unsafe { waker_node(data) }.release_reference();
-}
-
-/// The one handle of a task: its reference, and the right to its output.
-pub(crate) struct Joined<T>(Node, PhantomData<fn() -> T>);
-
-// SAFETY: shared, it only shows the header; owned, it can move out a `T` that was made elsewhere.
-unsafe impl<T: Send> Send for Joined<T> {}
-// SAFETY: as above.
-unsafe impl<T: Send> Sync for Joined<T> {}
-
-impl<T> Joined<T> {
-    pub(crate) fn node(&self) -> Node {
-        self.0
-    }
-
-    pub(crate) fn node_ref(&self) -> &Node {
-        &self.0
-    }
-
-    /// The output, once the task is done. Panics when polled again after that.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
-        let state = self.0.state.load();
-        if !state.is_done() && self.register(state.has_join_waker(), cx.waker()) {
-            return Poll::Pending;
-        }
-        let mut output: Option<Result<T, JoinError>> = None;
-        // SAFETY: the task is done, and the interest is ours (rule 2); the place has the type the
-        // slot was written for, because `allocate` ties the two.
-        unsafe { (self.0.vtable.read_output)(self.0.0, (&raw mut output).cast()) };
-        Poll::Ready(output.expect("a task handle was polled after it had resolved"))
-    }
-
-    /// Leaves the waker for the finisher; `false` if the task is done.
-    fn register(&self, set: bool, waker: &Waker) -> bool {
-        if set && !self.0.state.unset_join_waker() {
-            return false;
-        }
-        // The slot is the handle's now, until the flag is set again (rule 3).
-        let fresh = match self.0.take_join_waker() {
-            Some(old) if old.will_wake(waker) => old,
-            old => {
-                let fresh = waker.clone();
-                quietly(|| drop(old));
-                fresh
-            }
-        };
-        // SAFETY: as above.
-        self.0.join_waker.with_mut(|w| unsafe { *w = Some(fresh) });
-        if self.0.state.set_join_waker() {
-            return true;
-        }
-        self.take_waker();
-        false
-    }
-
-    fn take_waker(&self) {
-        let stale = self.0.take_join_waker();
-        quietly(|| drop(stale));
-    }
-}
-
-impl<T> Drop for Joined<T> {
-    fn drop(&mut self) {
-        match self.0.state.detach() {
-            Ok(before) if before.has_join_waker() => self.take_waker(),
-            Ok(_) => return,
-            Err(_) => self.0.drop_output(),
-        }
-        self.0.release_reference();
     }
 }

@@ -98,7 +98,7 @@ impl Driver<'_> {
         self.outside(op)
     }
 
-    fn note(&mut self, text: String) {
+    pub(super) fn note(&mut self, text: String) {
         self.trace.push(text);
     }
 

@@ -1,0 +1,140 @@
+//! The arena of pages: magazines, depot, page directory. (The other models run on an arena where
+//! each slot is an allocation of its own, and every use of a slot is checked against its free.)
+#![cfg(taskgrove_loom)]
+
+use loom::thread;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use taskgrove::model::{Held, Slots};
+use taskgrove_loom_tests::*;
+
+/// Who has which slot. No part of what loom explores, except for the touches: loom checks that the
+/// use of one owner is ordered with that of the next.
+#[derive(Clone)]
+struct Owners {
+    slots: Slots,
+    live: Arc<Mutex<HashMap<u32, (bool, Exclusive)>>>,
+}
+
+impl Owners {
+    fn new() -> Owners {
+        Owners {
+            slots: Slots::new(),
+            live: Arc::default(),
+        }
+    }
+
+    /// Allocates; says whether the slot was somebody's before.
+    fn alloc(&self) -> (Held, bool) {
+        let held = self.slots.alloc();
+        let mut live = self.live.lock().unwrap();
+        let known = live.contains_key(&held.number());
+        let (is_live, contents) = live
+            .entry(held.number())
+            .or_insert_with(|| (false, Exclusive::new()));
+        assert!(!*is_live, "slot {} was handed out twice", held.number());
+        *is_live = true;
+        contents.touch();
+        (held, known)
+    }
+
+    fn free(&self, held: Held) {
+        {
+            let mut live = self.live.lock().unwrap();
+            let (is_live, contents) = live.get_mut(&held.number()).expect("it was allocated");
+            contents.touch();
+            *is_live = false;
+        }
+        self.slots.free(held);
+    }
+
+    /// Everything has been freed and flushed: at most one page is kept.
+    fn end(self) {
+        self.slots.flush();
+        assert!(self.slots.pages() <= 1, "{} pages are left", self.slots.pages());
+        self.slots.end();
+    }
+}
+
+/// Two threads allocate and free, each through magazines of its own, which go back to the depot
+/// when a thread ends.
+#[test]
+fn two_threads_with_magazines() {
+    explore(&["fresh slots", "the other's slot"], |seen| {
+        let owners = Owners::new();
+        let other = thread::spawn({
+            let owners = owners.clone();
+            move || {
+                let (held, known) = owners.alloc();
+                owners.free(held);
+                owners.slots.flush();
+                known
+            }
+        });
+        let (first, known) = owners.alloc();
+        owners.free(first);
+        owners.slots.flush();
+        let others = other.join().unwrap() || known;
+        seen.saw(if others { "the other's slot" } else { "fresh slots" });
+        owners.end();
+    });
+}
+
+/// Slots are allocated on one thread and freed on another, more of them than a magazine holds,
+/// while the first goes on.
+#[test]
+fn foreign_frees() {
+    explore(&["fresh", "used again"], |seen| {
+        let owners = Owners::new();
+        let held: Vec<_> = (0..5).map(|_| owners.alloc().0).collect();
+        let other = thread::spawn({
+            let owners = owners.clone();
+            move || {
+                for held in held {
+                    owners.free(held);
+                }
+                owners.slots.flush();
+            }
+        });
+        let more: Vec<_> = (0..3).map(|_| owners.alloc()).collect();
+        let again = more.iter().any(|(_, known)| *known);
+        seen.saw(if again { "used again" } else { "fresh" });
+        for (held, _) in more {
+            owners.free(held);
+        }
+        other.join().unwrap();
+        owners.end();
+    });
+}
+
+/// A page runs dry, and is given back, while another thread needs one: numbers, blocks and depot
+/// records change hands, and a live slot is always found under its index.
+#[test]
+fn a_page_comes_back_while_another_is_made() {
+    explore(&["one page", "two pages"], |seen| {
+        let owners = Owners::new();
+        let held: Vec<_> = (0..Slots::PAGE + 1).map(|_| owners.alloc().0).collect();
+        assert_eq!(owners.slots.pages(), 2);
+        let other = thread::spawn({
+            let owners = owners.clone();
+            move || {
+                let held: Vec<_> = (0..2).map(|_| owners.alloc().0).collect();
+                for held in held {
+                    owners.free(held);
+                }
+                owners.slots.flush();
+            }
+        });
+        for held in held {
+            owners.free(held);
+        }
+        owners.slots.flush();
+        seen.saw(match owners.slots.pages() {
+            1 => "one page",
+            2 => "two pages",
+            more => panic!("{more} pages"),
+        });
+        other.join().unwrap();
+        owners.end();
+    });
+}

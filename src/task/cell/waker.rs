@@ -1,0 +1,37 @@
+//! The raw waker: a counted reference to the task.
+
+use super::Node;
+use std::ptr::NonNull;
+use std::task::{RawWaker, RawWakerVTable};
+
+pub(super) static WAKER: RawWakerVTable =
+    RawWakerVTable::new(waker_clone, waker_wake, waker_wake_by_ref, waker_drop);
+
+unsafe fn waker_node(data: *const ()) -> Node {
+    // SAFETY: a waker's data is a slot's address, and the waker is a reference (rule 1).
+    Node(unsafe { NonNull::new_unchecked(data.cast_mut().cast()) })
+}
+
+unsafe fn waker_clone(data: *const ()) -> RawWaker {
+    // SAFETY: as the waker's.
+    unsafe { waker_node(data) }.state.retain();
+    RawWaker::new(data, &WAKER)
+}
+
+unsafe fn waker_wake(data: *const ()) {
+    // SAFETY: as the waker's; this one was counted.
+    unsafe {
+        waker_wake_by_ref(data);
+        waker_drop(data);
+    }
+}
+
+unsafe fn waker_wake_by_ref(data: *const ()) {
+    // SAFETY: as the waker's.
+    unsafe { waker_node(data) }.wake();
+}
+
+unsafe fn waker_drop(data: *const ()) {
+    // SAFETY: as the waker's; this one was counted.
+    unsafe { waker_node(data) }.release_reference();
+}
