@@ -36,6 +36,8 @@ pub(crate) struct Pool {
     threads: usize,
     cores: Box<[Core]>,
     injector: SegQueue<Node>,
+    /// What a full queue gave away, half a queue at a time.
+    overflow: SegQueue<Vec<Node>>,
     jobs: SegQueue<Job>,
     idle: Idle,
     /// As a core's, for all other threads.
@@ -151,6 +153,7 @@ impl Pool {
             threads,
             cores: (0..threads.max(1)).map(|_| Core::new()).collect(),
             injector: SegQueue::new(),
+            overflow: SegQueue::new(),
             jobs: SegQueue::new(),
             idle: Idle::new(),
             live_outside: AtomicU64::new(0),
@@ -187,9 +190,9 @@ impl Pool {
             let mut half = Vec::with_capacity(queue.len() / 2 + 1);
             queue.take_half(&mut half);
             half.push(refused);
-            for address in half {
-                self.injector.push(Node::from_address(address));
-            }
+            // One item for all of them: item by item the workers would fight over the queue.
+            let half = half.into_iter().map(Node::from_address).collect();
+            self.overflow.push(half);
             self.idle.notify();
         } else if self.idle.can_wake() && queue.len() >= 2 {
             self.idle.notify_local();
@@ -198,6 +201,7 @@ impl Pool {
 
     fn has_work(&self) -> bool {
         !self.injector.is_empty()
+            || !self.overflow.is_empty()
             || !self.jobs.is_empty()
             || self.cores.iter().any(|core| !core.queue.is_empty())
     }

@@ -10,7 +10,7 @@
 //!
 //! The same seed and program give the same run, step for step, with the same task ids and the same
 //! [`fingerprint`](Sim::fingerprint). So a failure that one seed in ten thousand shows can be
-//! replayed, with a debugger or with more output, as often as it takes. [`check`] runs a body for
+//! replayed, with a debugger or with more output, as often as it takes. [`check()`] runs a body for
 //! many seeds and names the first that fails.
 //!
 //! ```
@@ -31,7 +31,7 @@
 //! threads (their wakes land in an order that the operating system decides), the system's clock
 //! ([`time::now`](crate::time::now) is virtual; differences of its instants repeat, the instants
 //! themselves are counted from when the simulation was made), addresses, and the order of a
-//! `HashMap` with std's random state. For random numbers that repeat there is [`random`].
+//! `HashMap` with std's random state. For random numbers that repeat there is [`random()`].
 //!
 //! A simulation does not wait for other threads. A task that waits for one, with nothing else
 //! ready and no timer left, looks like a deadlock, because nobody can know whether a waker that

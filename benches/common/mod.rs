@@ -49,7 +49,7 @@ impl Live {
     }
 
     /// Waits until there are `count`.
-    pub async fn reach(count: usize) {
+    pub(crate) async fn reach(count: usize) {
         while Live::count() != count {
             taskgrove::yield_now().await;
         }
@@ -63,13 +63,13 @@ impl Drop for Live {
 }
 
 /// Counts itself and parks for ever.
-pub async fn parked() {
+pub(crate) async fn parked() {
     let _live = Live::new();
     pending::<()>().await;
 }
 
 /// Wakes its own task, once, and suspends.
-pub async fn yield_once() {
+pub(crate) async fn yield_once() {
     let mut yielded = false;
     poll_fn(|cx| {
         if yielded {

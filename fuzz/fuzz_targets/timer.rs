@@ -97,7 +97,11 @@ fuzz_target!(|bytes: &[u8]| {
                 let before = model.first().unwrap_or(NEVER);
                 let (key, earliest) = timers.insert(deadline, fire).expect("they are open");
                 assert_eq!(earliest, deadline < before);
-                model.live.push(Entry { deadline, key, what });
+                model.live.push(Entry {
+                    deadline,
+                    key,
+                    what,
+                });
             }
             3 if !model.live.is_empty() => {
                 let entry = model.live.remove(a as usize % model.live.len());
@@ -114,7 +118,10 @@ fuzz_target!(|bytes: &[u8]| {
                 let entry = &mut model.live[at];
                 let counted = Arc::new(Counted(AtomicUsize::new(0)));
                 let is_waker = matches!(entry.what, What::Waker(_));
-                assert_eq!(timers.set_waker(entry.key, &counted.clone().into()), is_waker);
+                assert_eq!(
+                    timers.set_waker(entry.key, &counted.clone().into()),
+                    is_waker
+                );
                 if is_waker {
                     entry.what = What::Waker(counted);
                 }

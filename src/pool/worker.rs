@@ -143,6 +143,9 @@ impl<'a> Worker<'a> {
             if let Some(node) = self.pool.injector.pop() {
                 return Some(node);
             }
+            if let Some(node) = self.take_overflow() {
+                return Some(node);
+            }
             if let Some(address) = self.rescue() {
                 return Some(Node::from_address(address));
             }
@@ -153,7 +156,29 @@ impl<'a> Worker<'a> {
         if let Some(node) = self.pool.injector.pop() {
             return Some(node);
         }
+        if let Some(node) = self.take_overflow() {
+            return Some(node);
+        }
         self.steal().map(Node::from_address)
+    }
+
+    /// Takes half a queue that was given away: runs the first, queues the rest here, and gives back
+    /// what there is no room for.
+    fn take_overflow(&mut self) -> Option<Node> {
+        if self.pool.overflow.is_empty() {
+            return None;
+        }
+        let mut half = self.pool.overflow.pop()?.into_iter();
+        let first = half.next()?;
+        let queue = &self.core().queue;
+        while let Some(node) = half.next() {
+            if queue.push(node.address()).is_err() {
+                let rest = std::iter::once(node).chain(half).collect();
+                self.pool.overflow.push(rest);
+                break;
+            }
+        }
+        Some(first)
     }
 
     /// What is queued behind a poll that does not end would wait for it as long as all others are

@@ -12,7 +12,7 @@ const VARIABLE: &str = "TASKGROVE_SEED";
 ///
 /// With the environment variable `TASKGROVE_SEED` set, only that seed is run, whether it is in the
 /// range or not: that replays a failure. What the body has to decide at random it can draw from
-/// [`random`](super::random).
+/// [`random`](super::random()).
 ///
 /// # Panics
 ///

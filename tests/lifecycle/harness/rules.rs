@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 /// Whether a deferred cleanup of an unsupervised task that panics cancels the task's children, as
 /// a panic of the task itself does.
-const RAW_CLEANUP_PANIC_CANCELS: bool = false;
+const RAW_CLEANUP_PANIC_CANCELS: bool = true;
 
 impl Model {
     pub(crate) fn begin_poll(&mut self, node: usize) {
