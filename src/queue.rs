@@ -378,6 +378,3 @@ mod tests {
         assert!(all.into_iter().eq(0..OWNERS * each));
     }
 }
-
-#[cfg(all(test, taskgrove_loom))]
-mod models;

@@ -154,7 +154,7 @@ fn a_cancel_inside_a_cancel() {
             self.0.cancel();
         }
     }
-    explore(&["all done"], |seen| {
+    explore_within(2, &["all done"], |seen| {
         let world = World::new();
         let log = Log::default();
         let root = idle(&world, &log, "root");

@@ -45,6 +45,35 @@ fn two_workers_and_a_push() {
     });
 }
 
+/// A task spawns more than its worker's queue holds, while another worker helps: each is run once,
+/// also those that a full queue gives away.
+#[test]
+fn an_overflow_with_two_workers() {
+    explore_within(1, &["alone", "helped"], |seen| {
+        let crew = Crew::new(2);
+        let log = Log::default();
+        let workers = [worker(&crew, 0), worker(&crew, 1)];
+        let task = crew.handle().spawn({
+            let log = log.clone();
+            async move {
+                for _ in 0..5 {
+                    let log = log.clone();
+                    drop(taskgrove::spawn(async move { log.note("run") }));
+                }
+            }
+        });
+        block_on(task).expect("a value");
+        assert_eq!(log.count("run"), 5);
+        crew.kill();
+        for worker in workers {
+            worker.join().unwrap();
+        }
+        let steals = crew.handle().metrics().steals;
+        seen.saw(if steals > 0 { "helped" } else { "alone" });
+        crew.end();
+    });
+}
+
 /// The runtime is dropped while a thread outside spawns: the task is run, cancelled or refused,
 /// and everybody leaves.
 #[test]

@@ -283,13 +283,17 @@ pub(crate) fn finish_record(node: Node, before: Snapshot) -> Snapshot {
 /// is closed.
 fn finish_service(node: Node) {
     let Some(record) = node.record() else { return };
+    // Asked for above in its own last poll: no mark has come, and none will.
+    if !record.is_closing() && cancel::is_asked(node) {
+        record.close_with_tree();
+    }
     let failed = record.close_failures();
     if node.is(kind::SUPERVISED)
         && let Some(parent) = links::parent(node)
     {
         let kind = match failed {
             Some(failures) => Some(FailureKind::Service(failures.into())),
-            None if node.is(kind::DAEMON) && !record.is_closing() && !cancel::is_asked(node) => {
+            None if node.is(kind::DAEMON) && !record.is_closing() => {
                 Some(FailureKind::DaemonExit)
             }
             None => None,

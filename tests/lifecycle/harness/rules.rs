@@ -4,10 +4,6 @@ use super::model::{CleanupState, Frame, Model, Outcome, Poll, Scope, Then, Why};
 use super::ops::{How, Kind};
 use std::collections::VecDeque;
 
-/// Whether a deferred cleanup of an unsupervised task that panics cancels the task's children, as
-/// a panic of the task itself does.
-const RAW_CLEANUP_PANIC_CANCELS: bool = true;
-
 impl Model {
     pub(crate) fn begin_poll(&mut self, node: usize) {
         let asked = self.nodes[node].closing.is_some();
@@ -211,7 +207,7 @@ impl Model {
             self.nodes[node].set_cleanup_panicked();
             if self.nodes[node].kind != Kind::Raw {
                 self.fail(node, node, Why::Panic);
-            } else if self.nodes[node].ended && RAW_CLEANUP_PANIC_CANCELS {
+            } else if self.children(node).next().is_some() {
                 self.cancel(node);
             }
         }
