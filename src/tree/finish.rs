@@ -293,9 +293,7 @@ fn finish_service(node: Node) {
     {
         let kind = match failed {
             Some(failures) => Some(FailureKind::Service(failures.into())),
-            None if node.is(kind::DAEMON) && !record.is_closing() => {
-                Some(FailureKind::DaemonExit)
-            }
+            None if node.is(kind::DAEMON) && !record.is_closing() => Some(FailureKind::DaemonExit),
             None => None,
         };
         if let Some(kind) = kind {
