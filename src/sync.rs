@@ -221,25 +221,36 @@ mod imp {
         }
     }
 
-    /// An unbounded queue, by a lock.
+    /// An unbounded queue, by a lock. Looking whether it is empty orders nothing.
     #[derive(Debug)]
-    pub(crate) struct SegQueue<T>(Mutex<std::collections::VecDeque<T>>);
+    pub(crate) struct SegQueue<T> {
+        items: Mutex<std::collections::VecDeque<T>>,
+        len: atomic::AtomicUsize,
+    }
 
     impl<T> SegQueue<T> {
         pub(crate) fn new() -> Self {
-            Self(Mutex::new(std::collections::VecDeque::new()))
+            Self {
+                items: Mutex::new(std::collections::VecDeque::new()),
+                len: atomic::AtomicUsize::new(0),
+            }
         }
 
         pub(crate) fn push(&self, value: T) {
-            self.0.lock().push_back(value);
+            let mut items = self.items.lock();
+            items.push_back(value);
+            self.len.fetch_add(1, atomic::Ordering::Relaxed);
         }
 
         pub(crate) fn pop(&self) -> Option<T> {
-            self.0.lock().pop_front()
+            let mut items = self.items.lock();
+            let first = items.pop_front()?;
+            self.len.fetch_sub(1, atomic::Ordering::Relaxed);
+            Some(first)
         }
 
         pub(crate) fn is_empty(&self) -> bool {
-            self.0.lock().is_empty()
+            self.len.load(atomic::Ordering::Relaxed) == 0
         }
     }
 

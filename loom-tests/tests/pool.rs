@@ -49,7 +49,7 @@ fn two_workers_and_a_push() {
 /// run once, also those that a full queue gives away.
 #[test]
 fn an_overflow() {
-    explore_within(2, &["run"], |seen| {
+    explore_within(1, &["run"], |seen| {
         let crew = Crew::new(1);
         let log = Log::default();
         let worker = worker(&crew, 0);

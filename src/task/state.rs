@@ -348,10 +348,26 @@ impl Snapshot {
         (Self(next.0 + CHILD), Mark::Held)
     }
 
-    fn queue_to_close(self) -> Option<Self> {
+    /// Cancels a task without children, which needs no walk: its turn comes at once, and whoever
+    /// takes it from a queue, or polls it, drops it. `None`: there is more to do than that. With
+    /// waiters (or for a service, which may have some outside: `at_once`) only if it is dropped
+    /// without another poll, which wakes them.
+    fn cancel_leaf(self, at_once: bool) -> Option<(Self, Action)> {
+        if self.is_over() || self.is_closing() || self.children() > 0 {
+            return None;
+        }
         let next = Self(self.0 | (Level::Cancel as u64) << LEVEL_SHIFT).latched();
-        (self.phase() == Phase::Idle && !self.is_closing() && next.is_due())
-            .then(|| next.with_phase(Phase::Scheduled))
+        let quiet = !at_once && !self.has(WAITERS);
+        match self.phase() {
+            Phase::Scheduled if next.is_due() => Some((next, Action::Nothing)),
+            Phase::Idle if next.is_due() || quiet && next.has(PROTECTED) => {
+                Some((next.with_phase(Phase::Scheduled), Action::Submit))
+            }
+            Phase::Running | Phase::RunningWoken if quiet => {
+                Some((next.with_phase(Phase::RunningWoken), Action::Nothing))
+            }
+            _ => None,
+        }
     }
 
     /// The handle of a task that is not done goes: with its reference, unless the join waker has

@@ -27,9 +27,15 @@ const STEP: usize = if cfg!(taskgrove_loom) { 2 } else { 1000 };
 /// caller has a reference, or keeps the task from being done.
 pub(crate) fn request(target: Node, level: Level) {
     // The common case needs no walk.
-    let plain = !target.is(kind::SERVICE | kind::SENTINEL | kind::GRACE);
-    if level == Level::Cancel && plain && target.state.queue_to_close() {
-        return target.submit();
+    let plain = !target.is(kind::SENTINEL | kind::GRACE);
+    if level == Level::Cancel
+        && plain
+        && let Some(action) = target.state.cancel_leaf(target.is(kind::SERVICE))
+    {
+        if action == Action::Submit {
+            target.submit();
+        }
+        return;
     }
     if target.state.load().level() >= level as u64 || !target.state.hold() {
         return;
@@ -355,7 +361,7 @@ fn is_sibling(a: Node, b: Node) -> bool {
 }
 
 /// Wakes those who wait for this task's, or this service's, cancellation.
-fn notify(node: Node) {
+pub(super) fn notify(node: Node) {
     if let Some(side) = node.side() {
         side.waiters.wake_all();
         if let Some(record) = &side.owned {

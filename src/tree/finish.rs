@@ -213,6 +213,10 @@ pub(crate) fn close(node: Node) -> (Snapshot, Action) {
     }
     if !cleanups {
         replace_outcome(node);
+    } else if node.is(kind::SERVICE) {
+        // It was cancelled without a walk, and its cleanups may take their time.
+        let _none = InTask::enter(None);
+        cancel::notify(node);
     }
     end(node, cleanups)
 }

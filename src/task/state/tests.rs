@@ -16,10 +16,10 @@ const FLAGS: [u64; 6] = [PROTECTED, GRACE, ENDED, JOIN_INTEREST, JOIN_WAKER, WAI
 
 /// Words whose turn is noted, if it has come.
 fn words() -> impl Iterator<Item = Snapshot> {
-    // A kill ends every grace.
+    // Grace begins with a cancellation, and a kill ends it.
     all()
         .map(Snapshot::latched)
-        .filter(|word| !(word.is_killed() && word.in_grace()))
+        .filter(|word| !word.in_grace() || word.level() == Level::Cancel as u64)
 }
 
 fn all() -> impl Iterator<Item = Snapshot> {
@@ -235,18 +235,27 @@ fn a_level_only_rises_and_the_marked_are_claimed_or_held() {
 }
 
 #[test]
-fn a_leaf_is_queued_to_be_closed_only_if_it_would_be_closed() {
+fn a_cancelled_leaf_is_seen_by_whoever_has_it() {
     for word in words() {
-        let Some(next) = word.queue_to_close() else {
-            let (after, _) = word.mark(Level::Cancel, false, true);
-            assert!(after.phase() != Phase::Claimed || word.phase() == Phase::Claimed);
-            continue;
-        };
-        assert_eq!(
-            (word.phase(), next.phase()),
-            (Phase::Idle, Phase::Scheduled)
-        );
-        assert_eq!(next.start().1, Start::Close);
+        for at_once in [false, true] {
+            let Some((next, action)) = word.cancel_leaf(at_once) else {
+                continue;
+            };
+            check(word, next, action, LEVEL | TURN);
+            assert!(!word.is_closing() && word.children() == 0 && !word.is_over());
+            assert!(next.is_turn());
+            match next.phase() {
+                Phase::Scheduled if next.is_due() => assert_eq!(next.start().1, Start::Close),
+                Phase::Scheduled => assert!(word.is_protected() && !at_once && !word.has_waiters()),
+                phase => {
+                    assert_eq!(phase, Phase::RunningWoken);
+                    assert!(!at_once && !word.has_waiters());
+                    // Unprotected and with its future, it is dropped after this poll.
+                    let ended = word.has_ended();
+                    assert_eq!(next.suspend(false).1 == Action::Close, !ended);
+                }
+            }
+        }
     }
 }
 

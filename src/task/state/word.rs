@@ -112,11 +112,20 @@ impl State {
         }
     }
 
-    /// Cancels an idle, unprotected task without children by queueing it: whoever takes it from
-    /// the queue drops it. `false`: it is not one.
+    /// Cancels a task without children, if that needs no walk.
     #[inline]
-    pub(crate) fn queue_to_close(&self) -> bool {
-        self.try_update(Snapshot::queue_to_close).is_ok()
+    pub(crate) fn cancel_leaf(&self, at_once: bool) -> Option<Action> {
+        let mut seen = self.0.load(Ordering::Acquire);
+        loop {
+            let (next, action) = Snapshot(seen).cancel_leaf(at_once)?;
+            match self
+                .0
+                .compare_exchange_weak(seen, next.0, Ordering::AcqRel, Ordering::Acquire)
+            {
+                Ok(_) => return Some(action),
+                Err(now) => seen = now,
+            }
+        }
     }
 
     /// Takes `count` children or holds off, and decides in the same step what follows.
