@@ -216,6 +216,12 @@ pub fn take_loads_for_writes(on: bool) {
     crate::sync::atomic::LOADS_ARE_WRITES.set(on);
 }
 
+/// From now on, on this thread, looking whether the pool's queues are empty orders nothing; or it
+/// does, as a lock.
+pub fn loosen_queues(on: bool) {
+    crate::sync::LOOSE_QUEUES.set(on);
+}
+
 /// A counted reference to a task, and nothing else.
 #[derive(Clone)]
 pub struct Reference(NodeRef);

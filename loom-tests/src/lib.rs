@@ -91,7 +91,12 @@ impl Log {
     }
 
     pub fn count(&self, what: &str) -> usize {
-        self.0.lock().unwrap().iter().filter(|w| **w == what).count()
+        self.0
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|w| **w == what)
+            .count()
     }
 
     /// Where it is in the order; it has to be there once.

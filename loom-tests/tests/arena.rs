@@ -51,7 +51,11 @@ impl Owners {
     /// Everything has been freed and flushed: at most one page is kept.
     fn end(self) {
         self.slots.flush();
-        assert!(self.slots.pages() <= 1, "{} pages are left", self.slots.pages());
+        assert!(
+            self.slots.pages() <= 1,
+            "{} pages are left",
+            self.slots.pages()
+        );
         self.slots.end();
     }
 }
@@ -75,7 +79,11 @@ fn two_threads_with_magazines() {
         owners.free(first);
         owners.slots.flush();
         let others = other.join().unwrap() || known;
-        seen.saw(if others { "the other's slot" } else { "fresh slots" });
+        seen.saw(if others {
+            "the other's slot"
+        } else {
+            "fresh slots"
+        });
         owners.end();
     });
 }

@@ -10,7 +10,10 @@ use taskgrove_loom_tests::*;
 /// A task below `parent` that ends when its gate opens.
 fn gated(world: &World, parent: &Task<()>, log: &Log, name: &'static str, gate: &Gate) -> Task<()> {
     let gate = gate.clone();
-    world.spawn_under(parent, noted(log, "poll", name, poll_fn(move |cx| gate.poll(cx))))
+    world.spawn_under(
+        parent,
+        noted(log, "poll", name, poll_fn(move |cx| gate.poll(cx))),
+    )
 }
 
 fn idle(world: &World, log: &Log, name: &'static str) -> Task<()> {
@@ -139,7 +142,11 @@ fn a_cancel_of_a_subtree_against_one_of_its_root() {
         assert!(ready(&mut root).unwrap_err().is_cancelled());
         assert!(log.at("leaf") < log.at("inner") && log.at("inner") < log.at("root"));
         let root_first = log.at("root asked") < log.at("subtree asked");
-        seen.saw(if root_first { "root asked first" } else { "subtree asked first" });
+        seen.saw(if root_first {
+            "root asked first"
+        } else {
+            "subtree asked first"
+        });
         drop((root, inner));
         world.end();
     });
@@ -217,7 +224,11 @@ fn a_kill_over_a_cancel() {
         drop(other.join().unwrap());
         world.run();
         let asked_first = log.at("asked") < log.at("killed");
-        seen.saw(if asked_first { "asked before the kill" } else { "asked after it" });
+        seen.saw(if asked_first {
+            "asked before the kill"
+        } else {
+            "asked after it"
+        });
         assert!(log.at("leaf") < log.at("inner") && log.at("inner") < log.at("root"));
         world.end();
     });

@@ -14,6 +14,7 @@ fn worker(crew: &Crew, index: usize) -> thread::JoinHandle<()> {
 /// A task is pushed from outside while the only worker goes to sleep: it is run.
 #[test]
 fn a_push_against_the_last_worker_parking() {
+    taskgrove::model::loosen_queues(true);
     explore_within(2, &["awake", "parked"], |seen| {
         let crew = Crew::new(1);
         let worker = worker(&crew, 0);

@@ -59,7 +59,11 @@ fn the_owner_laps_a_thief() {
             got.extend(queue.pop());
         }
         let stolen = thief.join().unwrap();
-        seen.saw(if overflow { "an overflow" } else { "no overflow" });
+        seen.saw(if overflow {
+            "an overflow"
+        } else {
+            "no overflow"
+        });
         if !stolen.is_empty() {
             seen.saw("robbed");
         }
@@ -82,7 +86,11 @@ fn two_thieves_and_the_owner() {
         }
         let stolen = thieves.map(|thief| thief.join().unwrap());
         let both = stolen.iter().all(|batch| !batch.is_empty());
-        seen.saw(if both { "both got some" } else { "one got nothing" });
+        seen.saw(if both {
+            "both got some"
+        } else {
+            "one got nothing"
+        });
         got.extend(stolen.into_iter().flatten());
         got.extend(drain(&queue));
         assert_each_once(got, 1..=3);
@@ -109,7 +117,11 @@ fn a_thief_is_robbed() {
         let mut got: Vec<_> = first.pop().into_iter().collect();
         got.extend(middle.join().unwrap());
         let robbed = last.join().unwrap();
-        seen.saw(if robbed.is_empty() { "not robbed" } else { "robbed" });
+        seen.saw(if robbed.is_empty() {
+            "not robbed"
+        } else {
+            "robbed"
+        });
         got.extend(robbed);
         got.extend(drain(&first));
         got.extend(drain(&second));

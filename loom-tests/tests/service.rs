@@ -10,18 +10,17 @@ use taskgrove::{Context, FailureKind, Manager, service_fn};
 use taskgrove_loom_tests::*;
 
 /// A service that has started `first` and waits for its cancellation, with its context.
-fn service(
-    world: &World,
-    first: impl FnOnce(&Context) + Send + 'static,
-) -> (Manager, Context) {
+fn service(world: &World, first: impl FnOnce(&Context) + Send + 'static) -> (Manager, Context) {
     let place = Arc::new(Mutex::new(None));
     let inner = place.clone();
-    let manager = world.handle().start(service_fn("service", async move |ctx: Context| {
-        first(&ctx);
-        *inner.lock().unwrap() = Some(ctx.clone());
-        drop((inner, ctx));
-        pending().await
-    }));
+    let manager = world
+        .handle()
+        .start(service_fn("service", async move |ctx: Context| {
+            first(&ctx);
+            *inner.lock().unwrap() = Some(ctx.clone());
+            drop((inner, ctx));
+            pending().await
+        }));
     let manager = manager.expect("the runtime is open");
     world.run();
     let context = place.lock().unwrap().take();
@@ -63,7 +62,10 @@ fn a_daemon_exit_against_a_cancel() {
                 assert_eq!(error.failures().len(), 1);
                 let kind = error.failures()[0].kind();
                 assert!(matches!(kind, FailureKind::DaemonExit), "{kind:?}");
-                assert!(log.at("opened") < log.at("asked"), "a consequence of the cancellation");
+                assert!(
+                    log.at("opened") < log.at("asked"),
+                    "a consequence of the cancellation"
+                );
                 seen.saw("a failure");
             }
         }
@@ -77,52 +79,55 @@ fn a_daemon_exit_against_a_cancel() {
 /// done; and never run if `cancel` had returned.
 #[test]
 fn scheduling_against_a_cancel() {
-    explore(&["born done", "cancelled", "not running any more", "ran"], |seen| {
-        let world = World::new();
-        let log = Log::default();
-        let (manager, context) = service(&world, |_| ());
-        let other = thread::spawn({
-            let (world, log) = (world.clone(), log.clone());
-            move || {
-                log.note("scheduling");
-                let future = noted(&log, "poll", "drop", Box::pin(pending()));
-                let task = context.run_task(future);
-                drop(context);
-                if task.as_ref().is_ok_and(|task| task.is_done()) {
-                    log.note("born done");
+    explore(
+        &["born done", "cancelled", "not running any more", "ran"],
+        |seen| {
+            let world = World::new();
+            let log = Log::default();
+            let (manager, context) = service(&world, |_| ());
+            let other = thread::spawn({
+                let (world, log) = (world.clone(), log.clone());
+                move || {
+                    log.note("scheduling");
+                    let future = noted(&log, "poll", "drop", Box::pin(pending()));
+                    let task = context.run_task(future);
+                    drop(context);
+                    if task.as_ref().is_ok_and(|task| task.is_done()) {
+                        log.note("born done");
+                    }
+                    world.run_one();
+                    task
                 }
-                world.run_one();
-                task
+            });
+            manager.cancel().expect("it was started");
+            log.note("asked");
+            world.run();
+            let task = other.join().unwrap();
+            world.run();
+            log.at("drop");
+            let Ok(mut task) = task else {
+                assert!(manager.is_finished());
+                seen.saw("not running any more");
+                drop(manager);
+                return world.end();
+            };
+            assert!(ready(&mut task).unwrap_err().is_cancelled());
+            if log.at("asked") < log.at("scheduling") {
+                assert_eq!(log.count("born done"), 1, "it was cancelled before");
             }
-        });
-        manager.cancel().expect("it was started");
-        log.note("asked");
-        world.run();
-        let task = other.join().unwrap();
-        world.run();
-        log.at("drop");
-        let Ok(mut task) = task else {
-            assert!(manager.is_finished());
-            seen.saw("not running any more");
-            drop(manager);
-            return world.end();
-        };
-        assert!(ready(&mut task).unwrap_err().is_cancelled());
-        if log.at("asked") < log.at("scheduling") {
-            assert_eq!(log.count("born done"), 1, "it was cancelled before");
-        }
-        let stats = manager.stats().tasks;
-        assert_eq!(stats.pending_count(), 0);
-        match (log.count("born done"), log.count("poll")) {
-            (1, 0) => seen.saw("born done"),
-            (0, 0) => seen.saw("cancelled"),
-            (0, 1) => seen.saw("ran"),
-            _ => panic!("{log:?}"),
-        }
-        assert!(manager.result().expect("it has finished").is_ok());
-        drop((manager, task));
-        world.end();
-    });
+            let stats = manager.stats().tasks;
+            assert_eq!(stats.pending_count(), 0);
+            match (log.count("born done"), log.count("poll")) {
+                (1, 0) => seen.saw("born done"),
+                (0, 0) => seen.saw("cancelled"),
+                (0, 1) => seen.saw("ran"),
+                _ => panic!("{log:?}"),
+            }
+            assert!(manager.result().expect("it has finished").is_ok());
+            drop((manager, task));
+            world.end();
+        },
+    );
 }
 
 /// Somebody waits for the service's end while it comes: the wait is over, or is woken.

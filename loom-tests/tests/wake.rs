@@ -21,7 +21,11 @@ fn two_wakes_and_a_poll() {
             let done = poll_fn(move |cx| {
                 place.put(cx.waker());
                 let set = flags.iter().filter(|flag| flag.load(Ordering::Relaxed));
-                if set.count() == 2 { Poll::Ready(()) } else { Poll::Pending }
+                if set.count() == 2 {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
             });
             world.handle().spawn(noted(&log, "poll", "drop", done))
         };
@@ -56,42 +60,45 @@ fn two_wakes_and_a_poll() {
 /// A waker that outlives its task, and its runtime, on a thread of its own.
 #[test]
 fn a_wake_against_the_end_of_the_runtime() {
-    explore(&["it ran", "it was killed", "it was killed on its way"], |seen| {
-        let world = World::new();
-        let (log, gate) = (Log::default(), Gate::new());
-        let task = world.handle().spawn(noted(&log, "poll", "drop", {
-            let gate = gate.clone();
-            poll_fn(move |cx| gate.poll(cx))
-        }));
-        world.run();
-        let outside = thread::spawn({
-            let gate = gate.clone();
-            move || gate.open()
-        });
-        world.run();
-        world.kill_all();
-        world.close();
-        world.run();
-        let ended = world.has_ended();
-        if ended {
-            // All there is of the runtime now is what the waker holds.
-            drop((task, gate, world));
-            outside.join().unwrap();
-        } else {
-            // It was scheduled when it was killed, and not yet pushed.
-            outside.join().unwrap();
+    explore(
+        &["it ran", "it was killed", "it was killed on its way"],
+        |seen| {
+            let world = World::new();
+            let (log, gate) = (Log::default(), Gate::new());
+            let task = world.handle().spawn(noted(&log, "poll", "drop", {
+                let gate = gate.clone();
+                poll_fn(move |cx| gate.poll(cx))
+            }));
             world.run();
-            drop((task, gate));
-            world.end();
-        }
-        log.at("drop");
-        assert_eq!(World::slots(), 0, "slots are left");
-        seen.saw(match log.count("poll") {
-            2 => "it ran",
-            _ if ended => "it was killed",
-            _ => "it was killed on its way",
-        });
-    });
+            let outside = thread::spawn({
+                let gate = gate.clone();
+                move || gate.open()
+            });
+            world.run();
+            world.kill_all();
+            world.close();
+            world.run();
+            let ended = world.has_ended();
+            if ended {
+                // All there is of the runtime now is what the waker holds.
+                drop((task, gate, world));
+                outside.join().unwrap();
+            } else {
+                // It was scheduled when it was killed, and not yet pushed.
+                outside.join().unwrap();
+                world.run();
+                drop((task, gate));
+                world.end();
+            }
+            log.at("drop");
+            assert_eq!(World::slots(), 0, "slots are left");
+            seen.saw(match log.count("poll") {
+                2 => "it ran",
+                _ if ended => "it was killed",
+                _ => "it was killed on its way",
+            });
+        },
+    );
 }
 
 /// A task that completes is cancelled meanwhile: one outcome, one drop.
