@@ -283,6 +283,18 @@ fn ids_are_not_reused() {
     });
 }
 
+/// What one worker spawns has increasing ids.
+#[test]
+fn ids_increase_on_a_worker() {
+    everywhere(async |h| {
+        let ids = h.spawn(async {
+            // One poll, so one worker; more than one block of ids.
+            (0..500).map(|_| spawn(async {}).id()).collect::<Vec<_>>()
+        });
+        assert!(ids.await.unwrap().is_sorted_by(|a, b| a < b));
+    });
+}
+
 /// The metrics count the living and the polls.
 #[test]
 fn metrics_count() {
