@@ -233,3 +233,35 @@ fn a_kill_over_a_cancel() {
         world.end();
     });
 }
+
+/// A kill meets a task that has just been woken, or is being polled: it is dropped, once, and
+/// before its parent.
+#[test]
+fn a_kill_meets_a_queued_task() {
+    explore(&["it ended", "it was dropped"], |seen| {
+        let world = World::new();
+        let (log, gate) = (Log::default(), Gate::new());
+        let root = idle(&world, &log, "root");
+        let mut leaf = gated(&world, &root, &log, "leaf", &gate);
+        world.run();
+        let other = thread::spawn({
+            let (world, gate) = (world.clone(), gate.clone());
+            move || {
+                gate.open();
+                world.run();
+            }
+        });
+        world.kill_all();
+        world.close();
+        world.run();
+        other.join().unwrap();
+        world.run();
+        assert!(log.at("leaf") < log.at("root"), "{log:?}");
+        seen.saw(match ready(&mut leaf) {
+            Ok(()) => "it ended",
+            Err(_) => "it was dropped",
+        });
+        drop((root, leaf, gate));
+        world.end();
+    });
+}

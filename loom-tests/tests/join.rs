@@ -93,7 +93,7 @@ fn a_wait_against_the_end() {
         let task = world.handle().spawn(async {});
         let mut wait = Box::pin(async move {
             task.wait_done().await;
-            task
+            drop(task);
         });
         let counter = Counter::new();
         let waiter = thread::spawn({

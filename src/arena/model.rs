@@ -1,6 +1,8 @@
 //! An arena of pages for loom's models, of its own for each run: eight slots a page, magazines of
 //! four, batches of two.
 
+#![allow(missing_docs, missing_debug_implementations)]
+
 use super::magazine::Arena;
 use super::{MAX_SLOT, SlotIndex};
 
