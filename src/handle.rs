@@ -75,10 +75,7 @@ impl Handle {
     /// Outside a runtime: neither in a task nor in [`Runtime::block_on`](crate::Runtime::block_on).
     #[track_caller]
     pub fn current() -> Handle {
-        match Self::try_current() {
-            Some(handle) => handle,
-            None => panic!("{OUTSIDE}"),
-        }
+        Handle::new(current_hub())
     }
 
     /// As [`current`](Handle::current), and `None` outside a runtime.
@@ -249,15 +246,12 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let location = Location::caller();
-    let options = spawn::Options::default();
     if let Some(parent) = current::node() {
-        let joined = spawn::raw(parent.hub(), parent, future, options, location);
+        let options = spawn::Options::default();
+        let joined = spawn::raw(parent.hub(), parent, future, options, Location::caller());
         return Task::new(joined, parent);
     }
-    let hub = current_hub();
-    let home = hub.home();
-    Task::new(spawn::raw(&hub, home, future, options, location), home)
+    Handle::current().spawn(future)
 }
 
 /// Lets other tasks run: suspends once, at the end of the queue.

@@ -67,26 +67,12 @@ impl Schedule for PoolHandle {
     }
 
     fn born(&self, node: Node) {
-        match current::worker(self.0.serial) {
-            Some(index) => {
-                bump(&self.0.cores[index].live, 1);
-                self.0.push_local(index, node);
-            }
-            None => {
-                self.0.live_outside.fetch_add(1, Ordering::Relaxed);
-                self.0.inject(node);
-            }
-        }
+        self.0.count_live(1);
+        self.push(node);
     }
 
     fn ended(&self, count: usize) {
-        let less = (count as u64).wrapping_neg();
-        match current::worker(self.0.serial) {
-            Some(index) => bump(&self.0.cores[index].live, less),
-            None => {
-                self.0.live_outside.fetch_add(less, Ordering::Relaxed);
-            }
-        }
+        self.0.count_live((count as u64).wrapping_neg());
     }
 
     fn job(&self, job: Job) {
@@ -170,6 +156,15 @@ impl Pool {
     #[cfg(taskgrove_loom)]
     pub(crate) fn all_sleep(&self) -> bool {
         self.idle.can_wake()
+    }
+
+    fn count_live(&self, change: u64) {
+        match current::worker(self.serial) {
+            Some(index) => bump(&self.cores[index].live, change),
+            None => {
+                self.live_outside.fetch_add(change, Ordering::Relaxed);
+            }
+        }
     }
 
     fn live_tasks(&self) -> u64 {

@@ -62,7 +62,7 @@ pub(crate) const CAPACITY: usize = 1024;
 pub(crate) const CAPACITY: usize = 4;
 
 /// The most that one steal takes.
-const STEAL_MAX: usize = 32;
+pub(crate) const STEAL_MAX: usize = 32;
 
 /// Keeps what one side writes out of the other side's cache lines (pairs of them are fetched
 /// together on common machines).

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::AtomicBool;
+use taskgrove::model::World;
 
 thread_local! {
     /// Panics in the model that runs on this thread: all threads of a model are on one.
@@ -25,6 +26,22 @@ impl Seen {
     pub fn saw(&self, outcome: &'static str) {
         *self.0.lock().unwrap().entry(outcome).or_default() += 1;
     }
+}
+
+/// Does `there` on a thread of its own against `here` on this one. Each then works off what there
+/// is to run, and when both are through, so does this thread once more.
+pub fn race(world: &World, there: impl FnOnce() + Send + 'static, here: impl FnOnce()) {
+    let other = loom::thread::spawn({
+        let world = world.clone();
+        move || {
+            there();
+            world.run();
+        }
+    });
+    here();
+    world.run();
+    other.join().unwrap();
+    world.run();
 }
 
 /// Explores a model with at most `LOOM_MAX_PREEMPTIONS` preemptions (by default 3), or with

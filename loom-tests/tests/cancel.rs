@@ -37,17 +37,15 @@ fn a_child_retires_while_the_walk_passes() {
         let last = idle_under(&world, &parent, &log, "last");
         drop((first, last));
         world.run();
-        let other = thread::spawn({
-            let (world, gate) = (world.clone(), gate.clone());
+        let there = {
+            let gate = gate.clone();
             move || {
                 gate.open();
-                world.run();
             }
+        };
+        race(&world, there, || {
+            parent.cancel();
         });
-        parent.cancel();
-        world.run();
-        other.join().unwrap();
-        world.run();
         for child in ["first", "middle", "last"] {
             assert!(log.at(child) < log.at("parent"), "{log:?}");
         }
@@ -90,17 +88,15 @@ fn leaves_first_also_while_one_is_polled() {
         };
         drop(parent);
         world.run();
-        let other = thread::spawn({
-            let (world, gate) = (world.clone(), gate.clone());
+        let there = {
+            let gate = gate.clone();
             move || {
                 gate.open();
-                world.run();
             }
+        };
+        race(&world, there, || {
+            grand.cancel();
         });
-        grand.cancel();
-        world.run();
-        other.join().unwrap();
-        world.run();
         assert!(log.at("child") < log.at("parent"), "{log:?}");
         assert!(log.at("parent") < log.at("grand"), "{log:?}");
         seen.saw(match ready(&mut child) {
@@ -244,18 +240,16 @@ fn a_kill_meets_a_queued_task() {
         let root = idle(&world, &log, "root");
         let mut leaf = gated(&world, &root, &log, "leaf", &gate);
         world.run();
-        let other = thread::spawn({
-            let (world, gate) = (world.clone(), gate.clone());
+        let there = {
+            let gate = gate.clone();
             move || {
                 gate.open();
-                world.run();
             }
+        };
+        race(&world, there, || {
+            world.kill_all();
+            world.close();
         });
-        world.kill_all();
-        world.close();
-        world.run();
-        other.join().unwrap();
-        world.run();
         assert!(log.at("leaf") < log.at("root"), "{log:?}");
         seen.saw(match ready(&mut leaf) {
             Ok(()) => "it ended",

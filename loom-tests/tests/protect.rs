@@ -157,18 +157,16 @@ fn a_kill_ends_a_cleanup() {
         task.cancel();
         world.run();
         assert!(!task.is_done(), "its cleanup waits");
-        let other = thread::spawn({
-            let (world, gate) = (world.clone(), gate.clone());
+        let there = {
+            let gate = gate.clone();
             move || {
                 gate.send();
-                world.run();
             }
+        };
+        race(&world, there, || {
+            world.kill_all();
+            world.close();
         });
-        world.kill_all();
-        world.close();
-        world.run();
-        other.join().unwrap();
-        world.run();
         log.at("dropped");
         seen.saw(match log.count("cleaned up") {
             0 => "it was dropped",

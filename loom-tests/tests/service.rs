@@ -42,19 +42,17 @@ fn a_daemon_exit_against_a_cancel() {
             drop(ctx.run_daemon_task(end).expect("it runs"));
         });
         drop(context);
-        let other = thread::spawn({
-            let (world, gate, log) = (world.clone(), gate.clone(), log.clone());
+        let there = {
+            let (gate, log) = (gate.clone(), log.clone());
             move || {
                 log.note("opened");
                 gate.open();
-                world.run();
             }
+        };
+        race(&world, there, || {
+            manager.cancel().expect("it was started");
+            log.note("asked");
         });
-        manager.cancel().expect("it was started");
-        log.note("asked");
-        world.run();
-        other.join().unwrap();
-        world.run();
         assert!(manager.is_finished() && manager.is_cancelled());
         match manager.result().expect("it has finished") {
             Ok(()) => seen.saw("no failure"),

@@ -1,14 +1,13 @@
 //! The loop of a worker.
 
 use super::{Core, Pool, bump};
+use crate::queue::STEAL_MAX;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Parker};
-use crate::task::cell::Header;
 use crate::task::{Hub, Node};
 use crate::timer::Fire;
 use crate::tree::finish;
 use crate::wait::quietly;
-use std::ptr::NonNull;
 
 /// The injector goes first once in so many polls.
 const INJECTOR_EVERY: u32 = 61;
@@ -77,13 +76,21 @@ impl<'a> Worker<'a> {
                 self.park(|| false);
             }
         }
-        self.leave();
+        self.stop_searching();
     }
 
-    /// Stops being a worker; others may have to do what this one would have done.
-    pub(crate) fn leave(&mut self) {
+    /// Searches no longer: work was found, or this thread stops being a worker, and others may have
+    /// to find what is left.
+    pub(crate) fn stop_searching(&mut self) {
         if std::mem::take(&mut self.searching) {
             self.pool.idle.found(|| self.pool.has_work());
+        }
+    }
+
+    fn search(&mut self) {
+        if !self.searching {
+            self.searching = true;
+            self.pool.idle.search();
         }
     }
 
@@ -93,7 +100,7 @@ impl<'a> Worker<'a> {
         if !self.pool.jobs.is_empty()
             && let Some(job) = self.pool.jobs.pop()
         {
-            self.found();
+            self.stop_searching();
             bump(&self.core().jobs, 1);
             if let Some(rest) = finish::run_job(job) {
                 self.pool.jobs.push(rest);
@@ -103,7 +110,7 @@ impl<'a> Worker<'a> {
         let Some(node) = self.next() else {
             return !self.pool.jobs.is_empty();
         };
-        self.found();
+        self.stop_searching();
         let core = self.core();
         if !core.queue.is_empty() {
             self.pool.idle.notify_local();
@@ -111,12 +118,6 @@ impl<'a> Worker<'a> {
         bump(&core.polls, 1);
         finish::run(node);
         true
-    }
-
-    fn found(&mut self) {
-        if std::mem::take(&mut self.searching) {
-            self.pool.idle.found(|| self.pool.has_work());
-        }
     }
 
     fn look_at_clock(&mut self) {
@@ -146,8 +147,8 @@ impl<'a> Worker<'a> {
             if let Some(node) = self.take_overflow() {
                 return Some(node);
             }
-            if let Some(address) = self.rescue() {
-                return Some(Node::from_address(address));
+            if let Some(node) = self.rescue() {
+                return Some(node);
             }
         }
         if let Some(address) = queue.pop() {
@@ -159,7 +160,7 @@ impl<'a> Worker<'a> {
         if let Some(node) = self.take_overflow() {
             return Some(node);
         }
-        self.steal().map(Node::from_address)
+        self.steal()
     }
 
     /// Takes half a queue that was given away: runs the first, queues the rest here, and gives back
@@ -183,31 +184,27 @@ impl<'a> Worker<'a> {
 
     /// What is queued behind a poll that does not end would wait for it as long as all others are
     /// busy. So each looks, now and then, whether one other gets on, and steals if not.
-    fn rescue(&mut self) -> Option<NonNull<Header>> {
+    fn rescue(&mut self) -> Option<Node> {
         let cores = &self.pool.cores;
         let (victim, seen) = self.watched;
         let stuck = cores[victim].polls.load(Ordering::Relaxed) == seen;
         if stuck
             && victim != self.index
-            && let Some((first, count)) = cores[victim].queue.steal_into(&self.core().queue, 32)
+            && let Some(node) = self.steal_from(victim)
         {
-            bump(&self.core().steals, count as u64);
-            return Some(first);
+            return Some(node);
         }
         let next = (victim + 1) % cores.len();
         self.watched = (next, cores[next].polls.load(Ordering::Relaxed));
         None
     }
 
-    fn steal(&mut self) -> Option<NonNull<Header>> {
+    fn steal(&mut self) -> Option<Node> {
         let cores = &self.pool.cores;
         if cores.len() < 2 {
             return None;
         }
-        if !self.searching {
-            self.searching = true;
-            self.pool.idle.search();
-        }
+        self.search();
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
@@ -217,21 +214,23 @@ impl<'a> Worker<'a> {
             if victim == self.index {
                 continue;
             }
-            let stolen = cores[victim].queue.steal_into(&self.core().queue, 32);
-            if let Some((first, count)) = stolen {
-                bump(&self.core().steals, count as u64);
-                return Some(first);
+            if let Some(node) = self.steal_from(victim) {
+                return Some(node);
             }
         }
         None
     }
 
+    fn steal_from(&self, victim: usize) -> Option<Node> {
+        let queue = &self.pool.cores[victim].queue;
+        let (first, count) = queue.steal_into(&self.core().queue, STEAL_MAX)?;
+        bump(&self.core().steals, count as u64);
+        Some(Node::from_address(first))
+    }
+
     /// Sleeps until there is something to do; `woken` is one more reason not to.
     pub(crate) fn park(&mut self, woken: impl FnOnce() -> bool) {
-        if !self.searching {
-            self.searching = true;
-            self.pool.idle.search();
-        }
+        self.search();
         bump(&self.core().parks, 1);
         let pool = self.pool;
         pool.idle.park(&self.parker, true, self.hub, || {

@@ -64,7 +64,7 @@ impl<'a> Driver<'a> {
 
 impl Drop for Driver<'_> {
     fn drop(&mut self) {
-        self.worker.leave();
+        self.worker.stop_searching();
         self.pool.release_core();
     }
 }

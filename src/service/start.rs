@@ -100,11 +100,7 @@ impl Manager {
         hub: &Arc<Hub>,
         location: &'static Location<'static>,
     ) -> Result<(), LifecycleError> {
-        let options = spawn::Options {
-            kind: kind::SERVICE,
-            ..spawn::Options::default()
-        };
-        match self.launch(hub, hub.home(), options, location)? {
+        match self.launch(hub, hub.home(), spawn::Options::default(), location)? {
             Ok(()) => Ok(()),
             Err(_) => {
                 self.never_start();
@@ -122,10 +118,7 @@ impl Manager {
             let hub = crate::handle::current_hub();
             return Ok(self.start_root(&hub, location)?);
         };
-        let options = spawn::Options {
-            kind: kind::SERVICE,
-            ..spawn::Options::default()
-        };
+        let options = spawn::Options::default();
         if self
             .launch(&parent.hub_arc(), parent, options, location)?
             .is_err()
@@ -150,7 +143,7 @@ impl Manager {
             return Ok(());
         }
         let options = spawn::Options {
-            kind: kind::SERVICE | kind::SUPERVISED | if daemon { kind::DAEMON } else { 0 },
+            kind: kind::SUPERVISED | if daemon { kind::DAEMON } else { 0 },
             limit: Some(place.limit),
             ..spawn::Options::default()
         };

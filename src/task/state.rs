@@ -287,7 +287,8 @@ impl Snapshot {
     }
 
     /// The future is gone: it returned, panicked, or was dropped by whoever claimed it.
-    fn end(self, cleanups: bool, counted: bool) -> (Self, Action) {
+    /// Counted by then, if it has to be.
+    fn end(self, cleanups: bool) -> (Self, Action) {
         let next = Self(self.0 & !(PROTECTED | ENDED));
         if cleanups {
             // Polled along with the future, unless that was dropped in place.
@@ -298,7 +299,7 @@ impl Snapshot {
                 _ => (next.with_phase(Phase::Scheduled), Action::Submit),
             }
         } else if self.children() == 0 {
-            (next.over(counted), Action::Finish)
+            (next.over(false), Action::Finish)
         } else {
             (next.with_phase(Phase::Closed), Action::Nothing)
         }

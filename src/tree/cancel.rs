@@ -47,9 +47,9 @@ pub(crate) fn request(target: Node, level: Level) {
     let side = target.side_or_new();
     let _ = (side.asked).compare_exchange(0, epoch, Ordering::AcqRel, Ordering::Relaxed);
     // With the level comes the grace flag.
-    let grace = effective_grace(target);
-    if target.state.mark(level, !grace.is_zero(), false).1 == Mark::Held {
-        let walk = Cancel::new(Op::Raise(level), target, hub.clock.now_ns());
+    let grace = tag(effective_grace(target));
+    if target.state.mark(level, grace != 0, false).1 == Mark::Held {
+        let walk = Cancel::new(Op::Raise(level), target, grace, hub.clock.now_ns());
         hub.schedule().job(Job::Walk(Box::new(walk)));
     }
     finish::release_later(target);
@@ -113,6 +113,8 @@ enum Op {
 struct Cancel {
     op: Op,
     target: Node,
+    /// The target's own, as a tag.
+    grace: u64,
     /// An expiry waits in a timer: the target may be done and freed otherwise.
     keep: Option<NodeRef>,
     asked_ns: u64,
@@ -154,10 +156,11 @@ impl Walk for Cancel {
 }
 
 impl Cancel {
-    fn new(op: Op, target: Node, asked_ns: u64) -> Self {
+    fn new(op: Op, target: Node, grace: u64, asked_ns: u64) -> Self {
         Cancel {
             op,
             target,
+            grace,
             keep: None,
             asked_ns,
             graces: Vec::new(),
@@ -170,16 +173,15 @@ impl Cancel {
     fn begin(&mut self) -> bool {
         let target = self.target;
         let first = match self.op {
-            Op::Raise(_) => tag(effective_grace(target)) | NOTIFY,
+            Op::Raise(_) => self.grace | NOTIFY,
             Op::Expire(over) => {
                 if !target.state.hold() {
                     return false;
                 }
-                let grace = tag(effective_grace(target));
-                if grace <= over {
+                if self.grace <= over {
                     target.state.end_grace();
                 }
-                grace
+                self.grace
             }
         };
         let mut frontier = Frontier::with_tag(target, first);
@@ -270,7 +272,7 @@ impl Cancel {
             let Some(at) = self.asked_ns.checked_add(grace).filter(|_| !never) else {
                 continue;
             };
-            let mut expiry = Cancel::new(Op::Expire(grace), self.target, 0);
+            let mut expiry = Cancel::new(Op::Expire(grace), self.target, self.grace, 0);
             expiry.keep = Some(self.target.retain());
             let job = Fire::Job(Job::Walk(Box::new(expiry)));
             if let Some((key, earliest)) = hub.timers.insert(at, job) {
@@ -295,12 +297,8 @@ impl Cancel {
             if frontier.entries.is_empty() {
                 // The target: its parent is not held, and may go with it.
                 self.flush();
-                if entry.claimed {
-                    settle(node, node.state.load(), Action::Close);
-                } else {
-                    let (before, action) = node.state.release(1, is_counted(node));
-                    settle(node, before, action);
-                }
+                let (before, action) = node.state.release(1, is_counted(node));
+                settle(node, before, action);
                 return false;
             }
             let siblings = self.batch.first();
@@ -360,7 +358,7 @@ fn is_sibling(a: Node, b: Node) -> bool {
     a.parent.load(Ordering::Relaxed) == b.parent.load(Ordering::Relaxed)
 }
 
-/// Wakes those who wait for this task's, or this service's, cancellation.
+/// Wakes those who wait for this task's, or this service's, cancellation or end.
 pub(super) fn notify(node: Node) {
     if let Some(side) = node.side() {
         side.waiters.wake_all();

@@ -78,7 +78,7 @@ fn poll(node: Node, before: Snapshot) -> (Snapshot, Action) {
 /// The future is gone, and its outcome written.
 fn end(node: Node, cleanups: bool) -> (Snapshot, Action) {
     if cleanups || !is_counted(node) {
-        return node.state.end(cleanups, false);
+        return node.state.end(cleanups);
     }
     node.state.end_counted(|up| {
         if let Some(record) = node.record() {
@@ -171,9 +171,13 @@ fn count_panic(node: Node, panic: &Panic) {
 
 /// Records a failure of a supervised task, or of a service's `run`, and cancels the service.
 fn fail(node: Node, kind: FailureKind) -> TaskFailure {
-    let failure = TaskFailure::new(node.id(), node.path(), node.location(), kind);
+    let failure = failure(node, kind);
     fail_service(node, failure.clone());
     failure
+}
+
+fn failure(node: Node, kind: FailureKind) -> TaskFailure {
+    TaskFailure::new(node.id(), node.path(), node.location(), kind)
 }
 
 /// Adds a failure to the service that `from` belongs to, or is, and cancels that service.
@@ -301,8 +305,7 @@ fn finish_service(node: Node) {
             None => None,
         };
         if let Some(kind) = kind {
-            let failure = TaskFailure::new(node.id(), node.path(), node.location(), kind);
-            fail_service(parent, failure);
+            fail_service(parent, failure(node, kind));
         }
     }
     record.finish();
@@ -328,13 +331,8 @@ fn wake_all(node: Node, flags: Snapshot) {
     {
         quietly(|| waker.wake());
     }
-    if let Some(side) = node.side() {
-        if flags.has_waiters() {
-            side.waiters.wake_all();
-        }
-        if let Some(record) = &side.owned {
-            record.waiters.wake_all();
-        }
+    if flags.has_waiters() || node.is(kind::SERVICE) {
+        cancel::notify(node);
     }
 }
 

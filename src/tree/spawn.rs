@@ -71,21 +71,50 @@ pub(crate) fn attach(parent: Node, node: Node, limit: Option<usize>) -> Result<(
 pub(crate) fn refuse(node: Node) {
     crate::wait::quietly(|| node.drop_future());
     node.store_error(JoinError::Cancelled);
-    node.state.refuse();
+    let _ = node.state.publish();
     node.release_reference();
 }
 
-fn side(record: *const Record, options: &mut Options) -> Option<Box<Side>> {
-    let plain = options.name.is_none() && options.grace.is_none();
-    (!plain).then(|| {
+/// What a child of `parent` is born with; `owned`: it is a service's node, and this its record.
+fn birth<'a>(
+    hub: &'a Hub,
+    parent: Node,
+    options: &mut Options,
+    owned: Option<&Arc<Record>>,
+    location: &'static Location<'static>,
+) -> Birth<'a> {
+    let record = owned.map_or_else(|| parent.record_ptr(), Arc::as_ptr);
+    let inherited = parent.kind & kind::GRACE;
+    let graceful = if options.grace.is_some() {
+        kind::GRACE
+    } else {
+        inherited
+    };
+    let (name, grace, cleanup) = (
+        options.name.take(),
+        options.grace.take(),
+        options.cleanup.take(),
+    );
+    let plain = name.is_none() && grace.is_none() && cleanup.is_none() && owned.is_none();
+    let side = (!plain).then(|| {
         let mut side = Side::new(record);
-        side.name = options.name.take();
-        side.grace = options.grace;
-        if let Some(cleanup) = options.cleanup.take() {
+        side.owned = owned.cloned();
+        side.name = name;
+        side.grace = grace;
+        if let Some(cleanup) = cleanup {
             side.push_cleanup(cleanup);
         }
         Box::new(side)
-    })
+    });
+    Birth {
+        hub,
+        hub_ptr: parent.hub_ptr(),
+        id: current::next_id(hub),
+        kind: options.kind | graceful,
+        location,
+        record,
+        side,
+    }
 }
 
 /// A raw task: a child of `parent` (maybe a sentinel), or, if that refuses, born cancelled.
@@ -100,16 +129,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let record = parent.record_ptr();
-    let birth = Birth {
-        hub,
-        hub_ptr: parent.hub_ptr(),
-        id: current::next_id(hub),
-        kind: options.kind | parent.kind & kind::GRACE,
-        location,
-        record,
-        side: side(record, &mut options),
-    };
+    let birth = birth(hub, parent, &mut options, None, location);
     let (node, joined) = allocate::<_, Plain, F>(birth, future);
     match attach(parent, node, None) {
         Ok(()) => hub.schedule().born(node),
@@ -130,21 +150,8 @@ where
     F: Future<Output = Result<T, BoxError>> + Send + 'static,
     T: Send + 'static,
 {
-    let record = parent.record_ptr();
-    let graceful = if options.grace.is_some() {
-        kind::GRACE
-    } else {
-        0
-    };
-    let birth = Birth {
-        hub,
-        hub_ptr: parent.hub_ptr(),
-        id: current::next_id(hub),
-        kind: options.kind | kind::SUPERVISED | graceful | parent.kind & kind::GRACE,
-        location,
-        record,
-        side: side(record, &mut options),
-    };
+    options.kind |= kind::SUPERVISED;
+    let birth = birth(hub, parent, &mut options, None, location);
     let (node, joined) = allocate::<_, Fallible, F>(birth, future);
     let attached = if options.refuse {
         Err(Refusal::Closing)
@@ -184,24 +191,8 @@ pub(crate) fn service<F>(
 where
     F: Future<Output = Result<(), BoxError>> + Send + 'static,
 {
-    let graceful = if options.grace.is_some() {
-        kind::GRACE
-    } else {
-        0
-    };
-    let mut side = Side::new(Arc::as_ptr(record));
-    side.owned = Some(record.clone());
-    side.name = options.name.take();
-    side.grace = options.grace;
-    let birth = Birth {
-        hub,
-        hub_ptr: parent.hub_ptr(),
-        id: current::next_id(hub),
-        kind: options.kind | graceful | parent.kind & kind::GRACE,
-        location,
-        record: Arc::as_ptr(record),
-        side: Some(Box::new(side)),
-    };
+    options.kind |= kind::SERVICE;
+    let birth = birth(hub, parent, &mut options, Some(record), location);
     let (node, joined) = allocate::<_, Fallible, F>(birth, future);
     let attached = attach(parent, node, options.limit);
     if attached.is_ok() {

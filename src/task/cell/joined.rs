@@ -73,9 +73,9 @@ impl<T> Joined<T> {
 impl<T> Drop for Joined<T> {
     fn drop(&mut self) {
         match self.0.state.detach() {
-            Ok(before) if before.has_join_waker() => self.take_waker(),
-            Ok(_) => return,
-            Err(_) => self.0.drop_output(),
+            Some(before) if before.has_join_waker() => self.take_waker(),
+            Some(_) => return,
+            None => self.0.drop_output(),
         }
         self.0.release_reference();
     }

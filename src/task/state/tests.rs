@@ -2,16 +2,6 @@
 
 use super::*;
 
-const ALL: [Phase; 8] = [
-    Phase::Idle,
-    Phase::Scheduled,
-    Phase::Running,
-    Phase::RunningWoken,
-    Phase::Claimed,
-    Phase::Closed,
-    Phase::Finishing,
-    Phase::Done,
-];
 const FLAGS: [u64; 6] = [PROTECTED, GRACE, ENDED, JOIN_INTEREST, JOIN_WAKER, WAITERS];
 
 /// Words whose turn is noted, if it has come.
@@ -31,7 +21,7 @@ fn all() -> impl Iterator<Item = Snapshot> {
         chosen.fold(0, |word, (_, flag)| word | flag)
     });
     with_flags.flat_map(|flags| {
-        ALL.into_iter().flat_map(move |phase| {
+        PHASES.into_iter().flat_map(move |phase| {
             (0..3u64).flat_map(move |level| {
                 (0..3u64).map(move |children| {
                     let word = flags + (level << LEVEL_SHIFT) + 3 * REF + children * CHILD;
@@ -138,25 +128,22 @@ fn a_task_without_future_and_children_is_over() {
         )
     };
     for word in words().filter(has_future) {
-        for counted in [false, true] {
-            let (next, action) = word.end(false, counted);
-            check(word, next, action, PROTECTED | ENDED | JOIN_WAKER);
-            if word.children() == 0 {
-                assert_eq!(action, Action::Finish);
-                assert_eq!(next.is_done(), !counted);
-                assert_eq!(next.has_join_waker(), counted && word.has_join_waker());
-            } else {
-                assert_eq!((next.phase(), action), (Phase::Closed, Action::Nothing));
-            }
-            let (next, action) = word.end(true, counted);
-            check(word, next, action, PROTECTED | ENDED);
-            assert!(next.has_ended() && !next.is_over(), "cleanups are left");
-            let idle = next.phase() == Phase::Idle && word.phase() == Phase::Running;
-            assert!(
-                idle || action != Action::Nothing,
-                "{word:?} is polled again"
-            );
+        let (next, action) = word.end(false);
+        check(word, next, action, PROTECTED | ENDED | JOIN_WAKER);
+        if word.children() == 0 {
+            assert_eq!(action, Action::Finish);
+            assert!(next.is_done() && !next.has_join_waker());
+        } else {
+            assert_eq!((next.phase(), action), (Phase::Closed, Action::Nothing));
         }
+        let (next, action) = word.end(true);
+        check(word, next, action, PROTECTED | ENDED);
+        assert!(next.has_ended() && !next.is_over(), "cleanups are left");
+        let idle = next.phase() == Phase::Idle && word.phase() == Phase::Running;
+        assert!(
+            idle || action != Action::Nothing,
+            "{word:?} is polled again"
+        );
     }
 }
 
@@ -175,6 +162,10 @@ fn the_last_release_decides_what_follows() {
                 _ => Action::Nothing,
             };
             assert_eq!(action, expected, "{word:?}");
+            if action == Action::Finish {
+                assert_eq!(next.is_done(), !counted);
+                assert_eq!(next.has_join_waker(), counted && word.has_join_waker());
+            }
             // A turn that comes during a poll is not lost: one more poll sees it.
             if word.phase() == Phase::Running && next.children() == 0 && next.is_turn() {
                 assert_eq!(next.phase(), Phase::RunningWoken);

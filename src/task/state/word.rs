@@ -49,15 +49,18 @@ impl State {
     }
 
     #[inline]
-    fn try_update(&self, f: impl Fn(Snapshot) -> Option<Snapshot>) -> Result<Snapshot, Snapshot> {
+    fn try_update<R>(
+        &self,
+        f: impl Fn(Snapshot) -> Option<(Snapshot, R)>,
+    ) -> Option<(Snapshot, R)> {
         let mut seen = self.0.load(Ordering::Acquire);
         loop {
-            let next = f(Snapshot(seen)).ok_or(Snapshot(seen))?;
+            let (next, result) = f(Snapshot(seen))?;
             match self
                 .0
                 .compare_exchange_weak(seen, next.0, Ordering::AcqRel, Ordering::Acquire)
             {
-                Ok(_) => return Ok(Snapshot(seen)),
+                Ok(_) => return Some((Snapshot(seen), result)),
                 Err(now) => seen = now,
             }
         }
@@ -84,8 +87,8 @@ impl State {
 
     /// The future (and, without `cleanups`, every cleanup) is gone. Returns the word as it was.
     #[inline]
-    pub(crate) fn end(&self, cleanups: bool, counted: bool) -> (Snapshot, Action) {
-        self.update(|s| s.end(cleanups, counted))
+    pub(crate) fn end(&self, cleanups: bool) -> (Snapshot, Action) {
+        self.update(|s| s.end(cleanups))
     }
 
     /// As [`State::end`] without cleanups, for a task that is counted before its handle may
@@ -96,7 +99,7 @@ impl State {
         let mut counted = false;
         let mut seen = self.0.load(Ordering::Relaxed);
         loop {
-            let (next, action) = Snapshot(seen).end(false, false);
+            let (next, action) = Snapshot(seen).end(false);
             let finish = action == Action::Finish;
             if finish != counted {
                 count(finish);
@@ -115,17 +118,8 @@ impl State {
     /// Cancels a task without children, if that needs no walk.
     #[inline]
     pub(crate) fn cancel_leaf(&self, at_once: bool) -> Option<Action> {
-        let mut seen = self.0.load(Ordering::Acquire);
-        loop {
-            let (next, action) = Snapshot(seen).cancel_leaf(at_once)?;
-            match self
-                .0
-                .compare_exchange_weak(seen, next.0, Ordering::AcqRel, Ordering::Acquire)
-            {
-                Ok(_) => return Some(action),
-                Err(now) => seen = now,
-            }
-        }
+        self.try_update(|s| s.cancel_leaf(at_once))
+            .map(|(_, action)| action)
     }
 
     /// Takes `count` children or holds off, and decides in the same step what follows.
@@ -134,20 +128,20 @@ impl State {
         self.update(|s| s.release(count, counted))
     }
 
-    /// From `Finishing` to `Done`; returns the word as it was.
+    /// To `Done`, from `Finishing` or for a task that was never linked; returns the word as it was.
     pub(crate) fn publish(&self) -> Snapshot {
         self.update(|s| (s.over(false), ())).0
     }
 
     /// Keeps the task from being done (and so linked and alive) until released.
     pub(crate) fn hold(&self) -> bool {
-        self.try_update(Snapshot::hold).is_ok()
+        self.try_update(|s| Some((s.hold()?, ()))).is_some()
     }
 
     /// Counts a new child; refused once closing or done.
     #[inline]
     pub(crate) fn adopt(&self) -> bool {
-        self.try_update(Snapshot::adopt).is_ok()
+        self.try_update(|s| Some((s.adopt()?, ()))).is_some()
     }
 
     /// Raises the level; claims an idle task that is due (if `may_claim`), holds any other.
@@ -164,14 +158,14 @@ impl State {
     /// The handle has put a waker into the join slot. `false`: done in between, it is still the
     /// handle's.
     pub(crate) fn set_join_waker(&self) -> bool {
-        self.try_update(|s| (!s.is_done()).then_some(Snapshot(s.0 | JOIN_WAKER)))
-            .is_ok()
+        self.try_update(|s| (!s.is_done()).then_some((Snapshot(s.0 | JOIN_WAKER), ())))
+            .is_some()
     }
 
     /// The handle takes the join slot back. `false`: done in between, it is the finisher's.
     pub(crate) fn unset_join_waker(&self) -> bool {
-        self.try_update(|s| (!s.is_done()).then_some(Snapshot(s.0 & !JOIN_WAKER)))
-            .is_ok()
+        self.try_update(|s| (!s.is_done()).then_some((Snapshot(s.0 & !JOIN_WAKER), ())))
+            .is_some()
     }
 
     /// From now on whoever raises the level or finishes wakes the wait list. Returns the word
@@ -199,15 +193,10 @@ impl State {
         Snapshot(self.0.fetch_sub(REF, Ordering::AcqRel)).refs() == 1
     }
 
-    /// The handle goes. `Err`: the task is done, the handle still has output and reference.
-    /// `Ok` with the join waker set: the waker and the reference are still the handle's; else
-    /// both are gone.
-    pub(crate) fn detach(&self) -> Result<Snapshot, Snapshot> {
-        self.try_update(Snapshot::detach)
-    }
-
-    /// A task that was never linked: done at once.
-    pub(crate) fn refuse(&self) {
-        let _ = self.update(|s| (s.over(false), ()));
+    /// The handle goes. `None`: the task is done, the handle still has output and reference. With
+    /// the join waker set: the waker and the reference are still the handle's; else both are gone.
+    pub(crate) fn detach(&self) -> Option<Snapshot> {
+        self.try_update(|s| Some((s.detach()?, ())))
+            .map(|(before, ())| before)
     }
 }
