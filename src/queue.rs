@@ -228,7 +228,8 @@ impl<T> fmt::Debug for Local<T> {
     }
 }
 
-#[cfg(all(test, not(taskgrove_loom)))]
+#[cfg(test)]
+#[cfg(not(taskgrove_loom))]
 mod tests {
     use std::sync::Barrier;
     use std::thread;

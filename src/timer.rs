@@ -162,5 +162,6 @@ impl<J> Timers<J> {
     }
 }
 
-#[cfg(all(test, not(taskgrove_loom)))]
+#[cfg(test)]
+#[cfg(not(taskgrove_loom))]
 mod tests;

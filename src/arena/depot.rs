@@ -252,7 +252,8 @@ impl Depot {
     }
 }
 
-#[cfg(all(test, not(taskgrove_loom)))]
+#[cfg(test)]
+#[cfg(not(taskgrove_loom))]
 mod tests {
     use std::collections::HashSet;
 

@@ -303,7 +303,8 @@ fn give_slow(arena: &'static Arena, class: Class, slot: u32) {
     }
 }
 
-#[cfg(all(test, not(taskgrove_loom)))]
+#[cfg(test)]
+#[cfg(not(taskgrove_loom))]
 mod tests {
     use super::super::MAX_SLOT;
     use super::*;

@@ -177,5 +177,6 @@ impl Class {
 #[cfg(any(taskgrove_malloc, taskgrove_loom))]
 mod single;
 
-#[cfg(all(test, not(taskgrove_loom)))]
+#[cfg(test)]
+#[cfg(not(taskgrove_loom))]
 mod tests;

@@ -273,7 +273,8 @@ fn make_chunk() -> *mut Chunk {
     Box::into_raw(Box::new(std::array::from_fn(entry)))
 }
 
-#[cfg(all(test, not(taskgrove_loom)))]
+#[cfg(test)]
+#[cfg(not(taskgrove_loom))]
 mod tests {
     use super::*;
 

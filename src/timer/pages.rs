@@ -122,7 +122,8 @@ fn split(index: u32) -> (usize, usize) {
     ((index >> PAGE_BITS) as usize, index as usize % PAGE)
 }
 
-#[cfg(all(test, not(taskgrove_loom)))]
+#[cfg(test)]
+#[cfg(not(taskgrove_loom))]
 mod tests {
     use super::*;
 
