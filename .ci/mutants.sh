@@ -18,11 +18,11 @@ for file in src/{arena,task,tree,service}/'**' src/{task,tree,queue,idle,timer}.
     files+=(--file "$file")
 done
 suites=(--lib)
-for suite in rules parity lifecycle order sim; do
+for suite in rules parity lifecycle order sim panics misuse reentrancy outlive attack churn fairness memory; do
     suites+=(--test "$suite")
 done
 
-# A hung test is ended by nextest after ten seconds; the timeout here is for what nextest cannot end.
-exec cargo mutants --no-shuffle --timeout 120 --build-timeout 300 --profile mutants \
+# A hung test is ended by nextest after six seconds; the timeout here is for what nextest cannot end.
+exec cargo mutants --timeout 120 --build-timeout 300 --profile mutants \
     --test-tool nextest "${files[@]}" "$@" -- \
     "${suites[@]}" --config-file .ci/nextest.toml --profile mutants
