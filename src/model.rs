@@ -18,6 +18,7 @@ use crate::task::join::Task;
 use crate::task::state::Level;
 use crate::task::{Hub, Job, Node, Schedule};
 use crate::timer::{Clock, Fire};
+use crate::tree::batch::Batch;
 use crate::tree::{cancel, finish, spawn};
 use std::panic::Location;
 use std::ptr::NonNull;
@@ -114,23 +115,32 @@ impl World {
 
     /// As a worker: works the queue off.
     pub fn run(&self) {
-        self.as_worker(|| while self.step() {});
+        let mut done = Batch::default();
+        self.as_worker(|| while self.step(&mut done) {});
     }
 
     /// As a worker: does one thing; `false` if there is nothing.
     pub fn run_one(&self) -> bool {
-        self.as_worker(|| self.step())
+        let mut done = Batch::default();
+        self.as_worker(|| {
+            let more = self.step(&mut done);
+            done.flush() || more
+        })
     }
 
-    fn step(&self) -> bool {
+    fn step(&self, done: &mut Batch) -> bool {
         if let Some(job) = self.queue.jobs.pop() {
+            done.flush();
             if let Some(rest) = finish::run_job(job) {
                 self.queue.jobs.push(rest);
             }
         } else if let Some(node) = self.queue.tasks.pop() {
-            finish::run(node);
+            if !done.waits_for(node) {
+                done.flush();
+            }
+            finish::run(node, done);
         } else {
-            return false;
+            return done.flush();
         }
         true
     }

@@ -6,6 +6,7 @@ use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Parker};
 use crate::task::{Hub, Node};
 use crate::timer::Fire;
+use crate::tree::batch::Batch;
 use crate::tree::finish;
 use crate::wait::quietly;
 
@@ -36,6 +37,7 @@ pub(crate) struct Worker<'a> {
     pool: &'a Pool,
     hub: &'a Hub,
     index: usize,
+    core: &'a Core,
     tick: u32,
     /// Polls until the next look at the clock, and between two looks.
     clock_in: u32,
@@ -43,6 +45,8 @@ pub(crate) struct Worker<'a> {
     last_look: u64,
     random: u64,
     searching: bool,
+    /// Tasks that are done, of which their parent has not heard yet.
+    done: Batch,
     /// The worker that is watched, and its polls at the last look.
     watched: (usize, u64),
     parker: Arc<Parker>,
@@ -54,19 +58,17 @@ impl<'a> Worker<'a> {
             pool,
             hub,
             index,
+            core: &pool.cores[index],
             tick: 0,
             clock_in: 0,
             clock_every: 1,
             last_look: 0,
             random: 0x9E37_79B9_7F4A_7C15 ^ (index as u64 + 1),
             searching: false,
+            done: Batch::default(),
             watched: (0, 0),
             parker,
         }
-    }
-
-    fn core(&self) -> &'a Core {
-        &self.pool.cores[self.index]
     }
 
     /// A thread's whole life as a worker.
@@ -77,6 +79,11 @@ impl<'a> Worker<'a> {
             }
         }
         self.stop_searching();
+    }
+
+    /// Lets the parents of what is done know: before this thread does something else than work.
+    pub(crate) fn settle(&mut self) {
+        self.done.flush();
     }
 
     /// Searches no longer: work was found, or this thread stops being a worker, and others may have
@@ -101,22 +108,25 @@ impl<'a> Worker<'a> {
             && let Some(job) = self.pool.jobs.pop()
         {
             self.stop_searching();
-            bump(&self.core().jobs, 1);
+            self.done.flush();
+            bump(&self.core.jobs, 1);
             if let Some(rest) = finish::run_job(job) {
                 self.pool.jobs.push(rest);
             }
             // Cancelled tasks wait for the walk, others for its steps: take turns.
         }
         let Some(node) = self.next() else {
-            return !self.pool.jobs.is_empty();
+            return self.done.flush() || !self.pool.jobs.is_empty();
         };
         self.stop_searching();
-        let core = self.core();
-        if !core.queue.is_empty() {
+        if !self.core.queue.is_empty() {
             self.pool.idle.notify_local();
         }
-        bump(&core.polls, 1);
-        finish::run(node);
+        bump(&self.core.polls, 1);
+        if !self.done.waits_for(node) {
+            self.done.flush();
+        }
+        finish::run(node, &mut self.done);
         true
     }
 
@@ -125,6 +135,7 @@ impl<'a> Worker<'a> {
             self.clock_in -= 1;
             return;
         }
+        self.done.flush();
         let now = self.hub.refresh_clock();
         // Often enough for timers, seldom enough to cost nothing: about every 100 us.
         match now.saturating_sub(self.last_look) {
@@ -139,7 +150,7 @@ impl<'a> Worker<'a> {
 
     fn next(&mut self) -> Option<Node> {
         self.tick = self.tick.wrapping_add(1);
-        let queue = &self.core().queue;
+        let queue = &self.core.queue;
         if self.tick.is_multiple_of(INJECTOR_EVERY) {
             if let Some(node) = self.pool.injector.pop() {
                 return Some(node);
@@ -171,7 +182,7 @@ impl<'a> Worker<'a> {
         }
         let mut half = self.pool.overflow.pop()?.into_iter();
         let first = half.next()?;
-        let queue = &self.core().queue;
+        let queue = &self.core.queue;
         while let Some(node) = half.next() {
             if queue.push(node.address()).is_err() {
                 let rest = std::iter::once(node).chain(half).collect();
@@ -223,15 +234,15 @@ impl<'a> Worker<'a> {
 
     fn steal_from(&self, victim: usize) -> Option<Node> {
         let queue = &self.pool.cores[victim].queue;
-        let (first, count) = queue.steal_into(&self.core().queue, STEAL_MAX)?;
-        bump(&self.core().steals, count as u64);
+        let (first, count) = queue.steal_into(&self.core.queue, STEAL_MAX)?;
+        bump(&self.core.steals, count as u64);
         Some(Node::from_address(first))
     }
 
     /// Sleeps until there is something to do; `woken` is one more reason not to.
     pub(crate) fn park(&mut self, woken: impl FnOnce() -> bool) {
         self.search();
-        bump(&self.core().parks, 1);
+        bump(&self.core.parks, 1);
         let pool = self.pool;
         pool.idle.park(&self.parker, true, self.hub, || {
             woken() || pool.has_ended() || pool.has_work()

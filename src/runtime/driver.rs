@@ -56,9 +56,10 @@ impl<'a> Driver<'a> {
                 return self.worker.park(stop);
             }
             if stop() {
-                return;
+                break;
             }
         }
+        self.worker.settle();
     }
 }
 

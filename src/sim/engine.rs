@@ -16,6 +16,7 @@ use crate::task::current::{self, Waits};
 use crate::task::hub::Counts;
 use crate::task::{Hub, Job, Node, Schedule};
 use crate::timer::Fire;
+use crate::tree::batch::Batch;
 use crate::tree::finish;
 use crate::wait::quietly;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -379,7 +380,11 @@ impl Engine {
     fn run_task(&self, hub: &Hub, node: Node) {
         let id = node.id().get();
         self.polls.fetch_add(1, Ordering::Relaxed);
-        let waits = current::trace_waits(|| finish::run(node));
+        let waits = current::trace_waits(|| {
+            let mut done = Batch::default();
+            finish::run(node, &mut done);
+            done.flush();
+        });
         let mut known = self.waits.lock();
         if waits[0].is_none() {
             known.remove(&id);

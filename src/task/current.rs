@@ -307,16 +307,21 @@ pub(crate) fn note_protection() {
 
 /// Whether the calling code's time is over: its task's turn has come (or its body's end), and no
 /// protection is active around or beside it. An await that asks suspends then, for good.
+#[inline]
 fn is_suspended() -> bool {
     match (NODE.get(), KIND.get()) {
-        (_, ScopeKind::Hard) | (None, ScopeKind::Root) => false,
-        (Some(node), ScopeKind::Root) => {
-            let state = node.state.load();
-            let protected = || node.side().is_some_and(|side| side.is_protected());
-            state.is_closing() && state.is_turn() && (state.is_killed() || !protected())
-        }
-        (_, ScopeKind::Body) => {
-            body().is_some_and(|body| body.turn() != Turn::No && !body.is_protected())
-        }
+        (Some(node), ScopeKind::Root) => node.state.load().is_turn() && is_dropped_now(node),
+        (None, ScopeKind::Root) | (_, ScopeKind::Hard) => false,
+        (_, ScopeKind::Body) => is_body_over(),
     }
+}
+
+#[cold]
+fn is_body_over() -> bool {
+    body().is_some_and(|body| body.turn() != Turn::No && !body.is_protected())
+}
+
+#[cold]
+fn is_dropped_now(node: Node) -> bool {
+    node.state.load().is_killed() || !node.side().is_some_and(|side| side.is_protected())
 }

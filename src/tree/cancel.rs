@@ -10,9 +10,10 @@
 //!
 //! A grace period ends with a walk of the same form, **expire**.
 
+use super::batch::Batch;
 use super::finish::{self, is_counted, settle};
 use super::frontier::{Entry, Frontier, Visit};
-use super::links::{self, Children};
+use super::links;
 use crate::sync::atomic::Ordering;
 use crate::task::current;
 use crate::task::state::{Action, Level, Mark, Snapshot};
@@ -122,8 +123,7 @@ struct Cancel {
     graces: Vec<u64>,
     frontier: Option<Frontier>,
     sweeping: bool,
-    /// Siblings that are done, to be unlinked together, each with its last state.
-    batch: Vec<(Node, Snapshot)>,
+    done: Batch,
 }
 
 /// Flag in an entry's tag, of which the rest is the task's grace in units of two nanoseconds:
@@ -166,7 +166,7 @@ impl Cancel {
             graces: Vec::new(),
             frontier: None,
             sweeping: false,
-            batch: Vec::new(),
+            done: Batch::default(),
         }
     }
 
@@ -296,16 +296,14 @@ impl Cancel {
             let node = entry.node;
             if frontier.entries.is_empty() {
                 // The target: its parent is not held, and may go with it.
-                self.flush();
+                self.done.flush();
                 let (before, action) = node.state.release(1, is_counted(node));
                 settle(node, before, action);
                 return false;
             }
-            let siblings = self.batch.first();
-            if siblings.is_some_and(|(first, _)| !is_sibling(*first, node))
-                || self.batch.len() >= 128
-            {
-                self.flush();
+            // Their parent is held: they may wait for what is left of this stretch.
+            if !self.done.waits_for(node) {
+                self.done.flush();
             }
             let (mut before, mut action) = if entry.claimed {
                 finish::close(node)
@@ -316,46 +314,15 @@ impl Cancel {
                 (before, action) = finish::close(node);
             }
             match action {
-                Action::Finish => self.batch.push((node, before)),
+                Action::Finish => self.done.add(node, before),
                 action => settle(node, before, action),
             }
         }
         // The batch's parent stays held, but its own time may come between two stretches.
-        self.flush();
+        self.done.flush();
         self.frontier = Some(frontier);
         true
     }
-
-    /// Finishes the batch: counted, unlinked under one lock, woken, and taken off their parent,
-    /// which this walk holds, in one step.
-    fn flush(&mut self) {
-        let Some(parent) = self.batch.first().and_then(|(n, _)| links::parent(*n)) else {
-            return;
-        };
-        parent.hub().schedule().ended(self.batch.len());
-        for (node, state) in &mut self.batch {
-            *state = finish::finish_record(*node, *state);
-        }
-        {
-            let children = Children::lock(&parent);
-            for (node, _) in &self.batch {
-                children.unlink(*node);
-                if node.is(kind::SUPERVISED) {
-                    children.supervised(-1);
-                }
-            }
-        }
-        let count = self.batch.len() as u64;
-        for (node, state) in self.batch.drain(..) {
-            finish::wake_and_free(node, state);
-        }
-        let (before, action) = parent.state.release(count, is_counted(parent));
-        settle(parent, before, action);
-    }
-}
-
-fn is_sibling(a: Node, b: Node) -> bool {
-    a.parent.load(Ordering::Relaxed) == b.parent.load(Ordering::Relaxed)
 }
 
 /// Wakes those who wait for this task's, or this service's, cancellation or end.

@@ -2,8 +2,10 @@
 //!
 //! The step that takes a child off its parent's state word decides in the same operation what
 //! follows for the parent; unless it made the parent this thread's business, the parent is not
-//! touched after it: another worker may be finishing and freeing it.
+//! touched after it: another worker may be finishing and freeing it. Siblings that end one after
+//! another on a worker are taken off together, see [`super::batch`].
 
+use super::batch::Batch;
 use super::cancel;
 use super::links::{self, Children};
 use crate::error::{FailureKind, JoinError, Panic, TaskFailure};
@@ -28,20 +30,25 @@ fn is_supervised(node: Node) -> bool {
     node.is(kind::SUPERVISED | kind::SERVICE)
 }
 
-/// Runs a task that was taken from a queue, until it suspends or ends.
-pub(crate) fn run(node: Node) {
+/// Runs a task that was taken from a queue, until it suspends or ends. If that makes it done, its
+/// parent hears of it when `done` is flushed.
+pub(crate) fn run(node: Node, done: &mut Batch) {
     let (before, start) = node.state.start();
-    match start {
-        Start::Skip => {}
-        Start::Close => settle(node, before, Action::Close),
+    let (before, action) = match start {
+        Start::Skip => return,
+        Start::Close => close(node),
         Start::Poll => {
             let polls = node.polls.load(Ordering::Relaxed);
             node.polls.store(polls + 1, Ordering::Relaxed);
-            let in_task = InTask::enter(Some(node));
-            let action = poll(node, before);
-            drop(in_task);
-            settle(node, action.0, action.1);
+            let _in_task = InTask::enter(Some(node));
+            poll(node, before)
         }
+    };
+    match action {
+        Action::Nothing => {}
+        Action::Submit => node.submit(),
+        Action::Finish => done.add(node, before),
+        Action::Close => settle(node, before, action),
     }
 }
 
@@ -58,10 +65,10 @@ fn poll(node: Node, before: Snapshot) -> (Snapshot, Action) {
         }
     };
     let side = node.side();
-    let mut cleanups = side.is_some_and(|side| poll_cleanups(node, side));
-    if !pending && !cleanups && replace_outcome(node) {
-        cleanups = side.is_some_and(|side| poll_cleanups(node, side));
-    }
+    let cleanups = side.is_some_and(|side| {
+        poll_cleanups(node, side)
+            || !pending && replace_outcome(node, side) && poll_cleanups(node, side)
+    });
     if let Some(began) = began {
         let busy = node.hub().clock.now_ns().saturating_sub(began);
         let total = &node.side_or_new().busy_ns;
@@ -90,11 +97,10 @@ fn end(node: Node, cleanups: bool) -> (Snapshot, Action) {
 
 /// Makes a cleanup's panic the outcome; `true` if it replaced one, whose drop may have left another
 /// cleanup.
-fn replace_outcome(node: Node) -> bool {
-    let panic = node
-        .side()
-        .and_then(|side| side.cleanup_panic.lock().take());
-    let Some(panic) = panic else { return false };
+fn replace_outcome(node: Node, side: &Side) -> bool {
+    let Some(panic) = side.cleanup_panic.lock().take() else {
+        return false;
+    };
     node.store_error(JoinError::Panicked(Panic::new(panic)));
     true
 }
@@ -216,7 +222,9 @@ pub(crate) fn close(node: Node) -> (Snapshot, Action) {
         cleanups = false;
     }
     if !cleanups {
-        replace_outcome(node);
+        if let Some(side) = node.side() {
+            replace_outcome(node, side);
+        }
     } else if node.is(kind::SERVICE) {
         // It was cancelled without a walk, and its cleanups may take their time.
         let _none = InTask::enter(None);
@@ -246,7 +254,8 @@ pub(crate) fn settle(mut node: Node, mut before: Snapshot, mut action: Action) {
                         children.supervised(-1);
                     }
                 }
-                wake_and_free(node, flags);
+                wake(node, flags);
+                node.release_reference();
                 let Some(parent) = parent else { return };
                 (before, action) = parent.state.release(1, is_counted(parent));
                 node = parent;
@@ -311,14 +320,12 @@ fn finish_service(node: Node) {
     record.finish();
 }
 
-/// Last part of finishing a task that is unlinked: its output goes, who waited is woken, its own
-/// reference ends.
-pub(crate) fn wake_and_free(node: Node, flags: Snapshot) {
-    if flags.has_join_waker() || flags.has_waiters() || node.has_output() || node.is(kind::SERVICE)
-    {
+/// Second part of finishing: the output goes if nobody wants it, and who waited is woken.
+pub(crate) fn wake(node: Node, flags: Snapshot) {
+    let unwanted = !flags.has_join_interest() && node.has_output();
+    if flags.has_join_waker() || flags.has_waiters() || unwanted || node.is(kind::SERVICE) {
         wake_all(node, flags);
     }
-    node.release_reference();
 }
 
 fn wake_all(node: Node, flags: Snapshot) {

@@ -3,6 +3,7 @@
 //! Two tree locks are never held at once, and under one there is no user code, no allocation, no
 //! queue and no timer: the walks collect under a lock and act after it.
 
+pub(crate) mod batch;
 pub(crate) mod cancel;
 pub(crate) mod finish;
 mod frontier;

@@ -75,7 +75,21 @@ pub(crate) fn refuse(node: Node) {
     node.release_reference();
 }
 
+/// What few tasks need.
+#[cold]
+fn side(record: *const Record, options: &mut Options, owned: Option<&Arc<Record>>) -> Box<Side> {
+    let mut side = Side::new(record);
+    side.owned = owned.cloned();
+    side.name = options.name.take();
+    side.grace = options.grace.take();
+    if let Some(cleanup) = options.cleanup.take() {
+        side.push_cleanup(cleanup);
+    }
+    Box::new(side)
+}
+
 /// What a child of `parent` is born with; `owned`: it is a service's node, and this its record.
+#[inline(always)]
 fn birth<'a>(
     hub: &'a Hub,
     parent: Node,
@@ -90,22 +104,15 @@ fn birth<'a>(
     } else {
         inherited
     };
-    let (name, grace, cleanup) = (
-        options.name.take(),
-        options.grace.take(),
-        options.cleanup.take(),
-    );
-    let plain = name.is_none() && grace.is_none() && cleanup.is_none() && owned.is_none();
-    let side = (!plain).then(|| {
-        let mut side = Side::new(record);
-        side.owned = owned.cloned();
-        side.name = name;
-        side.grace = grace;
-        if let Some(cleanup) = cleanup {
-            side.push_cleanup(cleanup);
-        }
-        Box::new(side)
-    });
+    let plain = options.name.is_none()
+        && options.grace.is_none()
+        && options.cleanup.is_none()
+        && owned.is_none();
+    let side = if plain {
+        None
+    } else {
+        Some(side(record, options, owned))
+    };
     Birth {
         hub,
         hub_ptr: parent.hub_ptr(),

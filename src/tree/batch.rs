@@ -1,0 +1,72 @@
+//! Siblings that are done, taken off their parent together: under one lock, in one step.
+//!
+//! A task that is done is recorded, and its handle resolves, at once ([`Batch::add`]). What is put
+//! off is that its parent hears of it: until then it is still linked, and still counted in the
+//! parent's word. Every walk passes over a task that is done and linked, and limits do not count
+//! it, so that nobody sees the difference but the parent's own end; and that must not wait. Hence
+//! the rule for whoever keeps a batch: it is flushed before anything else is run than a task with
+//! the same parent ([`Batch::waits_for`]). Such a task is not done yet, so the parent could not
+//! be, nor could its turn come, whatever the batch holds back.
+//!
+//! The parent of what is in a batch is valid: it is not done before its children are taken off.
+
+use super::finish::{self, is_counted, settle};
+use super::links::{self, Children};
+use crate::sync::atomic::Ordering;
+use crate::task::state::Snapshot;
+use crate::task::{Node, kind};
+
+/// Siblings that are taken off together.
+const MOST: usize = if cfg!(taskgrove_loom) { 2 } else { 64 };
+
+/// Siblings that are done and still linked.
+#[derive(Default)]
+pub(crate) struct Batch(Vec<Node>);
+
+impl Batch {
+    /// Finishes a task that its caller has made done (`before`: its word until then), but for its
+    /// parent.
+    pub(crate) fn add(&mut self, node: Node, before: Snapshot) {
+        if self.0.len() == MOST || !self.waits_for(node) {
+            self.flush();
+        }
+        node.hub().schedule().ended(1);
+        let flags = finish::finish_record(node, before);
+        finish::wake(node, flags);
+        self.0.push(node);
+    }
+
+    /// Whether it is empty, or `node` is a sibling: then it may wait until `node` has run.
+    #[inline]
+    pub(crate) fn waits_for(&self, node: Node) -> bool {
+        match self.0.first() {
+            None => true,
+            Some(first) => {
+                first.parent.load(Ordering::Relaxed) == node.parent.load(Ordering::Relaxed)
+            }
+        }
+    }
+
+    /// Takes them off their parent, and does what follows for that; `false` if there was nothing.
+    pub(crate) fn flush(&mut self) -> bool {
+        let Some(parent) = self.0.first().and_then(|node| links::parent(*node)) else {
+            return false;
+        };
+        {
+            let children = Children::lock(&parent);
+            let mut supervised = 0;
+            for node in &self.0 {
+                children.unlink(*node);
+                supervised += i32::from(node.is(kind::SUPERVISED));
+            }
+            children.supervised(-supervised);
+        }
+        let count = self.0.len() as u64;
+        for node in self.0.drain(..) {
+            node.release_reference();
+        }
+        let (before, action) = parent.state.release(count, is_counted(parent));
+        settle(parent, before, action);
+        true
+    }
+}
