@@ -68,10 +68,6 @@ impl Schedule for Manual {
         self.0.ended.store(true, Ordering::Relaxed);
     }
 
-    fn home(&self) -> usize {
-        0
-    }
-
     fn counts(&self) -> Counts {
         Counts::default()
     }

@@ -67,12 +67,26 @@ impl Schedule for PoolHandle {
     }
 
     fn born(&self, node: Node) {
-        self.0.count_live(1);
-        self.push(node);
+        match current::worker(self.0.serial) {
+            Some(index) => {
+                bump(&self.0.cores[index].live, 1);
+                self.0.push_local(index, node);
+            }
+            None => {
+                self.0.live_outside.fetch_add(1, Ordering::Relaxed);
+                self.0.inject(node);
+            }
+        }
     }
 
     fn ended(&self, count: usize) {
-        self.0.count_live((count as u64).wrapping_neg());
+        let change = (count as u64).wrapping_neg();
+        match current::worker(self.0.serial) {
+            Some(index) => bump(&self.0.cores[index].live, change),
+            None => {
+                self.0.live_outside.fetch_add(change, Ordering::Relaxed);
+            }
+        }
     }
 
     fn job(&self, job: Job) {
@@ -88,10 +102,6 @@ impl Schedule for PoolHandle {
         self.0.ended.store(true, Ordering::Release);
         self.0.idle.wake_all();
         self.0.end.unpark();
-    }
-
-    fn home(&self) -> usize {
-        current::worker(self.0.serial).unwrap_or(self.0.cores.len())
     }
 
     fn counts(&self) -> Counts {
@@ -156,15 +166,6 @@ impl Pool {
     #[cfg(taskgrove_loom)]
     pub(crate) fn all_sleep(&self) -> bool {
         self.idle.can_wake()
-    }
-
-    fn count_live(&self, change: u64) {
-        match current::worker(self.serial) {
-            Some(index) => bump(&self.cores[index].live, change),
-            None => {
-                self.live_outside.fetch_add(change, Ordering::Relaxed);
-            }
-        }
     }
 
     fn live_tasks(&self) -> u64 {

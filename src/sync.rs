@@ -260,10 +260,14 @@ mod imp {
         }
 
         pub(crate) fn is_empty(&self) -> bool {
+            self.len() == 0
+        }
+
+        pub(crate) fn len(&self) -> usize {
             if LOOSE_QUEUES.get() {
-                self.len.load(atomic::Ordering::Relaxed) == 0
+                self.len.load(atomic::Ordering::Relaxed)
             } else {
-                self.items.lock().is_empty()
+                self.items.lock().len()
             }
         }
     }

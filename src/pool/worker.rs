@@ -165,13 +165,29 @@ impl<'a> Worker<'a> {
         if let Some(address) = queue.pop() {
             return Some(Node::from_address(address));
         }
-        if let Some(node) = self.pool.injector.pop() {
+        if let Some(node) = self.take_injected() {
             return Some(node);
         }
         if let Some(node) = self.take_overflow() {
             return Some(node);
         }
         self.steal()
+    }
+
+    /// A task that came from outside; this worker's share of the others goes into its empty queue:
+    /// one by one, the workers and who pushes would fight over the shared one.
+    fn take_injected(&mut self) -> Option<Node> {
+        let injector = &self.pool.injector;
+        let first = injector.pop()?;
+        let share = injector.len() / self.pool.cores.len();
+        for _ in 0..share.min(STEAL_MAX - 1) {
+            let Some(node) = injector.pop() else { break };
+            if self.core.queue.push(node.address()).is_err() {
+                injector.push(node);
+                break;
+            }
+        }
+        Some(first)
     }
 
     /// Takes half a queue that was given away: runs the first, queues the rest here, and gives back

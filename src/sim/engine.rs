@@ -180,10 +180,6 @@ impl Schedule for EngineHandle {
         self.0.ended.store(true, Ordering::Release);
     }
 
-    fn home(&self) -> usize {
-        0
-    }
-
     fn counts(&self) -> Counts {
         Counts {
             workers: 0,

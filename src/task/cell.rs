@@ -37,7 +37,7 @@ use crate::record::Record;
 use crate::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Arc, Life, Mutex, UnsafeCell};
 use crate::wait::quietly;
-use raw::{STAGE_EMPTY, VTable};
+use raw::{STAGE_EMPTY, STAGE_VALUE, VTable};
 use std::mem::{ManuallyDrop, size_of};
 use std::ops::Deref;
 use std::panic::Location;
@@ -232,6 +232,7 @@ impl Node {
         f(&mut Context::from_waker(&waker))
     }
 
+    #[inline]
     fn borrowed_waker(self) -> Waker {
         // SAFETY: the vtable keeps the waker contract; this one is not counted, and not dropped.
         unsafe { Waker::new(self.0.as_ptr().cast(), &WAKER) }
@@ -250,12 +251,18 @@ impl Node {
         unsafe { (self.vtable.store_error)(self.0, error) }
     }
 
-    /// Whether there is an outcome in the slot; only by the finisher.
+    /// Whether there is an outcome in the slot that has to be dropped; only by who owns the stage.
+    #[inline]
     pub(crate) fn has_output(self) -> bool {
-        self.stage.load(Ordering::Relaxed) != STAGE_EMPTY
+        match self.stage.load(Ordering::Relaxed) {
+            STAGE_EMPTY => false,
+            STAGE_VALUE => self.vtable.value_needs_drop,
+            _ => true,
+        }
     }
 
     /// Drops the outcome; a panic in there is swallowed.
+    #[inline]
     pub(crate) fn drop_output(self) {
         if !self.has_output() {
             return;
@@ -295,7 +302,9 @@ impl Node {
         // SAFETY: the last reference is gone (rule 1). The header's fields need no drop: the join
         // waker was taken by whoever it belonged to last.
         unsafe {
-            free(self.0);
+            if let Some(free) = free {
+                free(self.0);
+            }
             ARENA.free(index);
         }
     }

@@ -49,6 +49,7 @@ crate::sync::thread_local! {
 }
 
 /// The task whose poll, or whose future's drop, the calling code is in.
+#[inline]
 pub(crate) fn node() -> Option<Node> {
     NODE.get()
 }
@@ -92,18 +93,23 @@ pub(crate) fn worker(serial: u64) -> Option<usize> {
 }
 
 /// A new id, from this thread's block.
+#[inline]
 pub(crate) fn next_id(hub: &Hub) -> TaskId {
     let (serial, next, end) = IDS.get();
     if serial == hub.serial && next < end {
         IDS.set((serial, next + 1, end));
         return TaskId::from_raw(NonZeroU64::new(next).expect("counting from 1"));
     }
+    draw_ids(hub)
+}
+
+#[cold]
+fn draw_ids(hub: &Hub) -> TaskId {
     let size = hub.schedule().id_block();
     let (first, end) = hub.id_block(size);
-    if size == 1 {
-        return first;
+    if size > 1 {
+        IDS.set((hub.serial, first.get() + 1, end));
     }
-    IDS.set((hub.serial, first.get() + 1, end));
     first
 }
 

@@ -1,6 +1,7 @@
 //! What all tasks of one runtime share, and what a scheduler has to do for them.
 
 use super::cell::{Node, NodeRef};
+use super::current;
 use crate::id::TaskId;
 use crate::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Arc, Life};
@@ -48,8 +49,6 @@ pub(crate) trait Schedule: Send + Sync {
     fn timer_changed(&self, at: u64);
     /// The last root is done: workers may leave.
     fn terminated(&self);
-    /// Number of the sentinel that roots spawned on this thread belong under.
-    fn home(&self) -> usize;
     fn counts(&self) -> Counts;
     /// How many ids a thread draws at once.
     fn id_block(&self) -> u64 {
@@ -110,10 +109,12 @@ impl Hub {
         assert!(this.sentinels.set(sentinels).is_ok());
     }
 
+    #[inline]
     pub(crate) fn schedule(&self) -> &dyn Schedule {
         &**self.schedule.get().expect("opened before it is used")
     }
 
+    #[inline]
     pub(crate) fn sentinels(&self) -> &[NodeRef] {
         self.sentinels.get().expect("opened before it is used")
     }
@@ -131,8 +132,10 @@ impl Hub {
     }
 
     /// The parent of roots spawned on this thread.
+    #[inline]
     pub(crate) fn home(&self) -> Node {
-        *self.sentinels()[self.schedule().home()]
+        let sentinels = self.sentinels();
+        *sentinels[current::worker(self.serial).unwrap_or(sentinels.len() - 1)]
     }
 
     /// A block of serial numbers.
@@ -143,6 +146,7 @@ impl Hub {
     }
 
     /// Now, in whole milliseconds since the runtime began, as of a few polls ago.
+    #[inline]
     pub(crate) fn coarse_now(&self) -> u32 {
         self.coarse_ms.load(Ordering::Relaxed)
     }

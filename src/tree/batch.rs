@@ -26,11 +26,11 @@ pub(crate) struct Batch(Vec<Node>);
 impl Batch {
     /// Finishes a task that its caller has made done (`before`: its word until then), but for its
     /// parent.
+    #[inline]
     pub(crate) fn add(&mut self, node: Node, before: Snapshot) {
         if self.0.len() == MOST || !self.waits_for(node) {
             self.flush();
         }
-        node.hub().schedule().ended(1);
         let flags = finish::finish_record(node, before);
         finish::wake(node, flags);
         self.0.push(node);
@@ -61,11 +61,12 @@ impl Batch {
             }
             children.supervised(-supervised);
         }
-        let count = self.0.len() as u64;
+        let count = self.0.len();
+        parent.hub().schedule().ended(count);
         for node in self.0.drain(..) {
             node.release_reference();
         }
-        let (before, action) = parent.state.release(count, is_counted(parent));
+        let (before, action) = parent.state.release(count as u64, is_counted(parent));
         settle(parent, before, action);
         true
     }

@@ -21,6 +21,7 @@ use std::task::Poll;
 
 /// Whether it is counted before its handle may resolve. (Nobody has the handle of a service's node:
 /// its managers look at the record.)
+#[inline]
 pub(crate) fn is_counted(node: Node) -> bool {
     node.kind & (kind::SUPERVISED | kind::SERVICE) == kind::SUPERVISED
 }
@@ -32,6 +33,7 @@ fn is_supervised(node: Node) -> bool {
 
 /// Runs a task that was taken from a queue, until it suspends or ends. If that makes it done, its
 /// parent hears of it when `done` is flushed.
+#[inline]
 pub(crate) fn run(node: Node, done: &mut Batch) {
     let (before, start) = node.state.start();
     let (before, action) = match start {
@@ -52,6 +54,7 @@ pub(crate) fn run(node: Node, done: &mut Batch) {
     }
 }
 
+#[inline]
 fn poll(node: Node, before: Snapshot) -> (Snapshot, Action) {
     let began = node.hub().track_busy.then(|| node.hub().clock.now_ns());
     let ended = before.has_ended();
@@ -83,6 +86,7 @@ fn poll(node: Node, before: Snapshot) -> (Snapshot, Action) {
 }
 
 /// The future is gone, and its outcome written.
+#[inline]
 fn end(node: Node, cleanups: bool) -> (Snapshot, Action) {
     if cleanups || !is_counted(node) {
         return node.state.end(cleanups);
@@ -266,7 +270,16 @@ pub(crate) fn settle(mut node: Node, mut before: Snapshot, mut action: Action) {
 
 /// First part of finishing: counts and records, then the handle may resolve. Returns the word
 /// that says what there is to wake and drop.
+#[inline]
 pub(crate) fn finish_record(node: Node, before: Snapshot) -> Snapshot {
+    let plain = !node.is(kind::SERVICE | kind::SENTINEL) && node.side().is_none();
+    if plain && node.state.load().phase() == Phase::Done {
+        return before;
+    }
+    finish_more(node, before)
+}
+
+fn finish_more(node: Node, before: Snapshot) -> Snapshot {
     if let Some(side) = node.side() {
         side.cancel_timers(node.hub());
     }
@@ -321,6 +334,7 @@ fn finish_service(node: Node) {
 }
 
 /// Second part of finishing: the output goes if nobody wants it, and who waited is woken.
+#[inline]
 pub(crate) fn wake(node: Node, flags: Snapshot) {
     let unwanted = !flags.has_join_interest() && node.has_output();
     if flags.has_join_waker() || flags.has_waiters() || unwanted || node.is(kind::SERVICE) {

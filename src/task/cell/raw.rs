@@ -13,7 +13,7 @@ use crate::task::state::State;
 use crate::wait::{discard, quietly};
 use std::any::Any;
 use std::marker::PhantomData;
-use std::mem::{ManuallyDrop, offset_of, size_of};
+use std::mem::{ManuallyDrop, needs_drop, offset_of, size_of};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::ptr::NonNull;
@@ -21,7 +21,7 @@ use std::task::{Context, Poll};
 
 pub(super) const STAGE_EMPTY: u8 = 0;
 const STAGE_FUTURE: u8 = 1;
-const STAGE_VALUE: u8 = 2;
+pub(super) const STAGE_VALUE: u8 = 2;
 const STAGE_ERROR: u8 = 3;
 
 /// What a poll came to; the future is gone unless it is `Pending`.
@@ -65,7 +65,10 @@ pub(super) struct VTable {
     pub(super) drop_output: unsafe fn(NonNull<Header>),
     /// Writes an `Option<Result<T, JoinError>>`.
     pub(super) read_output: unsafe fn(NonNull<Header>, *mut ()),
-    pub(super) free: unsafe fn(NonNull<Header>),
+    /// Whether that does anything for a value.
+    pub(super) value_needs_drop: bool,
+    /// For a stage that is boxed.
+    pub(super) free: Option<unsafe fn(NonNull<Header>)>,
     pub(super) name: fn() -> &'static str,
 }
 
@@ -98,7 +101,8 @@ where
         store_error: Self::store_error,
         drop_output: Self::drop_output,
         read_output: Self::read_output,
-        free: Self::free,
+        value_needs_drop: needs_drop::<O::Value>(),
+        free: if Self::BOXED { Some(Self::free) } else { None },
         name: std::any::type_name::<N>,
     };
 
@@ -209,11 +213,9 @@ where
     }
 
     unsafe fn free(task: NonNull<Header>) {
-        if Self::BOXED {
-            // SAFETY: the last reference is gone, and with it future and output; the box was
-            // made in `allocate`. A union drops nothing.
-            drop(unsafe { Box::from_raw(Self::stage(task)) });
-        }
+        // SAFETY: the last reference is gone, and with it future and output; the box was made in
+        // `allocate`. A union drops nothing.
+        drop(unsafe { Box::from_raw(Self::stage(task)) });
     }
 }
 
