@@ -48,26 +48,34 @@ impl Batch {
     }
 
     /// Takes them off their parent, and does what follows for that; `false` if there was nothing.
+    #[inline]
     pub(crate) fn flush(&mut self) -> bool {
-        let Some(parent) = self.0.first().and_then(|node| links::parent(*node)) else {
+        !self.0.is_empty() && self.take_off()
+    }
+
+    fn take_off(&mut self) -> bool {
+        let Some((parent, count)) = self.unlink() else {
             return false;
         };
+        let (before, action) = parent.state.release(count, is_counted(parent));
+        settle(parent, before, action);
+        true
+    }
+
+    /// As [`Batch::flush`], but for the last step: the caller has to take so many off this parent.
+    pub(crate) fn unlink(&mut self) -> Option<(Node, u64)> {
+        let parent = links::parent(*self.0.first()?)?;
         {
             let children = Children::lock(&parent);
-            let mut supervised = 0;
-            for node in &self.0 {
-                children.unlink(*node);
-                supervised += i32::from(node.is(kind::SUPERVISED));
-            }
-            children.supervised(-supervised);
+            children.unlink_all(&self.0);
+            let supervised = self.0.iter().filter(|node| node.is(kind::SUPERVISED));
+            children.supervised(-(supervised.count() as i32));
         }
         let count = self.0.len();
         parent.hub().schedule().ended(count);
         for node in self.0.drain(..) {
             node.release_reference();
         }
-        let (before, action) = parent.state.release(count as u64, is_counted(parent));
-        settle(parent, before, action);
-        true
+        Some((parent, count as u64))
     }
 }

@@ -19,6 +19,7 @@ use crate::task::current;
 use crate::task::state::{Action, Level, Mark, Snapshot};
 use crate::task::{Hub, Job, Node, NodeRef, Walk, kind};
 use crate::timer::Fire;
+use std::cell::Cell;
 use std::time::Duration;
 
 /// Tasks a walk looks at before it lets other work run.
@@ -121,6 +122,8 @@ struct Cancel {
     asked_ns: u64,
     /// The distinct grace periods met so far, in nanoseconds.
     graces: Vec<u64>,
+    /// Whether an entry since the last [`Cancel::note`] has a tag.
+    tagged: Cell<bool>,
     frontier: Option<Frontier>,
     sweeping: bool,
     done: Batch,
@@ -164,6 +167,7 @@ impl Cancel {
             keep: None,
             asked_ns,
             graces: Vec::new(),
+            tagged: Cell::new(true),
             frontier: None,
             sweeping: false,
             done: Batch::default(),
@@ -193,7 +197,7 @@ impl Cancel {
     /// Looks at what was marked from this entry on, outside of the lock: wakes who waits, and
     /// collects the grace periods.
     fn note(&mut self, frontier: &mut Frontier, from: usize) {
-        if let Op::Expire(_) = self.op {
+        if matches!(self.op, Op::Expire(_)) || !self.tagged.take() {
             return;
         }
         for entry in &mut frontier.entries[from..] {
@@ -224,6 +228,7 @@ impl Cancel {
     }
 
     /// Under the parent's lock: nothing but looks and steps.
+    #[inline]
     fn visit(&self, child: Node, parent: &Entry) -> Visit {
         let grace = match child.side().and_then(|side| side.grace) {
             None => parent.tag,
@@ -241,6 +246,9 @@ impl Cancel {
                 }
                 let waits = service || before.has_waiters();
                 let tag = grace | if waits { NOTIFY } else { 0 };
+                if tag != 0 {
+                    self.tagged.set(true);
+                }
                 match mark {
                     Mark::Refused => Visit::Skip,
                     Mark::Claimed => Visit::Claim(tag),
@@ -294,22 +302,29 @@ impl Cancel {
                 return false;
             };
             let node = entry.node;
-            if frontier.entries.is_empty() {
-                // The target: its parent is not held, and may go with it.
-                self.done.flush();
-                let (before, action) = node.state.release(1, is_counted(node));
-                settle(node, before, action);
-                return false;
-            }
-            // Their parent is held: they may wait for what is left of this stretch.
-            if !self.done.waits_for(node) {
-                self.done.flush();
+            // Their parent is held: they may wait for what is left of this stretch. If this is the
+            // parent, the hold goes in the same step.
+            let mut off = 1;
+            if !self.done.waits_for(node)
+                && let Some((parent, count)) = self.done.unlink()
+            {
+                if parent == node {
+                    off += count;
+                } else {
+                    let (before, action) = parent.state.release(count, is_counted(parent));
+                    settle(parent, before, action);
+                }
             }
             let (mut before, mut action) = if entry.claimed {
                 finish::close(node)
             } else {
-                node.state.release(1, is_counted(node))
+                node.state.release(off, is_counted(node))
             };
+            if frontier.entries.is_empty() {
+                // The target: its parent is not held, and may go with it.
+                settle(node, before, action);
+                return false;
+            }
             if action == Action::Close {
                 (before, action) = finish::close(node);
             }

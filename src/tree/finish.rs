@@ -218,17 +218,18 @@ pub(crate) fn close(node: Node) -> (Snapshot, Action) {
         Ok(()) if !state.has_join_interest() => {}
         Ok(()) => node.store_error(JoinError::Cancelled),
     }
-    let mut cleanups = node.side().is_some_and(Side::has_cleanups);
+    let Some(side) = node.side() else {
+        return end(node, false);
+    };
+    let mut cleanups = side.has_cleanups();
     if cleanups && node.state.load().is_killed() {
-        while let Some(cleanup) = node.side().and_then(Side::take_cleanup) {
+        while let Some(cleanup) = side.take_cleanup() {
             quietly(|| drop(cleanup));
         }
         cleanups = false;
     }
     if !cleanups {
-        if let Some(side) = node.side() {
-            replace_outcome(node, side);
-        }
+        replace_outcome(node, side);
     } else if node.is(kind::SERVICE) {
         // It was cancelled without a walk, and its cleanups may take their time.
         let _none = InTask::enter(None);

@@ -61,13 +61,12 @@ impl Frontier {
     /// Visits up to a chunk of the children of the next entry, under its lock: `visit` may do
     /// nothing but look and change state words. `false` when everything has been visited.
     pub(crate) fn expand(&mut self, mut visit: impl FnMut(Node, &Entry) -> Visit) -> bool {
+        // What is claimed has no children.
+        let rest = self.entries[self.next..].iter();
+        self.next += rest.take_while(|entry| entry.claimed).count();
         let Some(parent) = self.entries.get(self.next).copied() else {
             return false;
         };
-        if parent.claimed {
-            self.next += 1;
-            return true;
-        }
         let position = self.next as u32;
         // No allocation under the lock: room for what is there now, and a stop when it is used up
         // (by children that came later).

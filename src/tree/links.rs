@@ -65,15 +65,30 @@ impl<'a> Children<'a> {
 
     /// Takes a task that is done out of this list.
     pub(crate) fn unlink(&self, child: Node) {
-        let (next, prev) = (resolve(&child.next), resolve(&child.prev));
-        let after = child.next.load(Ordering::Relaxed);
-        match prev {
+        self.splice(child, child);
+    }
+
+    /// Takes tasks that are done out of this list. Neighbours that come oldest first, as they do
+    /// when they were queued or are swept, go together.
+    pub(crate) fn unlink_all(&self, done: &[Node]) {
+        let are_neighbours = |older: &Node, younger: &Node| {
+            younger.next.load(Ordering::Relaxed) == older.index.get()
+        };
+        for run in done.chunk_by(are_neighbours) {
+            self.splice(run[0], run[run.len() - 1]);
+        }
+    }
+
+    /// Joins what is before `youngest` and what is behind `oldest`, which may be the same.
+    fn splice(&self, oldest: Node, youngest: Node) {
+        let after = oldest.next.load(Ordering::Relaxed);
+        let before = youngest.prev.load(Ordering::Relaxed);
+        match resolve(&youngest.prev) {
             Some(prev) => prev.next.store(after, Ordering::Relaxed),
             None => self.parent.first.store(after, Ordering::Relaxed),
         }
-        if let Some(next) = next {
-            next.prev
-                .store(child.prev.load(Ordering::Relaxed), Ordering::Relaxed);
+        if let Some(next) = resolve(&oldest.next) {
+            next.prev.store(before, Ordering::Relaxed);
         }
     }
 
