@@ -56,6 +56,7 @@ impl Context {
         &self.manager.shared.record
     }
 
+    #[inline]
     pub(crate) fn place(&self) -> Result<Place<'_>, LifecycleError> {
         let record = self.record();
         let Some((node, hub)) = self.manager.shared.node.get() else {

@@ -21,25 +21,34 @@ const MOST: usize = if cfg!(taskgrove_loom) { 2 } else { 64 };
 
 /// Siblings that are done and still linked.
 #[derive(Default)]
-pub(crate) struct Batch(Vec<Node>);
+pub(crate) struct Batch {
+    done: Vec<Node>,
+    /// How many of them are yet to be counted in their service's record.
+    uncounted: u64,
+}
 
 impl Batch {
     /// Finishes a task that its caller has made done (`before`: its word until then), but for its
     /// parent.
     #[inline]
     pub(crate) fn add(&mut self, node: Node, before: Snapshot) {
-        if self.0.len() == MOST || !self.waits_for(node) {
+        if self.done.len() == MOST || !self.waits_for(node) {
             self.flush();
         }
-        let flags = finish::finish_record(node, before);
+        let flags = if before.is_uncounted() && node.side().is_none() {
+            self.uncounted += 1;
+            before
+        } else {
+            finish::finish_record(node, before)
+        };
         finish::wake(node, flags);
-        self.0.push(node);
+        self.done.push(node);
     }
 
     /// Whether it is empty, or `node` is a sibling: then it may wait until `node` has run.
     #[inline]
     pub(crate) fn waits_for(&self, node: Node) -> bool {
-        match self.0.first() {
+        match self.done.first() {
             None => true,
             Some(first) => {
                 first.parent.load(Ordering::Relaxed) == node.parent.load(Ordering::Relaxed)
@@ -50,7 +59,7 @@ impl Batch {
     /// Takes them off their parent, and does what follows for that; `false` if there was nothing.
     #[inline]
     pub(crate) fn flush(&mut self) -> bool {
-        !self.0.is_empty() && self.take_off()
+        !self.done.is_empty() && self.take_off()
     }
 
     fn take_off(&mut self) -> bool {
@@ -64,16 +73,22 @@ impl Batch {
 
     /// As [`Batch::flush`], but for the last step: the caller has to take so many off this parent.
     pub(crate) fn unlink(&mut self) -> Option<(Node, u64)> {
-        let parent = links::parent(*self.0.first()?)?;
+        let parent = links::parent(*self.done.first()?)?;
         {
             let children = Children::lock(&parent);
-            children.unlink_all(&self.0);
-            let supervised = self.0.iter().filter(|node| node.is(kind::SUPERVISED));
+            children.unlink_all(&self.done);
+            let supervised = self.done.iter().filter(|node| node.is(kind::SUPERVISED));
             children.supervised(-(supervised.count() as i32));
         }
-        let count = self.0.len();
+        if self.uncounted > 0
+            && let Some(record) = parent.record()
+        {
+            record.done.fetch_add(self.uncounted, Ordering::Relaxed);
+        }
+        self.uncounted = 0;
+        let count = self.done.len();
         parent.hub().schedule().ended(count);
-        for node in self.0.drain(..) {
+        for node in self.done.drain(..) {
             node.release_reference();
         }
         Some((parent, count as u64))

@@ -13,7 +13,7 @@ use crate::sync::atomic::Ordering;
 use crate::task::cell::Polled;
 use crate::task::current::{self, InTask};
 use crate::task::side::Side;
-use crate::task::state::{Action, Level, Phase, Snapshot, Start};
+use crate::task::state::{Action, Level, Snapshot, Start};
 use crate::task::{Job, Node, kind};
 use crate::wait::{discard, quietly};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -90,6 +90,11 @@ fn poll(node: Node, before: Snapshot) -> (Snapshot, Action) {
 fn end(node: Node, cleanups: bool) -> (Snapshot, Action) {
     if cleanups || !is_counted(node) {
         return node.state.end(cleanups);
+    }
+    if node.state.load().refs() == 1 {
+        // Nobody can ask whether it is done: it is counted when its parent hears of it.
+        let (before, action) = node.state.end(false);
+        return (before.uncounted(), action);
     }
     node.state.end_counted(|up| {
         if let Some(record) = node.record() {
@@ -274,7 +279,7 @@ pub(crate) fn settle(mut node: Node, mut before: Snapshot, mut action: Action) {
 #[inline]
 pub(crate) fn finish_record(node: Node, before: Snapshot) -> Snapshot {
     let plain = !node.is(kind::SERVICE | kind::SENTINEL) && node.side().is_none();
-    if plain && node.state.load().phase() == Phase::Done {
+    if plain && !before.is_uncounted() && node.state.load().is_done() {
         return before;
     }
     finish_more(node, before)
@@ -288,7 +293,7 @@ fn finish_more(node: Node, before: Snapshot) -> Snapshot {
         node.hub().sentinel_done();
         return before;
     }
-    let finishing = node.state.load().phase() == Phase::Finishing;
+    let finishing = !node.state.load().is_done();
     if node.is(kind::SERVICE) {
         // A child service is a task of the service around it.
         if node.is(kind::SUPERVISED)
@@ -297,7 +302,7 @@ fn finish_more(node: Node, before: Snapshot) -> Snapshot {
             record.done.fetch_add(1, Ordering::Relaxed);
         }
         finish_service(node);
-    } else if finishing
+    } else if (finishing || before.is_uncounted())
         && node.is(kind::SUPERVISED)
         && let Some(record) = node.record()
     {
