@@ -1,6 +1,7 @@
 //! Behaviours 19 and 20: what runs at a cancellation, and what cannot put it off. (For 18, see `order`.)
 
-use crate::common::{Counter, Event, Log, OnDrop, on_two_workers, suspend, suspend_times};
+use crate::common::{Counter, Event, Log, OnDrop, suspend, suspend_times};
+use crate::drive::scenario;
 use crate::util::{forever, in_background};
 use taskgrove::{
     Context, Manager, Service, background_service, defer, finally, service_fn, shielded, yield_now,
@@ -24,7 +25,7 @@ async fn cancel_when(there: &Event, service: impl Service) -> Manager {
 /// `test_trio_service_with_try_finally_cleanup`
 #[test]
 fn b19_destructors_run() {
-    on_two_workers(async || {
+    scenario(async || {
         let (there, dropped) = (Event::new(), Counter::new());
         let (set, in_run, in_task) = (there.clone(), dropped.dropped(), dropped.dropped());
         let count = dropped.clone();
@@ -47,7 +48,7 @@ fn b19_destructors_run() {
 /// `test_trio_service_with_try_finally_cleanup_with_unshielded_await`: an await before the end of the cleanup is where it stops.
 #[test]
 fn b19_unshielded_asynchronous_cleanup_does_not_run() {
-    on_two_workers(async || {
+    scenario(async || {
         let (there, cleaned, go) = (Event::new(), Event::new(), Event::new());
         let dropped = Counter::new();
         let service = {
@@ -71,7 +72,7 @@ fn b19_unshielded_asynchronous_cleanup_does_not_run() {
 
 #[test]
 fn b19_waiting_for_the_own_end_never_returns() {
-    on_two_workers(async || {
+    scenario(async || {
         let (there, returned) = (Event::new(), Event::new());
         let service = {
             let (there, returned) = (there.clone(), returned.clone());
@@ -90,7 +91,7 @@ fn b19_waiting_for_the_own_end_never_returns() {
 /// `test_trio_service_with_try_finally_cleanup_with_shielded_await`
 #[test]
 fn b19_finally_runs_to_its_end() {
-    on_two_workers(async || {
+    scenario(async || {
         let (there, order) = (Event::new(), Log::new());
         let service = {
             let (there, body, cleanup) = (there.clone(), order.clone(), order.clone());
@@ -121,7 +122,7 @@ fn b19_finally_runs_to_its_end() {
 
 #[test]
 fn b19_shielded_cleanup_runs_to_its_end() {
-    on_two_workers(async || {
+    scenario(async || {
         let (there, cleaned, go) = (Event::new(), Event::new(), Event::new());
         let service = {
             let (there, cleaned, gone) = (there.clone(), cleaned.clone(), go.wait());
@@ -153,7 +154,7 @@ fn b19_shielded_cleanup_runs_to_its_end() {
 
 #[test]
 fn b19_deferred_cleanup_runs_to_its_end() {
-    on_two_workers(async || {
+    scenario(async || {
         let (there, order) = (Event::new(), Log::new());
         let service = {
             let (there, order) = (there.clone(), order.clone());
@@ -180,7 +181,7 @@ fn b19_deferred_cleanup_runs_to_its_end() {
 /// `test_trio_service_cancellation_with_running_daemon_task`
 #[test]
 fn b20_daemon_that_polls_the_state_is_stopped() {
-    on_two_workers(async || {
+    scenario(async || {
         let there = Event::new();
         let set = there.clone();
         let service = service_fn("app", |ctx: Context| async move {
@@ -202,7 +203,7 @@ fn b20_daemon_that_polls_the_state_is_stopped() {
 /// `test_trio_service_with_async_generator`: a loop of awaits that are ready at the next poll each.
 #[test]
 fn b20_run_that_is_always_ready_is_stopped() {
-    on_two_workers(async || {
+    scenario(async || {
         let (there, dropped) = (Event::new(), Counter::new());
         let (set, guard) = (there.clone(), dropped.dropped());
         let service = service_fn("app", |_| async move {

@@ -1,6 +1,7 @@
 //! Behaviours 16 and 17: services in services.
 
-use crate::common::{Event, Queue, on_two_workers, poll_once};
+use crate::common::{Event, Queue, poll_once};
+use crate::drive::scenario;
 use crate::util::{assert_daemon_exit, forever, in_background, lifecycle};
 use crate::util::{only_failure, oops, oops_of};
 use std::pin::pin;
@@ -38,7 +39,7 @@ fn ends_on(
 /// `test_trio_service_lifecycle_run_and_clean_exit_with_child_service`
 #[test]
 fn b16_child_service_runs_and_its_parent_waits_for_it() {
-    on_two_workers(async || {
+    scenario(async || {
         let (go, managers) = (Event::new(), Queue::new());
         let parent = parent_of(ends_on(&go, || Ok(())), false, managers.clone());
         let run = in_background(&parent);
@@ -65,7 +66,7 @@ fn b16_child_service_runs_and_its_parent_waits_for_it() {
 
 #[test]
 fn b16_parent_with_a_child_service_has_the_usual_lifecycle() {
-    on_two_workers(async || {
+    scenario(async || {
         let go = Event::new();
         let parent = parent_of(ends_on(&go, || Ok(())), false, Queue::new());
         lifecycle(&parent, || go.set(), false).await.unwrap();
@@ -75,7 +76,7 @@ fn b16_parent_with_a_child_service_has_the_usual_lifecycle() {
 /// `test_trio_service_with_daemon_child_service`
 #[test]
 fn b16_daemon_child_service_is_stopped_with_its_parent() {
-    on_two_workers(async || {
+    scenario(async || {
         let (never, managers) = (Event::new(), Queue::new());
         let parent = parent_of(ends_on(&never, || Ok(())), true, managers.clone());
         let run = in_background(&parent);
@@ -93,7 +94,7 @@ fn b16_daemon_child_service_is_stopped_with_its_parent() {
 
 #[test]
 fn b16_daemon_child_service_that_ends_is_a_daemon_exit_of_its_parent() {
-    on_two_workers(async || {
+    scenario(async || {
         let (go, managers) = (Event::new(), Queue::new());
         let parent = parent_of(ends_on(&go, || Ok(())), true, managers.clone());
         let error = lifecycle(&parent, || go.set(), true).await.unwrap_err();
@@ -109,7 +110,7 @@ fn b16_daemon_child_service_that_ends_is_a_daemon_exit_of_its_parent() {
 
 #[test]
 fn b16_services_of_different_types_can_be_children_from_one_vec() {
-    on_two_workers(async || {
+    scenario(async || {
         let managers = Queue::new();
         let send = managers.clone();
         let app = service_fn("app", |ctx: Context| async move {
@@ -137,7 +138,7 @@ fn b16_services_of_different_types_can_be_children_from_one_vec() {
 
 #[test]
 fn b17_error_in_a_child_service_fails_its_parent() {
-    on_two_workers(async || {
+    scenario(async || {
         let (go, managers) = (Event::new(), Queue::new());
         let parent = parent_of(ends_on(&go, || oops("db")), false, managers.clone());
         let error = lifecycle(&parent, || go.set(), true).await.unwrap_err();
@@ -153,7 +154,7 @@ fn b17_error_in_a_child_service_fails_its_parent() {
 
 #[test]
 fn b17_error_goes_up_through_every_level() {
-    on_two_workers(async || {
+    scenario(async || {
         let (go, managers) = (Event::new(), Queue::new());
         let ended = go.wait();
         let leaf = service_fn("conn", |ctx: Context| async move {

@@ -1,6 +1,7 @@
 //! Behaviours 6 to 8: services in the background, stopping, and what cannot be done twice or too early.
 
-use crate::common::{Counter, Event, on_two_workers, suspend_times};
+use crate::common::{Counter, Event, suspend_times};
+use crate::drive::scenario;
 use crate::util::{Idle, assert_new, forever, in_background, lifecycle};
 use crate::util::{only_failure, oops, oops_of};
 use std::future::pending;
@@ -13,7 +14,7 @@ use taskgrove::{
 /// `test_trio_service_background_service_context_manager`
 #[test]
 fn b06_background_service_runs_inside_and_is_stopped_after() {
-    on_two_workers(async || {
+    scenario(async || {
         let service = Idle::new();
         let manager = background_service(service.clone(), async |manager: Manager| {
             let own = service.slot.get().unwrap();
@@ -37,7 +38,7 @@ fn b06_background_service_runs_inside_and_is_stopped_after() {
 
 #[test]
 fn b06_failing_service_ends_the_body() {
-    on_two_workers(async || {
+    scenario(async || {
         let (body_there, bodies) = (Event::new(), Counter::new());
         let there = body_there.wait();
         let service = service_fn("failing", |_| async move {
@@ -62,7 +63,7 @@ fn b06_failing_service_ends_the_body() {
 /// `test_trio_service_manager_stop`
 #[test]
 fn b07_stop_returns_when_finished() {
-    on_two_workers(async || {
+    scenario(async || {
         let cleaned = Counter::new();
         let count = cleaned.clone();
         let service = service_fn("slow", |ctx: Context| async move {
@@ -100,7 +101,7 @@ fn b07_stop_returns_when_finished() {
 
 #[test]
 fn b08_managed_service_cannot_be_given_another_manager() {
-    on_two_workers(async || {
+    scenario(async || {
         let service = Idle::new();
         let manager = Manager::new(service.clone()).unwrap();
         let is_taken = |e: &LifecycleError| matches!(e, LifecycleError::AlreadyManaged { service, .. } if service == "Idle");
@@ -149,7 +150,7 @@ fn b08_function_can_be_managed_once() {
 
 #[test]
 fn b08_started_service_cannot_be_run_again() {
-    on_two_workers(async || {
+    scenario(async || {
         let is_started = |result: Result<(), ServiceError>| {
             matches!(result, Err(ServiceError::Lifecycle(LifecycleError::AlreadyStarted { service, .. }))
                 if service == "twice")
@@ -170,7 +171,7 @@ fn b08_started_service_cannot_be_run_again() {
 
 #[test]
 fn b08_service_that_never_started_cannot_be_cancelled() {
-    on_two_workers(async || {
+    scenario(async || {
         let is_early = |result: Result<(), LifecycleError>| matches!(result, Err(LifecycleError::NotStarted { service, .. }) if service == "early");
         let end = Event::new();
         let ended = end.wait();
@@ -188,7 +189,7 @@ fn b08_service_that_never_started_cannot_be_cancelled() {
 
 #[test]
 fn b08_cancelling_a_finished_service_does_nothing() {
-    on_two_workers(async || {
+    scenario(async || {
         let manager = Manager::new(service_fn("over", |_| async { Ok(()) })).unwrap();
         manager.run().await.unwrap();
         manager.cancel().unwrap();

@@ -1,6 +1,7 @@
 //! Behaviour 21: calls from outside.
 
-use crate::common::{Counter, Event, on_two_workers};
+use crate::common::{Counter, Event};
+use crate::drive::scenario;
 use crate::util::{Idle, assert_not_running, forever, in_background};
 use std::sync::Arc;
 use taskgrove::{
@@ -49,7 +50,7 @@ impl Service for Seven {
 /// `test_trio_service_external_api_fails_before_start`
 #[test]
 fn b21_external_api_fails_before_the_start() {
-    on_two_workers(async || {
+    scenario(async || {
         let service = Arc::new(Seven::default());
         assert!(matches!(
             service.get().await,
@@ -64,7 +65,7 @@ fn b21_external_api_fails_before_the_start() {
 /// `test_trio_service_external_api_works_while_running`
 #[test]
 fn b21_external_api_works_while_running() {
-    on_two_workers(async || {
+    scenario(async || {
         let service = Arc::new(Seven::default());
         background_service(service.clone(), async |manager: Manager| {
             assert_eq!(service.get().await, Ok(7));
@@ -87,7 +88,7 @@ fn b21_external_api_works_while_running() {
 /// `test_trio_service_external_api_raises_when_cancelled`
 #[test]
 fn b21_call_under_way_fails_when_the_service_is_cancelled() {
-    on_two_workers(async || {
+    scenario(async || {
         let service = Arc::new(Seven::default());
         // Holds the service in its shutdown until the calls have been seen to fail.
         let (in_shield, go) = (Event::new(), Event::new());
@@ -123,7 +124,7 @@ fn b21_call_under_way_fails_when_the_service_is_cancelled() {
 /// `test_trio_service_external_api_raises_when_finished`
 #[test]
 fn b21_external_api_fails_after_the_end() {
-    on_two_workers(async || {
+    scenario(async || {
         let service = Arc::new(Seven::default());
         let manager = background_service(service.clone(), async |manager| manager)
             .await
@@ -140,7 +141,7 @@ fn b21_external_api_fails_after_the_end() {
 /// `test_trio_external_api_call_that_schedules_task`
 #[test]
 fn b21_call_can_schedule_tasks() {
-    on_two_workers(async || {
+    scenario(async || {
         let (done, dropped) = (Event::new(), Counter::new());
         let service = Idle::new();
         let (set, guard) = (done.clone(), dropped.dropped());

@@ -1,13 +1,12 @@
 //! Behaviours 1 to 5: the states of a manager, and the errors that come out.
 
-use crate::common::{Counter, Event, OnDrop, on_two_workers, poll_once, suspend_times};
+use crate::common::{Counter, Event, OnDrop, poll_once, suspend_times};
+use crate::drive::scenario;
 use crate::util::{Oops, assert_new, forever, in_background, lifecycle};
 use crate::util::{only_failure, oops, oops_of};
 use std::pin::pin;
-use std::sync::{Arc, Barrier};
-use taskgrove::{
-    Context, FailureKind, Handle, Manager, Service, ServiceError, service_fn, shielded,
-};
+use std::sync::Arc;
+use taskgrove::{Context, FailureKind, Handle, Manager, Service, service_fn, shielded};
 
 /// `test_service_manager_initial_state`
 #[test]
@@ -20,7 +19,7 @@ fn b01_new_manager_is_in_no_state() {
 /// `test_trio_service_lifecycle_run_and_clean_exit`
 #[test]
 fn b02_clean_exit() {
-    on_two_workers(async || {
+    scenario(async || {
         let end = Event::new();
         let ended = end.wait();
         let manager = Manager::new(service_fn("clean", |_| async move {
@@ -34,7 +33,7 @@ fn b02_clean_exit() {
 
 #[test]
 fn b02_finished_only_when_the_tasks_are_done() {
-    on_two_workers(async || {
+    scenario(async || {
         let (run_ended, end) = (Event::new(), Event::new());
         let (on_end, held) = (run_ended.clone(), end.wait());
         let manager = Manager::new(service_fn("outlived", |ctx: Context| async move {
@@ -77,7 +76,7 @@ fn b02_finished_only_when_the_service_is_dropped() {
             self.0.set();
         }
     }
-    on_two_workers(async || {
+    scenario(async || {
         let dropped = Event::new();
         let manager = Handle::current().start(Dropped(dropped.clone())).unwrap();
         manager.wait_finished().await;
@@ -89,7 +88,7 @@ fn b02_finished_only_when_the_service_is_dropped() {
 /// `test_trio_service_lifecycle_run_and_external_cancellation`
 #[test]
 fn b03_external_cancellation() {
-    on_two_workers(async || {
+    scenario(async || {
         let manager = Manager::new(service_fn("stopped", |_| forever())).unwrap();
         let cancel = || {
             manager.cancel().unwrap();
@@ -105,7 +104,7 @@ fn b03_external_cancellation() {
 /// `test_trio_service_lifecycle_run_and_exception`
 #[test]
 fn b04_error_in_run_is_returned_and_cancels() {
-    on_two_workers(async || {
+    scenario(async || {
         let end = Event::new();
         let ended = end.wait();
         let manager = Manager::new(service_fn("failing", |_| async move {
@@ -124,7 +123,7 @@ fn b04_error_in_run_is_returned_and_cancels() {
 /// `test_trio_service_lifecycle_run_and_task_exception`, `test_trio_service_manager_run_task_reraises_exceptions`
 #[test]
 fn b04_error_in_a_task_is_returned_and_cancels() {
-    on_two_workers(async || {
+    scenario(async || {
         let end = Event::new();
         let ended = end.wait();
         let others = Counter::new();
@@ -154,7 +153,7 @@ fn b04_error_in_a_task_is_returned_and_cancels() {
 /// `test_trio_service_manager_propogates_and_records_exceptions`
 #[test]
 fn b04_failure_is_recorded() {
-    on_two_workers(async || {
+    scenario(async || {
         let manager = Manager::new(service_fn("failing", |_| async { oops("at once") })).unwrap();
         assert!(!manager.did_error());
         let error = manager.run().await.unwrap_err();
@@ -167,15 +166,15 @@ fn b04_failure_is_recorded() {
 
 #[test]
 fn b04_panic_in_a_task_is_a_failure() {
-    on_two_workers(async || {
+    scenario(async || {
         let service = service_fn("app", |ctx: Context| async move {
-            let worker = async { panic!("the worker's {}", "panic") };
+            let worker = async { panic!("intended {}", "panic") };
             ctx.task::<_, ()>(worker).name("worker").spawn()?;
             forever().await
         });
         let error = Manager::run_service(service).await.unwrap_err();
         let failure = only_failure(&error);
-        assert!(matches!(failure.kind(), FailureKind::Panic(m) if m == "the worker's panic"));
+        assert!(matches!(failure.kind(), FailureKind::Panic(m) if m == "intended panic"));
         assert_eq!(failure.path(), "app/worker");
     });
 }
@@ -183,7 +182,7 @@ fn b04_panic_in_a_task_is_a_failure() {
 /// The error that a service returns is a value of the caller's own type, not text.
 #[test]
 fn b04_error_can_be_downcast() {
-    on_two_workers(async || {
+    scenario(async || {
         let error = Manager::run_service(service_fn("typed", |_| async { oops("typed") })).await;
         let error = error.unwrap_err();
         match only_failure(&error).kind() {
@@ -193,51 +192,10 @@ fn b04_error_can_be_downcast() {
     });
 }
 
-/// The errors of [`ServiceError::failures`], sorted.
-fn sorted_oops(error: &ServiceError) -> Vec<&'static str> {
-    let mut all: Vec<_> = error.failures().iter().filter_map(oops_of).collect();
-    assert_eq!(all.len(), error.failures().len(), "{error}");
-    all.sort_unstable();
-    all
-}
-
-/// `test_multierror_in_run`: both fail in polls that overlap, so that neither is a consequence of the other.
-#[test]
-fn b05_errors_of_run_and_a_task_in_overlapping_polls() {
-    on_two_workers(async || {
-        let (task_there, run_there, go) = (Event::new(), Event::new(), Event::new());
-        let both_fail = Arc::new(Barrier::new(2));
-        let service = {
-            let (task_there, run_there, go) = (task_there.clone(), run_there.clone(), go.clone());
-            service_fn("both", move |ctx: Context| async move {
-                let (there, gone, barrier) = (task_there.clone(), go.wait(), both_fail.clone());
-                ctx.run_task(async move {
-                    there.set();
-                    gone.await;
-                    barrier.wait();
-                    oops("task")
-                })?;
-                task_there.wait().await;
-                run_there.set();
-                go.wait().await;
-                both_fail.wait();
-                oops("run")
-            })
-        };
-        let manager = Manager::new(service).unwrap();
-        let run = in_background(&manager);
-        task_there.wait().await;
-        run_there.wait().await;
-        go.set();
-        let error = run.await.unwrap().unwrap_err();
-        assert_eq!(sorted_oops(&error), ["run", "task"]);
-    });
-}
-
 /// An error from inside a shield is the task's own, whatever has happened outside meanwhile.
 #[test]
 fn b05_error_of_run_and_a_later_one_from_a_shield() {
-    on_two_workers(async || {
+    scenario(async || {
         let service = service_fn("both", |ctx: Context| async move {
             let shielded_in = Event::new();
             let (inside, inner) = (shielded_in.clone(), ctx.clone());

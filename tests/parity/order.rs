@@ -1,11 +1,12 @@
 //! Behaviour 18: the tree dies leaves first.
 
-use crate::common::{Counter, Event, Log, OnDrop, Rng, on_two_workers, suspend, suspend_times};
-use crate::util::{forever, in_background};
+use crate::common::{Counter, Event, Log, OnDrop, Rng, suspend, suspend_times};
+use crate::drive::{draws, scenario};
+use crate::util::forever;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
-use taskgrove::{Context, Manager, Service, background_service, finally, service_fn, yield_now};
+use taskgrove::{Context, Service, background_service, finally, service_fn, yield_now};
 
 /// How a task passes the time until it is cancelled.
 #[derive(Clone, Copy)]
@@ -189,8 +190,8 @@ fn random(rng: &mut Rng) -> Vec<Vec<usize>> {
 /// `test_trio_service_task_cancellation_dag_order`
 #[test]
 fn b18_parents_resources_outlive_their_childrens_cleanup() {
-    on_two_workers(async || {
-        for seed in 0..20 {
+    scenario(async || {
+        for seed in draws(20) {
             let mut rng = Rng::new(seed);
             let waits = [Wait::ForTheEnd, Wait::Parked];
             Tree::new(original(), &waits, &mut rng).check(seed).await;
@@ -200,8 +201,8 @@ fn b18_parents_resources_outlive_their_childrens_cleanup() {
 
 #[test]
 fn b18_random_trees_die_leaves_first() {
-    on_two_workers(async || {
-        for seed in 0..40 {
+    scenario(async || {
+        for seed in draws(40) {
             let mut rng = Rng::new(seed);
             let waits = [Wait::ForTheEnd, Wait::Parked];
             Tree::new(random(&mut rng), &waits, &mut rng)
@@ -213,8 +214,8 @@ fn b18_random_trees_die_leaves_first() {
 
 #[test]
 fn b18_trees_with_tasks_that_are_running_die_leaves_first() {
-    on_two_workers(async || {
-        for seed in 0..40 {
+    scenario(async || {
+        for seed in draws(40) {
             let mut rng = Rng::new(seed);
             let waits = [Wait::Yielding, Wait::AlwaysReady, Wait::Parked];
             Tree::new(random(&mut rng), &waits, &mut rng)
@@ -224,65 +225,10 @@ fn b18_trees_with_tasks_that_are_running_die_leaves_first() {
     });
 }
 
-/// A task that is in a poll when its service is cancelled holds up its parent, but not its sibling.
-#[test]
-fn b18_task_in_a_poll_is_waited_for() {
-    on_two_workers(async || {
-        let order = Log::new();
-        let (in_poll, sibling_dropped) = (Event::new(), Event::new());
-        let (go, gone) = mpsc::channel::<()>();
-        let service = {
-            let (order, in_poll, sibling_dropped) =
-                (order.clone(), in_poll.clone(), sibling_dropped.clone());
-            service_fn("app", move |ctx: Context| async move {
-                let on_drop = move |who: &'static str| {
-                    let order = order.clone();
-                    OnDrop::new(move || order.push(who))
-                };
-                let _run = on_drop("run");
-                let inner = ctx.clone();
-                ctx.run_task(async move {
-                    let _parent = on_drop("parent");
-                    let there = Event::new();
-                    let (set, sibling) = (there.clone(), on_drop("sibling"));
-                    inner.run_task(async move {
-                        let _dropped = OnDrop::new(move || sibling_dropped.set());
-                        let _sibling = sibling;
-                        set.set();
-                        forever().await
-                    })?;
-                    there.wait().await;
-                    let leaf = on_drop("leaf");
-                    inner.run_task(async move {
-                        let _leaf = leaf;
-                        in_poll.set();
-                        // Blocks its worker, and with it the poll, until the test has looked.
-                        gone.recv()?;
-                        forever().await
-                    })?;
-                    forever().await
-                })?;
-                ctx.wait_finished().await;
-                Ok(())
-            })
-        };
-        let manager = Manager::new(service).unwrap();
-        let run = in_background(&manager);
-        in_poll.wait().await;
-        manager.cancel().unwrap();
-        sibling_dropped.wait().await;
-        assert_eq!(order.read(), ["sibling"]);
-        assert!(!manager.is_finished());
-        go.send(()).unwrap();
-        run.await.unwrap().unwrap();
-        assert_eq!(order.take(), ["sibling", "leaf", "parent", "run"]);
-    });
-}
-
 /// Until its turn, a parent is polled as before: its children's cleanup may need an answer from it.
 #[test]
 fn b18_parent_serves_its_childrens_cleanup() {
-    on_two_workers(async || {
+    scenario(async || {
         let (there, served) = (Event::new(), Counter::new());
         let (set, count) = (there.clone(), served.clone());
         let service = service_fn("app", |ctx: Context| async move {

@@ -1,6 +1,7 @@
 //! Behaviours 14 and 15: when nothing can be scheduled, and how much.
 
-use crate::common::{Counter, Event, Queue, on_two_workers};
+use crate::common::{Counter, Event, Queue};
+use crate::drive::scenario;
 use crate::util::{Idle, forever, in_background, only_failure, oops};
 use std::sync::Arc;
 use taskgrove::{
@@ -20,7 +21,7 @@ fn assert_refused(result: Result<Task<()>, SpawnError>, expected: &str) {
 /// `test_trio_service_disallows_task_scheduling_when_not_running`
 #[test]
 fn b14_scheduling_when_not_running_is_an_error() {
-    on_two_workers(async || {
+    scenario(async || {
         let ran = Counter::new();
         let task = || {
             let ran = ran.clone();
@@ -48,7 +49,7 @@ fn b14_scheduling_when_not_running_is_an_error() {
 /// `test_trio_service_disallows_task_scheduling_after_cancel`
 #[test]
 fn b14_what_is_scheduled_after_cancel_is_quietly_not_run() {
-    on_two_workers(async || {
+    scenario(async || {
         let born_done = Queue::new();
         let send = born_done.clone();
         let (ran, count) = (Counter::new(), Counter::new());
@@ -98,7 +99,7 @@ fn one_too_many(ctx: &Context) -> taskgrove::TooManyChildren {
 
 #[test]
 fn b15_more_children_than_the_limit_are_refused() {
-    on_two_workers(async || {
+    scenario(async || {
         let (errors, go) = (Queue::new(), Event::new());
         let (send, gone) = (errors.clone(), go.wait());
         let service = service_fn("pool", |ctx: Context| async move {
@@ -144,7 +145,7 @@ fn b15_more_children_than_the_limit_are_refused() {
 
 #[test]
 fn b15_the_limit_is_for_each_parent() {
-    on_two_workers(async || {
+    scenario(async || {
         let errors = Queue::new();
         let send = errors.clone();
         let service = service_fn("pool", |ctx: Context| async move {
@@ -174,7 +175,7 @@ fn b15_the_limit_is_for_each_parent() {
 
 #[test]
 fn b15_the_default_limit_is_a_thousand_and_exceeding_it_can_fail_the_service() {
-    on_two_workers(async || {
+    scenario(async || {
         let live = Counter::new();
         let count = live.clone();
         let service = service_fn("pool", |ctx: Context| async move {

@@ -1,6 +1,7 @@
 //! Behaviour 22: what is counted, and what is kept.
 
-use crate::common::{Counter, Event, Queue, on_two_workers};
+use crate::common::{Counter, Event, Queue};
+use crate::drive::scenario;
 use crate::util::{Idle, forever, in_background, oops};
 use std::sync::Arc;
 use taskgrove::{Context, Handle, Manager, Task, background_service, service_fn, yield_now};
@@ -28,7 +29,7 @@ async fn briefly() -> taskgrove::Result {
 /// `test_trio_manager_stats`
 #[test]
 fn b22_everything_scheduled_is_counted_at_any_depth() {
-    on_two_workers(async || {
+    scenario(async || {
         let service = Idle::new();
         let manager = background_service(service.clone(), async |manager: Manager| {
             let ctx = service.slot.context().unwrap();
@@ -70,7 +71,7 @@ fn b22_everything_scheduled_is_counted_at_any_depth() {
 /// `test_trio_manager_stats_does_not_count_main_run_method`
 #[test]
 fn b22_run_is_not_counted() {
-    on_two_workers(async || {
+    scenario(async || {
         let there = Event::new();
         let set = there.clone();
         let service = service_fn("app", |ctx: Context| async move {
@@ -91,7 +92,7 @@ fn b22_run_is_not_counted() {
 
 #[test]
 fn b22_child_service_is_one_task_and_counts_its_own() {
-    on_two_workers(async || {
+    scenario(async || {
         let managers = Queue::new();
         let send = managers.clone();
         let child = service_fn("child", |ctx: Context| async move {
@@ -114,7 +115,7 @@ fn b22_child_service_is_one_task_and_counts_its_own() {
 
 #[test]
 fn b22_failed_cancelled_and_refused_tasks() {
-    on_two_workers(async || {
+    scenario(async || {
         let service = Idle::new();
         let manager = Manager::new(service.clone()).unwrap();
         let run = in_background(&manager);
@@ -151,7 +152,7 @@ fn b22_failed_cancelled_and_refused_tasks() {
 #[test]
 fn b22_finished_tasks_leave_the_tree_and_stay_counted() {
     const ROUNDS: u64 = 2_000;
-    on_two_workers(async || {
+    scenario(async || {
         let (there, live) = (Event::new(), Counter::new());
         let set = there.clone();
         let count = live.clone();

@@ -1,6 +1,7 @@
 //! Behaviours 9 to 13: tasks and daemons.
 
-use crate::common::{Counter, Event, OnDrop, on_two_workers, poll_once};
+use crate::common::{Counter, Event, OnDrop, poll_once};
+use crate::drive::scenario;
 use crate::util::{assert_daemon_exit, forever, in_background, lifecycle};
 use crate::util::{only_failure, oops, oops_of};
 use std::pin::pin;
@@ -9,7 +10,7 @@ use taskgrove::{Context, Manager, background_service, service_fn, shielded};
 /// `test_trio_service_manager_run_task`
 #[test]
 fn b09_background_task_runs() {
-    on_two_workers(async || {
+    scenario(async || {
         let ran = Event::new();
         let set = ran.clone();
         let service = service_fn("app", |ctx: Context| async move {
@@ -45,7 +46,7 @@ fn outlived_by_its_task(go: Event, done: Counter) -> (Manager, Event) {
 /// `test_trio_service_manager_run_task_waits_for_task_completion`
 #[test]
 fn b09_service_waits_for_its_task() {
-    on_two_workers(async || {
+    scenario(async || {
         let (go, done) = (Event::new(), Counter::new());
         let (manager, run_ended) = outlived_by_its_task(go.clone(), done.clone());
         let run = in_background(&manager);
@@ -66,7 +67,7 @@ fn b09_service_waits_for_its_task() {
 /// `test_trio_service_manager_run_task_can_still_cancel_after_run_finishes`
 #[test]
 fn b10_service_can_be_cancelled_after_run_has_returned() {
-    on_two_workers(async || {
+    scenario(async || {
         let (never, done) = (Event::new(), Counter::new());
         let (manager, run_ended) = outlived_by_its_task(never.clone(), done.clone());
         let run = in_background(&manager);
@@ -88,7 +89,7 @@ fn b10_service_can_be_cancelled_after_run_has_returned() {
 /// `test_sub_service_cancelled_when_parent_stops`
 #[test]
 fn b11_service_run_in_a_task_ends_with_it_and_is_not_itself_cancelled() {
-    on_two_workers(async || {
+    scenario(async || {
         let there = Event::new();
         let inner = {
             let there = there.clone();
@@ -126,7 +127,7 @@ fn b11_service_run_in_a_task_ends_with_it_and_is_not_itself_cancelled() {
 /// `test_trio_service_lifecycle_run_and_daemon_task_exit`, `test_trio_service_manager_run_daemon_task_cancels_if_exits`
 #[test]
 fn b12_daemon_that_exits_fails_its_service_by_name() {
-    on_two_workers(async || {
+    scenario(async || {
         let end = Event::new();
         let ended = end.wait();
         let service = service_fn("clock", |ctx: Context| async move {
@@ -149,7 +150,7 @@ fn b12_daemon_that_exits_fails_its_service_by_name() {
 /// `test_trio_service_with_daemon_child_task`: the one is dropped, the other sees the cancellation and returns.
 #[test]
 fn b12_daemon_that_ends_because_of_cancellation_is_no_error() {
-    on_two_workers(async || {
+    scenario(async || {
         let there = Event::new();
         let set = there.clone();
         let returned = Event::new();
@@ -183,7 +184,7 @@ fn b12_daemon_that_ends_because_of_cancellation_is_no_error() {
 
 #[test]
 fn b12_waiting_daemon_adds_nothing_to_the_error_of_run() {
-    on_two_workers(async || {
+    scenario(async || {
         let service = service_fn("app", |ctx: Context| async move {
             let there = Event::new();
             let (set, inner) = (there.clone(), ctx.clone());
@@ -203,7 +204,7 @@ fn b12_waiting_daemon_adds_nothing_to_the_error_of_run() {
 /// `test_daemon_task_finishes_leaving_children`: the child would fail if it went on.
 #[test]
 fn b13_children_of_a_daemon_that_exits_are_cancelled() {
-    on_two_workers(async || {
+    scenario(async || {
         let (never, left) = (Event::new(), Counter::new());
         let held = never.wait();
         let live = left.clone();
