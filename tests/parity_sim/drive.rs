@@ -8,8 +8,9 @@ use std::sync::Once;
 use std::time::Instant;
 use taskgrove::sim::{self, Sim};
 
-/// Seeds of each scenario, unless `TASKGROVE_SEEDS` says how many.
-const SEEDS: u64 = 200;
+/// Seeds of each scenario, unless `TASKGROVE_SEEDS` says how many; fewer of one whose runs are long.
+const SEEDS: u64 = 300;
+const STEPS: u64 = 40_000;
 /// One run in so many is done again: it has to go the same way.
 const REPEATED: u64 = 16;
 
@@ -23,7 +24,8 @@ pub(crate) fn scenario(body: impl AsyncFn() + Send + 'static) {
         Some(seed) => seed..seed + 1,
         None => 0..many.unwrap_or(SEEDS),
     };
-    let check = move || over(seeds, &name, &body);
+    let steps = many.map_or(STEPS, |_| u64::MAX);
+    let check = move || over(seeds, steps, &name, &body);
     if many.is_some() {
         // As long as it takes.
         check();
@@ -37,11 +39,13 @@ pub(crate) fn draws(_count: u64) -> impl Iterator<Item = u64> {
     std::iter::once(sim::random())
 }
 
-fn over(seeds: Range<u64>, name: &str, body: &impl AsyncFn()) {
+fn over(seeds: Range<u64>, most: u64, name: &str, body: &impl AsyncFn()) {
     let begin = Instant::now();
-    let count = seeds.end - seeds.start;
-    let (mut fingerprints, mut steps) = (HashSet::new(), 0);
+    let (mut fingerprints, mut count, mut steps) = (HashSet::new(), 0, 0);
     for seed in seeds {
+        if steps > most {
+            break;
+        }
         let run = run(seed, name, body);
         if seed % REPEATED == 0 {
             assert_eq!(
@@ -51,6 +55,7 @@ fn over(seeds: Range<u64>, name: &str, body: &impl AsyncFn()) {
             );
         }
         fingerprints.insert(run.0);
+        count += 1;
         steps += run.1;
     }
     println!(
