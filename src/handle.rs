@@ -277,7 +277,7 @@ pub async fn yield_now() {
         cx.waker().wake_by_ref();
         Poll::Pending
     };
-    poll_fn(|cx| current::poll_own(cx, &mut poll)).await;
+    poll_fn(|cx| current::poll_own(cx, || None, &mut poll)).await;
 }
 
 impl TaskId {

@@ -8,6 +8,7 @@ pub use crate::error::Elapsed;
 
 use crate::handle::current_hub;
 use crate::sync::Arc;
+use crate::task::awaited::Awaited;
 use crate::task::{Hub, current};
 use crate::timer::{Fire, TimerKey};
 use std::future::poll_fn;
@@ -92,7 +93,8 @@ impl Future for Sleep {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        current::poll_own(cx, |cx| this.poll_timer(cx))
+        let at = this.deadline;
+        current::poll_own(cx, || Some(Awaited::Time(at)), |cx| this.poll_timer(cx))
     }
 }
 

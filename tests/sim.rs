@@ -1,4 +1,4 @@
-//! The simulator: that it repeats, what it says on a deadlock, how fast its time passes, and what
+//! The simulator: that it repeats, that the seed decides everything, what it says on a deadlock, how fast its time passes, and what
 //! holds in it for trees made at random.
 //!
 //! `TASKGROVE_SEEDS` sets how many seeds the soak runs; `TASKGROVE_SEED` replays one.
@@ -7,6 +7,8 @@ mod common;
 
 #[path = "sim/basics.rs"]
 mod basics;
+#[path = "sim/choices.rs"]
+mod choices;
 #[path = "sim/deadlock.rs"]
 mod deadlock;
 #[path = "sim/soak.rs"]

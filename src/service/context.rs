@@ -6,6 +6,7 @@ use super::{Manager, Service};
 use crate::error::{LifecycleError, Result, SpawnError};
 use crate::record::{Record, wait_serial};
 use crate::sync::Arc;
+use crate::task::awaited::Event;
 use crate::task::join::Task;
 use crate::task::{Hub, Node, NodeRef, current};
 use crate::wait::WaitKey;
@@ -191,7 +192,8 @@ impl Context {
             }
             Poll::Pending
         };
-        poll_fn(|cx| current::poll_own(cx, &mut poll)).await;
+        let awaited = || Some(self.manager.shared.awaited(Event::Cancel));
+        poll_fn(|cx| current::poll_own(cx, awaited, &mut poll)).await;
     }
 }
 

@@ -11,6 +11,7 @@ use crate::record::Record;
 use crate::snapshot::Snapshot;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Mutex};
+use crate::task::awaited::{self, Awaited, Event, Whom};
 use crate::task::{Hub, NodeRef, current};
 use crate::time::Sleep;
 use crate::tree::snapshot;
@@ -30,6 +31,17 @@ pub(crate) struct Shared {
     pub(crate) grace: Option<Duration>,
     /// Set by the start.
     pub(crate) node: OnceLock<(NodeRef, Arc<Hub>)>,
+}
+
+impl Shared {
+    /// What a wait for the service is noted as.
+    pub(crate) fn awaited(&self, event: Event) -> Awaited {
+        let whom = Whom {
+            name: self.record.name.to_string(),
+            id: self.node.get().map(|(node, _)| node.id()),
+        };
+        Awaited::Service(event, whom)
+    }
 }
 
 /// The outside of a service: it can look and stop, but not schedule.
@@ -233,7 +245,8 @@ impl Manager {
             }
             Pin::new(&mut sleep).poll(cx).map(|()| false)
         };
-        let finished = poll_fn(|cx| current::poll_own(cx, &mut poll));
+        let awaited = || Some(self.shared.awaited(Event::End));
+        let finished = poll_fn(|cx| current::poll_own(cx, awaited, &mut poll));
         if finished.await || self.is_finished() {
             return Ok(());
         }
@@ -248,7 +261,7 @@ impl Manager {
 
     /// Waits for the start (or for the end, should it never be started).
     pub async fn wait_started(&self) {
-        wait(self.record(), |record| {
+        wait(&self.shared, Event::Start, |record| {
             (record.is_started() || record.is_finished()).then_some(())
         })
         .await;
@@ -260,7 +273,7 @@ impl Manager {
     ///
     /// [`NotRunning`](LifecycleError::NotRunning) if it ends first.
     pub async fn wait_ready(&self) -> Result<(), LifecycleError> {
-        let ready = wait(self.record(), |record| {
+        let ready = wait(&self.shared, Event::Ready, |record| {
             (record.is_ready() || record.is_finished()).then(|| record.is_ready())
         });
         if ready.await {
@@ -272,7 +285,10 @@ impl Manager {
 
     /// Waits until `run` and everything below it are done and the service has been dropped.
     pub async fn wait_finished(&self) {
-        wait(self.record(), |record| record.is_finished().then_some(())).await;
+        wait(&self.shared, Event::End, |record| {
+            record.is_finished().then_some(())
+        })
+        .await;
     }
 
     /// What came of it; `None` until finished.
@@ -316,7 +332,11 @@ impl Manager {
             if waiting.poll(cx, over).is_ready() {
                 return Poll::Ready(None);
             }
-            f.as_mut().poll(cx).map(Some)
+            let polled = f.as_mut().poll(cx).map(Some);
+            if polled.is_pending() {
+                awaited::note(|| Some(self.shared.awaited(Event::Call)));
+            }
+            polled
         });
         done.await.ok_or_else(|| self.not_running())
     }

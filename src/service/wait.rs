@@ -1,7 +1,9 @@
 //! Waiting for something to become true of a service's record.
 
+use super::manager::Shared;
 use crate::record::{Record, wait_serial};
 use crate::sync::Arc;
+use crate::task::awaited::Event;
 use crate::task::current;
 use crate::wait::WaitKey;
 use std::future::poll_fn;
@@ -44,8 +46,13 @@ impl Drop for Waiting {
     }
 }
 
-/// Waits until `look` finds something.
-pub(crate) async fn wait<T>(record: &Arc<Record>, look: impl Fn(&Record) -> Option<T>) -> T {
-    let mut waiting = Waiting::new(record);
-    poll_fn(|cx| current::poll_own(cx, |cx| waiting.poll(cx, &look))).await
+/// Waits until `look` finds that this has happened.
+pub(crate) async fn wait<T>(
+    shared: &Shared,
+    event: Event,
+    look: impl Fn(&Record) -> Option<T>,
+) -> T {
+    let mut waiting = Waiting::new(&shared.record);
+    let awaited = || Some(shared.awaited(event));
+    poll_fn(|cx| current::poll_own(cx, awaited, |cx| waiting.poll(cx, &look))).await
 }

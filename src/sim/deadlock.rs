@@ -1,58 +1,51 @@
 //! What a deadlock panics with.
 
 use super::engine::Engine;
+use crate::id::TaskId;
 use crate::snapshot::{Node, NodeState};
 use crate::sync::Arc;
 use crate::task::Hub;
-use crate::task::current::Waits;
+use crate::task::awaited::{Awaited, Event, Whom};
+use crate::timer::NEVER;
 use crate::tree::snapshot;
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::time::Duration;
 
 /// Lines of the tree, and of the list of who waits, at most.
 const LINES: usize = 200;
+/// Children that are named of one task, at most.
+const CHILDREN: usize = 4;
 
-/// How the crate's own awaits are told apart: a part of the path of their code, and what it is.
-const AWAITS: [(&str, &str); 9] = [
-    ("wait_finished", "the end of a service (`wait_finished`)"),
-    ("wait_started", "the start of a service (`wait_started`)"),
-    ("wait_ready", "a service to be ready (`wait_ready`)"),
-    (
-        "external_api",
-        "a call of a service's external API, or the service's end",
-    ),
-    (
-        "cancelled",
-        "a cancellation to be asked for (`Context::cancelled`)",
-    ),
-    (
-        "wait_done",
-        "a task to be done (`wait_done`), with all below it",
-    ),
-    ("Manager>::", "a service"),
-    ("Sleep", "a sleep that never ends"),
-    (
-        "Task<",
-        "the result of a task (its handle), which comes when all below it are done",
-    ),
-];
+/// The tasks in the picture by their ids, and the children of each.
+#[derive(Default)]
+struct Tree<'a> {
+    nodes: HashMap<TaskId, &'a Node>,
+    children: HashMap<TaskId, Vec<&'a Node>>,
+}
 
 /// The message: what happened, the tree, and for each task what it waits for.
-pub(super) fn describe(engine: &Engine, hub: &Arc<Hub>, main: &Waits) -> String {
-    let tree = snapshot::all(hub);
+pub(super) fn describe(engine: &Engine, hub: &Arc<Hub>, main: &[Awaited]) -> String {
+    let picture = snapshot::all(hub);
+    let mut tree = Tree::default();
+    for node in picture.nodes() {
+        tree.nodes.insert(node.id, node);
+        if let Some(parent) = node.parent {
+            tree.children.entry(parent).or_default().push(node);
+        }
+    }
     let mut text = format!(
         "deadlock in the simulation with seed {}, at step {}, after {:?} of virtual time: nothing is ready, and no timer is left\n\n",
         engine.seed,
         engine.steps(),
         Duration::from_nanos(hub.clock.now_ns()),
     );
-    let drawn = tree.to_string();
-    push_lines(&mut text, drawn.lines());
+    push_lines(&mut text, picture.to_string().lines());
     text.push_str("\nwhat each waits for:\n");
-    let first = format!("the future in `block_on`: {}", own_awaits(main));
-    let tasks = tree.nodes().iter().map(|node| {
-        let waits = engine.waits_of(node.id).unwrap_or_default();
-        format!("{} {}: {}", node.path, node.id, reason(node, &waits))
+    let first = format!("the future in `block_on`: {}", tree.awaits(main));
+    let tasks = picture.nodes().iter().map(|node| {
+        let awaited = engine.awaited_by(node.id);
+        format!("{}: {}", place(node), tree.reason(node, &awaited))
     });
     push_lines(&mut text, std::iter::once(first).chain(tasks));
     text
@@ -75,28 +68,78 @@ fn push_lines(text: &mut String, lines: impl Iterator<Item = impl AsRef<str>>) {
     }
 }
 
-fn reason(node: &Node, waits: &Waits) -> String {
-    match node.state {
-        NodeState::WaitingForChildren => "its children".to_owned(),
-        NodeState::CleaningUp => format!("inside protection or a cleanup, {}", own_awaits(waits)),
-        // Not reached unless the scheduler has lost it.
-        NodeState::Queued | NodeState::Running => "nothing, it is ready".to_owned(),
-        NodeState::Parked | NodeState::Cancelling => own_awaits(waits),
-    }
+/// Where a task is, and its id: paths need not be unique.
+fn place(node: &Node) -> String {
+    format!("{} {}", node.path, node.id)
 }
 
-/// The crate's own awaits that the last poll was left in.
-fn own_awaits(waits: &Waits) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for name in waits.iter().flatten() {
-        let known = AWAITS.iter().find(|(part, _)| name.contains(part));
-        let what = known.map_or(*name, |(_, what)| *what);
-        if !parts.contains(&what) {
-            parts.push(what);
+impl Tree<'_> {
+    fn reason(&self, node: &Node, awaited: &[Awaited]) -> String {
+        match node.state {
+            NodeState::WaitingForChildren => format!("its children: {}", self.children(node)),
+            NodeState::CleaningUp => {
+                format!("inside protection or a cleanup, {}", self.awaits(awaited))
+            }
+            // Not reached unless the scheduler has lost it.
+            NodeState::Queued | NodeState::Running => "nothing, it is ready".to_owned(),
+            NodeState::Parked | NodeState::Cancelling => self.awaits(awaited),
         }
     }
-    if parts.is_empty() {
-        return "something outside this crate: a channel, a lock, a waker nobody wakes".to_owned();
+
+    fn children(&self, node: &Node) -> String {
+        let children = self.children.get(&node.id).map_or(&[][..], Vec::as_slice);
+        let named = children.iter().take(CHILDREN).map(|child| place(child));
+        let mut text = named.collect::<Vec<_>>().join(", ");
+        if children.len() > CHILDREN {
+            let _ = write!(text, ", and {} more", children.len() - CHILDREN);
+        }
+        text
     }
-    parts.join(", or ")
+
+    /// The crate's own awaits that the last poll was left in.
+    fn awaits(&self, awaited: &[Awaited]) -> String {
+        if awaited.is_empty() {
+            return "something outside this crate: a channel, a lock, a waker nobody wakes"
+                .to_owned();
+        }
+        let parts: Vec<_> = awaited.iter().map(|awaited| self.what(awaited)).collect();
+        parts.join(", or ")
+    }
+
+    fn what(&self, awaited: &Awaited) -> String {
+        match awaited {
+            Awaited::Result(whom) => format!("the result of {}", self.whom(whom)),
+            Awaited::Done(whom) => format!("{} to be done (`wait_done`)", self.whom(whom)),
+            Awaited::Time(NEVER) => "a sleep that never ends".to_owned(),
+            Awaited::Time(at) => {
+                format!(
+                    "a sleep until {:?} of virtual time",
+                    Duration::from_nanos(*at)
+                )
+            }
+            Awaited::Service(event, whom) => {
+                let whom = self.whom(whom);
+                match event {
+                    Event::Start => format!("the start of {whom} (`wait_started`)"),
+                    Event::Ready => format!("{whom} to be ready (`wait_ready`)"),
+                    Event::End => format!("the end of {whom} (`wait_finished`)"),
+                    Event::Cancel => {
+                        format!("the cancellation of itself or of {whom} (`Context::cancelled`)")
+                    }
+                    Event::Call => format!("a call on behalf of {whom}, or its end"),
+                }
+            }
+        }
+    }
+
+    fn whom(&self, whom: &Whom) -> String {
+        let Some(id) = whom.id else {
+            return format!("{}, which has not been started", whom.name);
+        };
+        match self.nodes.get(&id) {
+            // Names are cut in pictures and paths, never in nodes.
+            Some(node) if node.name == whom.name => place(node),
+            _ => format!("{} {id}, which is not in this simulation", whom.name),
+        }
+    }
 }

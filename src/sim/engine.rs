@@ -12,7 +12,8 @@ use super::random::{Random, mix};
 use crate::id::TaskId;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, SegQueue};
-use crate::task::current::{self, Waits};
+use crate::task::awaited::{self, Awaited};
+use crate::task::current;
 use crate::task::hub::Counts;
 use crate::task::{Hub, Job, Node, Schedule};
 use crate::timer::Fire;
@@ -128,8 +129,8 @@ pub(super) struct Engine {
     jobs_outside: SegQueue<Job>,
     /// The numbers that the simulated program draws.
     random: Mutex<Random>,
-    /// Which of the crate's own awaits each task was seen in when it was polled last.
-    waits: Mutex<HashMap<u64, Waits, IdHash>>,
+    /// Which of the crate's own awaits each task was left in when it was polled last.
+    awaited: Mutex<HashMap<u64, Vec<Awaited>, IdHash>>,
     /// Some thread is in `block_on`.
     pub(super) driven: AtomicBool,
     ended: AtomicBool,
@@ -212,7 +213,7 @@ impl Run {
             tasks: VecDeque::new(),
             jobs: Vec::new(),
             steps: 0,
-            fingerprint: mix(seed),
+            fingerprint: 0,
             in_moment: 0,
         }
     }
@@ -264,7 +265,7 @@ impl Engine {
             tasks_outside: SegQueue::new(),
             jobs_outside: SegQueue::new(),
             random: Mutex::new(Random::new(!mix(seed))),
-            waits: Mutex::new(HashMap::default()),
+            awaited: Mutex::new(HashMap::default()),
             driven: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             polls: AtomicU64::new(0),
@@ -285,9 +286,13 @@ impl Engine {
         self.run.lock().fingerprint
     }
 
-    /// What the task was seen waiting for.
-    pub(super) fn waits_of(&self, task: TaskId) -> Option<Waits> {
-        self.waits.lock().get(&task.get()).copied()
+    /// What the task was left waiting for, of what the crate knows.
+    pub(super) fn awaited_by(&self, task: TaskId) -> Vec<Awaited> {
+        self.awaited
+            .lock()
+            .get(&task.get())
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// Does what the seed says is next. `main` is whether `block_on`'s future was woken. On the
@@ -348,11 +353,12 @@ impl Engine {
             Source::Job => {
                 let at = run.random.below(run.jobs.len());
                 let job = run.jobs.swap_remove(at);
-                match &job {
-                    Job::Close(node) => run.note(Kind::Close, node.id().get()),
-                    Job::Finish(node) => run.note(Kind::Finish, node.id().get()),
-                    Job::Walk(_) => run.note(Kind::Walk, 0),
-                }
+                let kind = match &job {
+                    Job::Close(_) => Kind::Close,
+                    Job::Finish(_) => Kind::Finish,
+                    Job::Walk(_) => Kind::Walk,
+                };
+                run.note(kind, job.about().get());
                 Work::Job(job)
             }
             Source::Timer => {
@@ -362,7 +368,7 @@ impl Engine {
             Source::Outside => {
                 let job_first = run.random.one_in(2) || self.tasks_outside.is_empty();
                 if job_first && let Some(job) = self.jobs_outside.pop() {
-                    run.note(Kind::LandJob, 0);
+                    run.note(Kind::LandJob, job.about().get());
                     run.jobs.push(job);
                 } else if let Some(node) = self.tasks_outside.pop() {
                     run.note(Kind::LandTask, node.id().get());
@@ -376,24 +382,24 @@ impl Engine {
     fn run_task(&self, hub: &Hub, node: Node) {
         let id = node.id().get();
         self.polls.fetch_add(1, Ordering::Relaxed);
-        let waits = current::trace_waits(|| {
+        let awaited = awaited::trace(|| {
             let mut done = Batch::default();
             finish::run(node, &mut done);
             done.flush();
         });
-        let mut known = self.waits.lock();
-        if waits[0].is_none() {
+        let mut known = self.awaited.lock();
+        if awaited.is_empty() {
             known.remove(&id);
             return;
         }
-        known.insert(id, waits);
+        known.insert(id, awaited);
         // Tasks that were cancelled in the meantime left theirs behind.
         let live = self.live.load(Ordering::Relaxed) as usize;
         if known.len() > 2 * live + 4096 {
             drop(known);
             let snapshot = crate::tree::snapshot::all(hub);
             let there: HashSet<u64> = snapshot.nodes().iter().map(|node| node.id.get()).collect();
-            self.waits.lock().retain(|id, _| there.contains(id));
+            self.awaited.lock().retain(|id, _| there.contains(id));
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the calling thread is doing: which runtime it is in, which task it runs, and inside which
 //! scope of protection.
 
+use super::awaited::{self, Awaited};
 use super::cell::Node;
 use super::hub::Hub;
 use super::scope::{Body, Scope, Turn};
@@ -37,8 +38,6 @@ crate::sync::thread_local! {
     static BUDGET: Cell<u32> = const { Cell::new(UNLIMITED) };
     static WORKER: Cell<(u64, usize)> = const { Cell::new((0, 0)) };
     static IDS: Cell<(u64, u64, u64)> = const { Cell::new((0, 0, 0)) };
-    static TRACED: Cell<bool> = const { Cell::new(false) };
-    static WAITS: Cell<Waits> = const { Cell::new([None; 3]) };
 }
 
 crate::sync::thread_local! {
@@ -201,10 +200,11 @@ pub(crate) fn outside_tasks<R>(f: impl FnOnce() -> R) -> R {
 }
 
 /// One poll of an await of the crate's own: it suspends when the calling code's time is over, and
-/// once in a while when it has been ready too often in one poll.
+/// once in a while when it has been ready too often in one poll. `awaited` says what it waits for.
 #[inline]
 pub(crate) fn poll_own<T>(
     cx: &mut Context<'_>,
+    awaited: impl FnOnce() -> Option<Awaited>,
     poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
 ) -> Poll<T> {
     if is_suspended() {
@@ -215,36 +215,13 @@ pub(crate) fn poll_own<T>(
         cx.waker().wake_by_ref();
         return Poll::Pending;
     }
-    let name = std::any::type_name_of_val(&poll);
     let polled = poll(cx);
     if polled.is_pending() {
-        if TRACED.get() {
-            note_wait(name);
-        }
+        awaited::note(awaited);
     } else if budget != UNLIMITED {
         BUDGET.set(budget - 1);
     }
     polled
-}
-
-/// The first few of the crate's own awaits that a poll was left in, by the names of their code.
-pub(crate) type Waits = [Option<&'static str>; 3];
-
-/// Runs `f`, and says in which of the crate's own awaits it suspended.
-pub(crate) fn trace_waits(f: impl FnOnce()) -> Waits {
-    let outer = (TRACED.replace(true), WAITS.replace([None; 3]));
-    f();
-    TRACED.set(outer.0);
-    WAITS.replace(outer.1)
-}
-
-#[cold]
-fn note_wait(name: &'static str) {
-    let mut waits = WAITS.get();
-    if let Some(free) = waits.iter_mut().find(|wait| wait.is_none()) {
-        *free = Some(name);
-    }
-    WAITS.set(waits);
 }
 
 /// Runs `f` as code of a cleanup: the turn is not seen in there.

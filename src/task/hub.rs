@@ -13,6 +13,8 @@ use std::num::NonZeroU64;
 pub(crate) trait Walk: Send {
     /// Does about a thousand nodes; `true` when there is more to do.
     fn step(&mut self) -> bool;
+    /// The task it began at.
+    fn target(&self) -> TaskId;
 }
 
 /// Work for a worker that is not a task.
@@ -23,6 +25,16 @@ pub(crate) enum Job {
     Finish(Node),
     /// The next step of a walk.
     Walk(Box<dyn Walk>),
+}
+
+impl Job {
+    /// The task it is about.
+    pub(crate) fn about(&self) -> TaskId {
+        match self {
+            Job::Close(node) | Job::Finish(node) => node.id(),
+            Job::Walk(walk) => walk.target(),
+        }
+    }
 }
 
 /// What a scheduler counts.

@@ -1,5 +1,6 @@
 //! Handles of tasks: [`Task`], [`CancelHandle`], [`CancelOnDrop`].
 
+use super::awaited::{Awaited, Whom};
 use super::cell::{Joined, NodeRef, kind};
 use super::current;
 use super::state::Level;
@@ -163,14 +164,17 @@ async fn wait_done(node: &NodeRef) {
             Poll::Pending
         }
     };
-    poll_fn(|cx| current::poll_own(cx, &mut poll)).await;
+    let awaited = || Some(Awaited::Done(Whom::task(**node)));
+    poll_fn(|cx| current::poll_own(cx, awaited, &mut poll)).await;
 }
 
 impl<T> Future for Task<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        current::poll_own(cx, |cx| self.joined.poll(cx))
+        let node = self.joined.node();
+        let awaited = || Some(Awaited::Result(Whom::task(node)));
+        current::poll_own(cx, awaited, |cx| self.joined.poll(cx))
     }
 }
 

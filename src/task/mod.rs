@@ -1,5 +1,6 @@
 //! Tasks: the state word, the cell in its slot, handles, and what all of a runtime's tasks share.
 
+pub(crate) mod awaited;
 pub(crate) mod cell;
 pub(crate) mod current;
 pub(crate) mod hub;

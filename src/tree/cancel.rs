@@ -14,6 +14,7 @@ use super::batch::Batch;
 use super::finish::{self, is_counted, settle};
 use super::frontier::{Entry, Frontier, Visit};
 use super::links;
+use crate::id::TaskId;
 use crate::sync::atomic::Ordering;
 use crate::task::current;
 use crate::task::state::{Action, Level, Mark, Snapshot};
@@ -115,6 +116,8 @@ enum Op {
 struct Cancel {
     op: Op,
     target: Node,
+    /// The target's, which may be done before the walk is.
+    id: TaskId,
     /// The target's own, as a tag.
     grace: u64,
     /// An expiry waits in a timer: the target may be done and freed otherwise.
@@ -156,6 +159,10 @@ impl Walk for Cancel {
         }
         self.sweep()
     }
+
+    fn target(&self) -> TaskId {
+        self.id
+    }
 }
 
 impl Cancel {
@@ -163,6 +170,7 @@ impl Cancel {
         Cancel {
             op,
             target,
+            id: target.id(),
             grace,
             keep: None,
             asked_ns,

@@ -1,11 +1,13 @@
 //! What a deadlock says.
 
 use crate::common::watchdog;
-use std::future::pending;
+use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 use taskgrove::time::sleep;
-use taskgrove::{Context, Manager, finally, service_fn, sim, sim::Sim, spawn};
+use taskgrove::{Context, Handle, Manager, Runtime, finally, service_fn, sim, sim::Sim, spawn};
 
 /// The message of the deadlock this body runs into.
 fn deadlock(seed: u64, body: impl AsyncFnOnce()) -> String {
@@ -54,15 +56,15 @@ fn it_draws_the_tree_and_says_what_each_waits_for() {
                     &format!("seed {seed}, at step "),
                     "2s of virtual time",
                     "└─ ",
-                    "the future in `block_on`: the end of a service (`wait_finished`)",
-                    "app #2: the result of a task",
+                    "the future in `block_on`: the end of app #2 (`wait_finished`)",
+                    "app #2: the result of app/endless #",
                     "app/lost #",
                     ": something outside this crate",
                     "app/parent #",
-                    ": its children",
+                    ": its children: app/parent/it_draws_the_tree_and_says_what_each_waits_for #",
                     ": a sleep that never ends",
                     "app/polite #",
-                    ": a cancellation to be asked for",
+                    ": the cancellation of itself or of app #2 (`Context::cancelled`)",
                     "app/endless #",
                 ],
             );
@@ -82,8 +84,76 @@ fn a_cleanup_that_never_ends_is_found() {
         says(
             &message,
             &[
-                "the future in `block_on`: a task to be done (`wait_done`)",
+                "the future in `block_on`: finally #2 to be done (`wait_done`)",
                 ": inside protection or a cleanup, something outside this crate",
+            ],
+        );
+    });
+}
+
+#[test]
+fn it_says_for_whom_each_waits() {
+    watchdog(|| {
+        let message = deadlock(3, async || {
+            let early = Manager::new(service_fn("early", async |_| Ok(()))).unwrap();
+            let db = service_fn("db", async |ctx: Context| {
+                ctx.cancelled().await;
+                Ok(())
+            });
+            let db = Handle::current().start(db).unwrap();
+            let (before, ready, call) = (early.clone(), db.clone(), db.clone());
+            let root = |name| Handle::current().task(pending::<()>()).name(name).spawn();
+            let (left, right) = (root("left"), root("right"));
+            let waiting = Handle::current();
+            waiting
+                .task(async move { before.wait_started().await })
+                .name("starts")
+                .spawn();
+            waiting
+                .task(async move { ready.wait_ready().await.unwrap() })
+                .name("readies")
+                .spawn();
+            waiting
+                .task(async move { call.external_api(pending::<()>()).await.unwrap() })
+                .name("calls")
+                .spawn();
+            let runtime = Runtime::builder().workers(0).build().unwrap();
+            let stranger = runtime.task(pending::<()>()).name("stranger").spawn();
+            let mut stranger = pin!(stranger);
+            let wide = waiting
+                .task(async {
+                    for _ in 0..6 {
+                        spawn(pending::<()>());
+                    }
+                })
+                .name("wide")
+                .spawn();
+            let mut first = pin!(left.wait_done());
+            let mut second = pin!(right);
+            let mut third = pin!(wide);
+            poll_fn(|cx| {
+                let ready = first.as_mut().poll(cx).is_ready()
+                    || second.as_mut().poll(cx).is_ready()
+                    || third.as_mut().poll(cx).is_ready()
+                    || stranger.as_mut().poll(cx).is_ready();
+                if ready {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
+            })
+            .await;
+        });
+        says(
+            &message,
+            &[
+                "the future in `block_on`: left #3 to be done (`wait_done`), or the result of right #4, or the result of wide #",
+                "stranger #3, which is not in this simulation",
+                "db #2: the cancellation of itself or of db #2 (`Context::cancelled`)",
+                "starts #5: the start of early, which has not been started (`wait_started`)",
+                "readies #6: db #2 to be ready (`wait_ready`)",
+                "calls #7: a call on behalf of db #2, or its end",
+                ", and 2 more",
             ],
         );
     });

@@ -1,0 +1,90 @@
+//! What a poll was left waiting for, as far as the crate's own awaits know it. A simulation asks,
+//! to say it of a deadlock; to all others it is a look at a flag, and only in awaits that suspend.
+
+use super::cell::Node;
+use crate::id::TaskId;
+use std::cell::{Cell, RefCell};
+
+/// Kept of one poll, at most.
+const MOST: usize = 4;
+
+/// Whom an await is about. Ids are a runtime's own: the name tells a stranger's from one's own.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Whom {
+    pub(crate) name: String,
+    /// `None` for a service that has not been started.
+    pub(crate) id: Option<TaskId>,
+}
+
+/// What a service is waited for to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Event {
+    Start,
+    Ready,
+    End,
+    /// Its cancellation, or that of the task that waits.
+    Cancel,
+    /// A call on its behalf, as long as it runs.
+    Call,
+}
+
+/// What one of the crate's own awaits waits for.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    /// A task to be done, for its result.
+    Result(Whom),
+    /// A task to be done.
+    Done(Whom),
+    Service(Event, Whom),
+    /// A moment on the runtime's clock.
+    Time(u64),
+}
+
+impl Whom {
+    /// Of a task that is waited for: its waiter has a reference to it.
+    pub(crate) fn task(node: Node) -> Self {
+        Whom {
+            name: node.name().to_owned(),
+            id: Some(node.id()),
+        }
+    }
+}
+
+crate::sync::thread_local! {
+    static TRACED: Cell<bool> = const { Cell::new(false) };
+    static AWAITED: RefCell<Vec<Awaited>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Notes what the calling code's poll is left waiting for, if anybody asks.
+#[inline]
+pub(crate) fn note(awaited: impl FnOnce() -> Option<Awaited>) {
+    if TRACED.get() {
+        push(awaited());
+    }
+}
+
+#[cold]
+fn push(awaited: Option<Awaited>) {
+    let Some(awaited) = awaited else { return };
+    // A thread that is ending has nobody left who would ask.
+    let _ = AWAITED.try_with(|all| {
+        let mut all = all.borrow_mut();
+        if all.len() < MOST && !all.contains(&awaited) {
+            all.push(awaited);
+        }
+    });
+}
+
+/// Runs `f`, and says in which of the crate's own awaits it suspended.
+pub(crate) fn trace(f: impl FnOnce()) -> Vec<Awaited> {
+    struct Outer(bool, Vec<Awaited>);
+    impl Drop for Outer {
+        fn drop(&mut self) {
+            TRACED.set(self.0);
+            AWAITED.set(std::mem::take(&mut self.1));
+        }
+    }
+    let _outer = Outer(TRACED.replace(true), AWAITED.take());
+    f();
+    AWAITED.take()
+}
