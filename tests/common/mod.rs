@@ -3,6 +3,7 @@
 //! Nothing here waits on time; the watchdog's limit is a bound on a hung test, not a wait.
 #![allow(dead_code)]
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -72,6 +73,16 @@ fn lock<T: ?Sized>(m: &Mutex<T>) -> MutexGuard<'_, T> {
     m.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+thread_local! {
+    static LAG: Cell<fn() -> usize> = const { Cell::new(|| 0) };
+}
+
+/// From now on, who waits for an [`Event`] on this thread suspends so many times more once it has happened: as a thread
+/// may be late, anywhere.
+pub(crate) fn lag(by: fn() -> usize) {
+    LAG.set(by);
+}
+
 /// Something that happens once and stays so. Clones are the same event; any number may wait, from any thread or runtime.
 #[derive(Clone, Default)]
 pub(crate) struct Event(Arc<Mutex<EventState>>);
@@ -114,6 +125,7 @@ impl Event {
         Wait {
             event: self.clone(),
             id: state.waiters,
+            lag: None,
         }
     }
 }
@@ -124,22 +136,32 @@ impl Event {
 pub(crate) struct Wait {
     event: Event,
     id: u64,
+    /// Suspensions left since it has seen that the event has happened.
+    lag: Option<usize>,
 }
 
 impl Future for Wait {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         // Cloned before the lock and dropped after it: wakers are other people's code.
         let waker = cx.waker().clone();
-        let mut state = lock(&self.event.0);
+        let this = &mut *self;
+        let mut state = lock(&this.event.0);
         if state.set {
-            return Poll::Ready(());
+            drop(state);
+            let left = this.lag.get_or_insert_with(|| LAG.get()());
+            if *left == 0 {
+                return Poll::Ready(());
+            }
+            *left -= 1;
+            waker.wake();
+            return Poll::Pending;
         }
-        let old = match state.wakers.iter_mut().find(|(id, _)| *id == self.id) {
+        let old = match state.wakers.iter_mut().find(|(id, _)| *id == this.id) {
             Some((_, known)) => Some(std::mem::replace(known, waker)),
             None => {
-                state.wakers.push((self.id, waker));
+                state.wakers.push((this.id, waker));
                 None
             }
         };

@@ -1,6 +1,6 @@
 //! What drives the scenarios here: a simulation for each seed.
 
-use crate::common::watchdog;
+use crate::common::{lag, watchdog};
 use std::collections::HashSet;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,7 +14,11 @@ const STEPS: u64 = 40_000;
 /// One run in so many is done again: it has to go the same way.
 const REPEATED: u64 = 16;
 
-/// Runs a scenario to its end in a simulation for each seed.
+/// A part of a scenario is late by fewer suspensions than this.
+const LATE: u64 = 8;
+
+/// Runs a scenario to its end in a simulation for each seed. Those who wait for an event are late, as threads may be: most
+/// scenarios go only one way else.
 #[track_caller]
 pub(crate) fn scenario(body: impl AsyncFn() + Send + 'static) {
     let name = std::thread::current().name().unwrap_or("test").to_owned();
@@ -68,6 +72,7 @@ fn over(seeds: Range<u64>, most: u64, name: &str, body: &impl AsyncFn()) {
 
 /// One run: its fingerprint and its steps.
 fn run(seed: u64, name: &str, body: &impl AsyncFn()) -> (u64, u64) {
+    lag(|| (sim::random() % LATE) as usize);
     let sim = Sim::new(seed);
     let handle = sim.handle().clone();
     let ended = catch_unwind(AssertUnwindSafe(|| sim.block_on(body())));
