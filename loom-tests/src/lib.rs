@@ -116,6 +116,14 @@ impl Log {
             .count()
     }
 
+    /// How often it is there before this, which has to be there once.
+    #[track_caller]
+    pub fn before(&self, what: &str, this: &str) -> usize {
+        let end = self.at(this);
+        let log = self.0.lock().unwrap();
+        log[..end].iter().filter(|w| **w == what).count()
+    }
+
     /// Where it is in the order; it has to be there once.
     #[track_caller]
     pub fn at(&self, what: &str) -> usize {

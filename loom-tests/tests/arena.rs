@@ -146,3 +146,33 @@ fn a_page_comes_back_while_another_is_made() {
         owners.end();
     });
 }
+
+/// All slots of a page but one come back from their owner, which is done with them; the last is
+/// freed, late, by another thread: the page is given back once, by whoever comes last.
+#[test]
+fn a_slot_outlives_the_rest() {
+    explore(&["it was the last", "it was not the last"], |seen| {
+        let owners = Owners::new();
+        let mut held: Vec<_> = (0..Slots::PAGE + 1).map(|_| owners.alloc().0).collect();
+        assert_eq!(owners.slots.pages(), 2);
+        let late = held.swap_remove(0);
+        let other = thread::spawn({
+            let owners = owners.clone();
+            move || {
+                owners.free(late);
+                owners.slots.flush();
+                owners.slots.pages()
+            }
+        });
+        for held in held {
+            owners.free(held);
+        }
+        owners.slots.flush();
+        seen.saw(match other.join().unwrap() {
+            1 => "it was the last",
+            2 => "it was not the last",
+            more => panic!("{more} pages"),
+        });
+        owners.end();
+    });
+}

@@ -58,6 +58,38 @@ fn a_child_retires_while_the_walk_passes() {
     });
 }
 
+/// The last child of a task whose future is gone ends while the walk's cursor is at it: what the
+/// walk rests on stays until the walk has left it, and is done then.
+#[test]
+fn the_last_child_ends_under_the_cursor() {
+    explore(&["it ended", "it was dropped"], |seen| {
+        let world = World::new();
+        let (log, gate) = (Log::default(), Gate::new());
+        let root = idle(&world, &log, "root");
+        let mut inner = world.spawn_under(&root, async {});
+        let mut last = gated(&world, &inner, &log, "last", &gate);
+        world.run();
+        assert!(!inner.is_done());
+        let there = {
+            let gate = gate.clone();
+            move || {
+                gate.open();
+            }
+        };
+        race(&world, there, || {
+            root.cancel();
+        });
+        assert!(log.at("last") < log.at("root"), "{log:?}");
+        ready(&mut inner).expect("its future had ended before");
+        seen.saw(match ready(&mut last) {
+            Ok(()) => "it ended",
+            Err(_) => "it was dropped",
+        });
+        drop((root, inner, last, gate));
+        world.end();
+    });
+}
+
 /// A child is being polled, or on its way there, while its grandparent is cancelled.
 #[test]
 fn leaves_first_also_while_one_is_polled() {

@@ -101,6 +101,44 @@ fn a_wake_against_the_end_of_the_runtime() {
     );
 }
 
+/// A task that ends is woken meanwhile by a waker that may be the last to refer to it.
+#[test]
+fn a_wake_against_the_end_of_the_task() {
+    explore(&["before its end", "after it"], |seen| {
+        let world = World::new();
+        let (log, place) = (Log::default(), Place::default());
+        let task = world.handle().spawn(noted(&log, "poll", "drop", {
+            let (log, place) = (log.clone(), place.clone());
+            poll_fn(move |cx| match log.count("poll") {
+                1 => {
+                    place.put(cx.waker());
+                    Poll::Pending
+                }
+                _ => Poll::Ready(()),
+            })
+        }));
+        world.run();
+        let waker = place.take().expect("it was polled");
+        drop(task);
+        let other = thread::spawn({
+            let (log, waker) = (log.clone(), waker.clone());
+            move || {
+                log.note("wakes");
+                waker.wake();
+            }
+        });
+        waker.wake();
+        world.run();
+        other.join().unwrap();
+        world.run();
+        assert_eq!(log.count("poll"), 2, "{log:?}");
+        let late = log.at("drop") < log.at("wakes");
+        seen.saw(if late { "after it" } else { "before its end" });
+        drop(place);
+        world.end();
+    });
+}
+
 /// A task that completes is cancelled meanwhile: one outcome, one drop.
 #[test]
 fn a_cancel_against_completion() {
@@ -153,6 +191,60 @@ fn a_cancel_against_the_first_poll() {
             1 => seen.saw("polled once"),
             _ => panic!("{log:?}"),
         }
+        drop(task);
+        world.end();
+    });
+}
+
+/// A task that wakes itself in its polls is cancelled during one of them, or between two: it is
+/// dropped at the end of that poll, once, and not polled again.
+#[test]
+fn a_cancel_while_it_is_polled() {
+    let expected = [
+        "before the first poll",
+        "between two polls",
+        "in a poll",
+        "after the last poll",
+    ];
+    explore(&expected, |seen| {
+        let world = World::new();
+        let log = Log::default();
+        let somewhere = loom::sync::Arc::new(AtomicBool::new(false));
+        let mut task = world.handle().spawn(noted(&log, "poll", "drop", {
+            let log = log.clone();
+            poll_fn(move |cx| {
+                if log.count("end") < 2 {
+                    cx.waker().wake_by_ref();
+                }
+                // Where the other thread may come in between.
+                somewhere.load(Ordering::Relaxed);
+                log.note("end");
+                Poll::<()>::Pending
+            })
+        }));
+        let cancel = task.cancel_handle();
+        let canceller = thread::spawn({
+            let log = log.clone();
+            move || {
+                cancel.cancel();
+                log.note("asked");
+            }
+        });
+        assert!(world.run_one(), "it is polled, or dropped");
+        world.run();
+        canceller.join().unwrap();
+        world.run();
+        assert!(ready(&mut task).unwrap_err().is_cancelled());
+        let polls = log.before("poll", "asked");
+        assert_eq!(log.count("poll"), polls, "polled after that");
+        assert_eq!(log.count("end"), polls);
+        assert_eq!(log.before("end", "drop"), polls, "dropped in a poll");
+        seen.saw(match polls {
+            0 => "before the first poll",
+            _ if log.before("end", "asked") < polls => "in a poll",
+            3 => "after the last poll",
+            _ => "between two polls",
+        });
         drop(task);
         world.end();
     });

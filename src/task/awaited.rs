@@ -3,6 +3,8 @@
 
 use super::cell::Node;
 use crate::id::TaskId;
+#[cfg(taskgrove_loom)]
+use crate::sync::CellKey as _;
 use std::cell::{Cell, RefCell};
 
 /// Kept of one poll, at most.
@@ -81,10 +83,16 @@ pub(crate) fn trace(f: impl FnOnce()) -> Vec<Awaited> {
     impl Drop for Outer {
         fn drop(&mut self) {
             TRACED.set(self.0);
-            AWAITED.set(std::mem::take(&mut self.1));
+            exchange(std::mem::take(&mut self.1));
         }
     }
-    let _outer = Outer(TRACED.replace(true), AWAITED.take());
+    let _outer = Outer(TRACED.replace(true), exchange(Vec::new()));
     f();
-    AWAITED.take()
+    exchange(Vec::new())
+}
+
+fn exchange(with: Vec<Awaited>) -> Vec<Awaited> {
+    AWAITED
+        .try_with(|all| all.replace(with))
+        .unwrap_or_default()
 }
