@@ -304,3 +304,42 @@ mod imp {
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(not(taskgrove_loom))]
+mod tests {
+    use super::*;
+
+    /// As often as it is put, the token is one; and it waits for who comes late.
+    #[test]
+    fn an_unpark_before_the_park_is_not_lost() {
+        let parker = Arc::new(Parker::new());
+        let other = parker.clone();
+        std::thread::spawn(move || {
+            other.unpark();
+            other.unpark();
+        })
+        .join()
+        .unwrap();
+        assert!(parker.park(None));
+        assert!(!parker.park(Some(std::time::Instant::now())));
+    }
+
+    #[test]
+    fn an_unpark_wakes_who_is_parked() {
+        let parkers = [(); 2].map(|()| Arc::new(Parker::new()));
+        let [mine, theirs] = parkers.clone();
+        let other = std::thread::spawn(move || {
+            for _ in 0..1000 {
+                assert!(theirs.park(None));
+                mine.unpark();
+            }
+        });
+        let [mine, theirs] = parkers;
+        for _ in 0..1000 {
+            theirs.unpark();
+            assert!(mine.park(None));
+        }
+        other.join().unwrap();
+    }
+}

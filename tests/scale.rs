@@ -1,6 +1,8 @@
 //! Trees of a million tasks, deep and wide: built, snapshot, drawn, cancelled and dropped on stacks of 256 KiB, leaves first.
 
 mod common;
+#[path = "scale/sleeps.rs"]
+mod sleeps;
 
 use std::fmt::{self, Write as _};
 use std::future::{Future, pending};
