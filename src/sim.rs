@@ -4,8 +4,8 @@
 //! A [`Sim`] takes the place of a [`Runtime`](crate::Runtime). The tasks, the tree, the services,
 //! the walks of a cancellation and the timers are the same code; only the scheduler differs. Which
 //! ready task is polled next, when a cancellation's walk takes its next step, when a claimed task is
-//! closed, when a due timer fires and when a wake from another thread lands: the seed decides. The
-//! time stands still while anything is ready; when nothing is, it jumps to the next timer, so that a
+//! closed, when a parent hears that a child is done, when a due timer fires and when a wake from
+//! another thread lands: the seed decides. The time stands still while anything is ready; when nothing is, it jumps to the next timer, so that a
 //! day passes in the time that its work takes.
 //!
 //! The same seed and program give the same run, step for step, with the same task ids and the same
@@ -46,6 +46,7 @@ mod check;
 mod deadlock;
 mod engine;
 mod random;
+mod run;
 
 pub use check::check;
 

@@ -1,7 +1,8 @@
 //! The simulator's scheduler: what is ready, and which of it the seed picks.
 //!
 //! What can be done next falls into sources: the future of `block_on`, the ready tasks, the jobs
-//! (closing a claimed task, a walk's next step), timers that are due, and what came from outside.
+//! (closing a claimed task, a walk's next step), timers that are due, what came from outside, and
+//! tasks that are done, of which their parent has not heard.
 //! Each step draws a source by weights that were themselves drawn from the seed, then, among tasks
 //! and jobs, one of them. So seeds differ in temper: in some a walk outruns the tasks, in others
 //! it crawls; in some the newest tasks go first, in others the oldest.
@@ -9,6 +10,7 @@
 //! Nothing here is random but the seed's numbers, and nothing is ordered by an address or a hash.
 
 use super::random::{Random, mix};
+use super::run::{Kind, Run, Source};
 use crate::id::TaskId;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, SegQueue};
@@ -20,7 +22,7 @@ use crate::timer::Fire;
 use crate::tree::batch::Batch;
 use crate::tree::finish;
 use crate::wait::quietly;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// One moment of virtual time lasts for so many steps at most, and so many more for each live task.
@@ -58,65 +60,13 @@ pub(super) enum Step {
     Stuck,
 }
 
-/// Numbers of the fingerprint: what kind of step it was.
-#[derive(Clone, Copy)]
-enum Kind {
-    Main = 1,
-    Task,
-    Close,
-    Finish,
-    Walk,
-    Timer,
-    Clock,
-    LandTask,
-    LandJob,
-}
-
-/// Where a step takes its work from.
-#[derive(Clone, Copy)]
-enum Source {
-    Main,
-    Task,
-    Job,
-    Timer,
-    Outside,
-}
-
-const SOURCES: [Source; 5] = [
-    Source::Main,
-    Source::Task,
-    Source::Job,
-    Source::Timer,
-    Source::Outside,
-];
-
-/// Which of the ready tasks a seed prefers.
-#[derive(Clone, Copy)]
-enum Taste {
-    Any,
-    Oldest,
-    Newest,
-}
-
 enum Work {
     Main,
     Task(Node),
     Job(Job),
     Timer,
     Outside,
-}
-
-/// A run so far: its queues, and where in the seed's numbers it is.
-struct Run {
-    random: Random,
-    weights: [usize; 5],
-    taste: Taste,
-    tasks: VecDeque<Node>,
-    jobs: Vec<Job>,
-    steps: u64,
-    fingerprint: u64,
-    /// Steps since the clock moved last.
-    in_moment: u64,
+    Flush,
 }
 
 /// One simulation; shared by the simulator and, as its scheduler, the hub.
@@ -127,6 +77,9 @@ pub(super) struct Engine {
     /// From threads that are not the simulation's: tasks that were woken or spawned there.
     tasks_outside: SegQueue<Node>,
     jobs_outside: SegQueue<Job>,
+    /// Siblings that are done, and not yet taken off their parent: on one worker of many that
+    /// takes its time. Not for long: before the future of `block_on` looks.
+    done: Mutex<Batch>,
     /// The numbers that the simulated program draws.
     random: Mutex<Random>,
     /// Which of the crate's own awaits each task was left in when it was polled last.
@@ -201,61 +154,6 @@ impl Schedule for EngineHandle {
     }
 }
 
-impl Run {
-    fn new(seed: u64) -> Self {
-        let mut random = Random::new(seed);
-        let weights = SOURCES.map(|_| 1 << random.below(5));
-        let taste = [Taste::Any, Taste::Any, Taste::Oldest, Taste::Newest][random.below(4)];
-        Run {
-            random,
-            weights,
-            taste,
-            tasks: VecDeque::new(),
-            jobs: Vec::new(),
-            steps: 0,
-            fingerprint: 0,
-            in_moment: 0,
-        }
-    }
-
-    fn note(&mut self, kind: Kind, what: u64) {
-        self.steps += 1;
-        self.in_moment += 1;
-        let step = mix(self.steps ^ (kind as u64) << 56);
-        self.fingerprint = mix(self.fingerprint ^ step).wrapping_add(mix(what));
-    }
-
-    /// Draws one of the sources that have work.
-    fn source(&mut self, has_work: [bool; 5]) -> Option<Source> {
-        let weight = |at: usize| if has_work[at] { self.weights[at] } else { 0 };
-        let total: usize = (0..SOURCES.len()).map(weight).sum();
-        if total == 0 {
-            return None;
-        }
-        let mut drawn = self.random.below(total);
-        for (at, source) in SOURCES.into_iter().enumerate() {
-            let weight = if has_work[at] { self.weights[at] } else { 0 };
-            if drawn < weight {
-                return Some(source);
-            }
-            drawn -= weight;
-        }
-        None
-    }
-
-    fn task(&mut self) -> Option<Node> {
-        let any = matches!(self.taste, Taste::Any) || self.random.one_in(4);
-        match self.taste {
-            _ if any => {
-                let at = self.random.below(self.tasks.len());
-                self.tasks.swap_remove_back(at)
-            }
-            Taste::Newest => self.tasks.pop_back(),
-            _ => self.tasks.pop_front(),
-        }
-    }
-}
-
 impl Engine {
     pub(super) fn new(serial: u64, seed: u64) -> Self {
         Engine {
@@ -264,6 +162,7 @@ impl Engine {
             run: Mutex::new(Run::new(seed)),
             tasks_outside: SegQueue::new(),
             jobs_outside: SegQueue::new(),
+            done: Mutex::new(Batch::default()),
             random: Mutex::new(Random::new(!mix(seed))),
             awaited: Mutex::new(HashMap::default()),
             driven: AtomicBool::new(false),
@@ -300,7 +199,10 @@ impl Engine {
     pub(super) fn step(&self, hub: &Hub, main: bool) -> Step {
         match self.draw(hub, main) {
             None => return self.next_moment(hub),
-            Some(Work::Main) => return Step::Main,
+            Some(Work::Main) => {
+                self.flush();
+                return Step::Main;
+            }
             Some(Work::Task(node)) => self.run_task(hub, node),
             Some(Work::Job(job)) => {
                 if let Some(rest) = finish::run_job(job) {
@@ -318,6 +220,7 @@ impl Engine {
                 }
             }
             Some(Work::Outside) => {}
+            Some(Work::Flush) => self.flush(),
         }
         Step::Done
     }
@@ -332,6 +235,7 @@ impl Engine {
             !run.jobs.is_empty(),
             hub.timers.next_deadline().is_some_and(|at| at <= now),
             !self.tasks_outside.is_empty() || !self.jobs_outside.is_empty(),
+            !self.done.lock().is_empty(),
         ];
         // A moment has an end, whatever keeps itself ready in it.
         let live = self.live.load(Ordering::Relaxed);
@@ -361,6 +265,10 @@ impl Engine {
                 run.note(kind, job.about().get());
                 Work::Job(job)
             }
+            Source::Done => {
+                run.note(Kind::Flush, 0);
+                Work::Flush
+            }
             Source::Timer => {
                 run.note(Kind::Timer, now);
                 Work::Timer
@@ -383,9 +291,9 @@ impl Engine {
         let id = node.id().get();
         self.polls.fetch_add(1, Ordering::Relaxed);
         let awaited = awaited::trace(|| {
-            let mut done = Batch::default();
+            let mut done = std::mem::take(&mut *self.done.lock());
             finish::run(node, &mut done);
-            done.flush();
+            *self.done.lock() = done;
         });
         let mut known = self.awaited.lock();
         if awaited.is_empty() {
@@ -401,6 +309,11 @@ impl Engine {
             let there: HashSet<u64> = snapshot.nodes().iter().map(|node| node.id.get()).collect();
             self.awaited.lock().retain(|id, _| there.contains(id));
         }
+    }
+
+    fn flush(&self) {
+        let mut done = std::mem::take(&mut *self.done.lock());
+        done.flush();
     }
 
     /// Lets the time pass until the next timer is due.

@@ -45,6 +45,11 @@ impl Batch {
         self.done.push(node);
     }
 
+    /// Whether there is nothing to be taken off.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.done.is_empty()
+    }
+
     /// Whether it is empty, or `node` is a sibling: then it may wait until `node` has run.
     #[inline]
     pub(crate) fn waits_for(&self, node: Node) -> bool {

@@ -1,7 +1,7 @@
 //! Every choice is the seed's, and is in the fingerprint: over seeds each order comes up, and runs
 //! with the same fingerprint had the same order.
 
-use crate::common::{Event, Log, OnDrop, watchdog};
+use crate::common::{Event, Log, OnDrop, Queue, watchdog};
 use std::collections::{HashMap, HashSet};
 use std::future::{Future, pending};
 use std::pin::pin;
@@ -163,6 +163,32 @@ fn when_a_wake_and_a_cancellation_from_another_thread_land() {
                 task.await.unwrap();
             }
             idle.wait_done().await;
+        });
+    });
+}
+
+/// On a worker of many, time may pass between the end of a task and the moment its parent hears.
+#[test]
+fn when_a_parent_hears_that_its_child_is_done() {
+    has_orders(2, |sim, log| {
+        let log = log.clone();
+        sim.block_on(async {
+            let (children, end) = (Queue::new(), Event::new());
+            let (send, ended) = (children.clone(), end.wait());
+            let parent = spawn(async move { send.send(spawn(ended)) });
+            let child = children.recv().await;
+            let observer = spawn(async move {
+                while !child.is_done() {
+                    yield_now().await;
+                }
+                log.push(if parent.is_done() {
+                    "both"
+                } else {
+                    "the child"
+                });
+            });
+            end.set();
+            observer.await.unwrap();
         });
     });
 }
