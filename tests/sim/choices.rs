@@ -46,6 +46,20 @@ async fn idle(log: &Log<&'static str>, name: &'static str) -> Task<()> {
     task
 }
 
+/// As [`idle`], with a child below: it takes a walk to cancel it.
+async fn walked(log: &Log<&'static str>, name: &'static str) -> Task<()> {
+    let (there, log) = (Event::new(), log.clone());
+    let set = there.clone();
+    let task = spawn(async move {
+        let _dropped = OnDrop::new(move || log.push(name));
+        spawn(pending::<()>());
+        set.set();
+        pending().await
+    });
+    there.wait().await;
+    task
+}
+
 fn says(log: &Log<&'static str>, name: &'static str) -> impl Future<Output = ()> + Send + 'static {
     let log = log.clone();
     async move { log.push(name) }
@@ -105,21 +119,7 @@ fn which_of_a_task_a_claimed_task_a_timer_and_the_caller() {
 fn when_a_walk_goes_on_and_which() {
     has_orders(6, |sim, log| {
         sim.block_on(async {
-            let walked = ["a", "b"].map(async |name| {
-                let (there, log) = (Event::new(), log.clone());
-                let set = there.clone();
-                let task = spawn(async move {
-                    let _dropped = OnDrop::new(move || log.push(name));
-                    // With a child below, it takes a walk to cancel it.
-                    spawn(pending::<()>());
-                    set.set();
-                    pending::<()>().await
-                });
-                there.wait().await;
-                task
-            });
-            let [a, b] = walked;
-            let (a, b) = (a.await, b.await);
+            let (a, b) = (walked(log, "a").await, walked(log, "b").await);
             // The children are idle, too.
             while sim.handle().snapshot().nodes().iter().any(|n| n.polls == 0) {
                 yield_now().await;
