@@ -29,7 +29,7 @@ fn spawning(c: &mut Criterion) {
     let runtime = runtime();
     let mut group = c.benchmark_group("spawn");
     group.throughput(Throughput::Elements(TASKS as u64));
-    group.bench_function("join_local_roots", |b| {
+    group.bench_function("spawn_join_local_roots", |b| {
         b.iter_custom(|rounds| {
             total(rounds, || {
                 drive(&runtime, async {
@@ -41,7 +41,7 @@ fn spawning(c: &mut Criterion) {
             })
         });
     });
-    group.bench_function("join_local_children", |b| {
+    group.bench_function("spawn_join_local_children", |b| {
         b.iter_custom(|rounds| {
             total(rounds, || {
                 drive(&runtime, async {
@@ -55,7 +55,7 @@ fn spawning(c: &mut Criterion) {
             })
         });
     });
-    group.bench_function("join_external", |b| {
+    group.bench_function("spawn_join_external", |b| {
         b.iter(|| {
             let tasks = (0..TASKS)
                 .map(|i| runtime.spawn(async move { i }))
@@ -63,7 +63,7 @@ fn spawning(c: &mut Criterion) {
             assert_eq!(future::block_on(join_all(tasks)), TASKS);
         });
     });
-    group.bench_function("chained", |b| {
+    group.bench_function("chained_spawn", |b| {
         fn link(handle: Handle, left: usize, done: mpsc::Sender<()>) {
             let next = handle.clone();
             drop(handle.spawn(async move {
@@ -145,7 +145,7 @@ fn waking(c: &mut Criterion) {
         });
     });
     group.throughput(Throughput::Elements(1));
-    group.bench_function("idle", |b| {
+    group.bench_function("wake_latency", |b| {
         b.iter_custom(|rounds| {
             // A task that is woken from outside while both workers sleep.
             let bell = Arc::new(Mutex::new((None::<Instant>, None::<Waker>)));
@@ -216,7 +216,7 @@ fn cancelling(c: &mut Criterion) {
     let runtime = runtime();
     let mut group = c.benchmark_group("cancel");
     group.throughput(Throughput::Elements(TASKS as u64));
-    group.bench_function("by_handle", |b| {
+    group.bench_function("cancel_by_handle", |b| {
         b.iter_custom(|rounds| {
             total(rounds, || {
                 drive(&runtime, async {

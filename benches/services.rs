@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Live, drive, parked, runtime, total};
+use common::{Live, Park, drive, forget_senders, parked, runtime, total, wait};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::future::{Future, pending};
 use std::hint::black_box;
@@ -20,6 +20,7 @@ const WIDE: usize = 10_000;
 struct Form {
     fan_out: usize,
     depth: usize,
+    park: Park,
 }
 
 impl Form {
@@ -36,7 +37,8 @@ fn below(ctx: &Context, form: Form, depth: usize) {
         Box::pin(async move {
             let _live = Live::new();
             below(&ctx, form, depth);
-            pending().await
+            wait(form.park).await;
+            Ok(())
         })
     }
     if depth > 0 {
@@ -52,10 +54,17 @@ async fn grown(form: Form) -> (Manager, taskgrove::Task<bool>) {
     let service = service_fn("app", move |ctx| async move {
         if form.depth == 1 {
             for _ in 0..form.fan_out {
-                ctx.run_task(async {
-                    parked().await;
-                    Ok(())
-                })?;
+                match form.park {
+                    Park::Pending => ctx.run_task(async {
+                        parked().await;
+                        Ok(())
+                    })?,
+                    Park::Waker => ctx.run_task(async {
+                        let _live = Live::new();
+                        wait(Park::Waker).await;
+                        Ok(())
+                    })?,
+                };
             }
         } else {
             below(&ctx, form, form.depth);
@@ -77,6 +86,7 @@ async fn cancel(form: Form) -> Duration {
     let elapsed = began.elapsed();
     assert_eq!(Live::count(), 0);
     assert!(run.await.expect("not cancelled"));
+    forget_senders();
     elapsed
 }
 
@@ -85,11 +95,17 @@ fn cancelling(c: &mut Criterion) {
     let mut group = c.benchmark_group("cancel");
     let forms = [("wide", WIDE, 1), ("deep", 1, 1_000), ("tree", 10, 4)];
     for (name, fan_out, depth) in forms {
-        let form = Form { fan_out, depth };
-        group.throughput(Throughput::Elements(form.nodes() as u64));
-        group.bench_function(name, |b| {
-            b.iter_custom(|rounds| total(rounds, || drive(&runtime, cancel(form))));
-        });
+        for (suffix, park) in [("", Park::Pending), ("_waker", Park::Waker)] {
+            let form = Form {
+                fan_out,
+                depth,
+                park,
+            };
+            group.throughput(Throughput::Elements(form.nodes() as u64));
+            group.bench_function(format!("cancel_{name}{suffix}"), |b| {
+                b.iter_custom(|rounds| total(rounds, || drive(&runtime, cancel(form))));
+            });
+        }
     }
     group.finish();
 }
@@ -98,7 +114,7 @@ fn spawning(c: &mut Criterion) {
     let runtime = runtime();
     let mut group = c.benchmark_group("supervised");
     group.throughput(Throughput::Elements(WIDE as u64));
-    group.bench_function("spawn", |b| {
+    group.bench_function("supervised_spawn", |b| {
         b.iter_custom(|rounds| {
             total(rounds, || {
                 drive(&runtime, async {
@@ -147,6 +163,7 @@ fn looking(c: &mut Criterion) {
         let form = Form {
             fan_out: live,
             depth: 1,
+            park: Park::Pending,
         };
         let (manager, run) = drive(&runtime, grown(form));
         group.bench_function(BenchmarkId::new("stats", live), |b| {

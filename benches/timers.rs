@@ -9,8 +9,11 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::future::{Future, ready};
 use std::hint::black_box;
 use std::pin::Pin;
-use std::task::{Context, Waker};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
+use taskgrove::Handle;
 use taskgrove::time::{Sleep, sleep_until, timeout};
 
 const TIMEOUTS: usize = 10_000;
@@ -26,6 +29,42 @@ fn live(count: usize) -> Vec<Sleep> {
         sleep
     });
     sleeps.collect()
+}
+
+/// Counts down the timers that have yet to fire; the last one says when.
+struct Fired {
+    left: AtomicUsize,
+    done: mpsc::SyncSender<Instant>,
+}
+
+impl Wake for Fired {
+    fn wake(self: Arc<Self>) {
+        if self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            let _ = self.done.send(Instant::now());
+        }
+    }
+}
+
+/// The time from one deadline, common to `count` sleeps, until the last has fired.
+fn fire(runtime: &Handle, count: usize) -> Duration {
+    let (done, when) = mpsc::sync_channel(1);
+    let left = AtomicUsize::new(count);
+    let (due, sleeps) = drive(runtime, async move {
+        let waker = Waker::from(Arc::new(Fired { left, done }));
+        let mut cx = Context::from_waker(&waker);
+        // Far enough away for all to be in.
+        let inserting = Duration::from_micros(3 * count as u64);
+        let due = Instant::now() + Duration::from_millis(20) + inserting;
+        let sleeps = (0..count).map(|_| {
+            let mut sleep = sleep_until(due);
+            assert!(Pin::new(&mut sleep).poll(&mut cx).is_pending());
+            sleep
+        });
+        (due, sleeps.collect::<Vec<_>>())
+    });
+    let last = when.recv().expect("a timer was lost");
+    drop(sleeps);
+    last.saturating_duration_since(due)
 }
 
 fn timers(c: &mut Criterion) {
@@ -49,7 +88,7 @@ fn timers(c: &mut Criterion) {
     group.sample_size(10);
     for count in [10_000, 1_000_000] {
         group.throughput(Throughput::Elements(count as u64));
-        group.bench_function(format!("insert/{count}"), |b| {
+        group.bench_function(format!("sleep_insert/{count}"), |b| {
             b.iter_custom(|rounds| {
                 total(rounds, || {
                     drive(&runtime, async move {
@@ -62,7 +101,10 @@ fn timers(c: &mut Criterion) {
                 })
             });
         });
-        group.bench_function(format!("drop/{count}"), |b| {
+        group.bench_function(format!("sleep_fire/{count}"), |b| {
+            b.iter_custom(|rounds| total(rounds, || fire(&runtime, count)));
+        });
+        group.bench_function(format!("sleep_drop/{count}"), |b| {
             b.iter_custom(|rounds| {
                 total(rounds, || {
                     drive(&runtime, async move {

@@ -3,8 +3,8 @@
 
 use std::future::{Future, pending, poll_fn};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
-use std::task::Poll;
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 use taskgrove::{Handle, Runtime};
 
@@ -66,6 +66,50 @@ impl Drop for Live {
 pub(crate) async fn parked() {
     let _live = Live::new();
     pending::<()>().await;
+}
+
+/// What a parked task waits for.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Park {
+    /// Nothing: no waker of it is anywhere.
+    Pending,
+    /// A message that never comes: its waker is registered there.
+    Waker,
+}
+
+/// Where a message would go, and the waker of who waits for it.
+type Mailbox = Arc<Mutex<Option<Waker>>>;
+
+/// Those who would send the messages.
+static SENDERS: Mutex<Vec<Mailbox>> = Mutex::new(Vec::new());
+
+/// Lets go of what waiting tasks have left.
+pub(crate) fn forget_senders() {
+    SENDERS.lock().expect("senders").clear();
+}
+
+/// The receiving end; takes its waker back when it is dropped.
+struct Receiver(Mailbox);
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        let waker = self.0.lock().expect("mailbox").take();
+        drop(waker);
+    }
+}
+
+/// Waits for ever.
+pub(crate) async fn wait(park: Park) {
+    if park == Park::Pending {
+        return pending().await;
+    }
+    let receiver = Receiver(Mailbox::default());
+    SENDERS.lock().expect("senders").push(receiver.0.clone());
+    poll_fn(|cx| {
+        *receiver.0.lock().expect("mailbox") = Some(cx.waker().clone());
+        Poll::<()>::Pending
+    })
+    .await;
 }
 
 /// Wakes its own task, once, and suspends.

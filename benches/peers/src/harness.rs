@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 /// Rounds of a row that are run and forgotten.
 const WARM_UP: usize = 2;
+/// A slow case runs in one round of so many.
+const SELDOM: usize = 10;
 
 /// What a taskgrove case of a row is to reach.
 #[derive(Clone, Copy)]
@@ -22,20 +24,21 @@ pub enum Target {
     /// At least this times the best case that is not taskgrove's.
     AtLeast(f64),
     /// At most this, in the row's own unit.
-    Absolute(f64),
+    AtMost(f64),
 }
 
 /// One executor's version of a workload.
 pub struct Case {
     pub who: &'static str,
     pub target: Target,
+    /// It runs in one round of so many: for what is slow.
+    every: usize,
     run: Box<dyn FnMut() -> f64>,
     pub samples: Vec<f64>,
 }
 
 impl Case {
-    /// The middle sample, and those a quarter from either end; the smallest (for
-    /// [`Target::AtLeast`], where more is better, the caller wants [`Case::best`]).
+    /// The middle sample, and those a quarter from either end.
     pub fn spread(&self) -> [f64; 3] {
         let mut sorted = self.samples.clone();
         sorted.sort_by(f64::total_cmp);
@@ -59,6 +62,11 @@ impl Case {
     pub fn is_ours(&self) -> bool {
         self.who.starts_with("taskgrove")
     }
+
+    /// What could not be used instead, but shows where the bottom is.
+    pub fn is_floor(&self) -> bool {
+        self.who.starts_with("floor")
+    }
 }
 
 /// Element at `q` (0 to 1) of a sorted slice.
@@ -74,7 +82,7 @@ pub struct Row {
     pub name: &'static str,
     /// Unit of the samples.
     pub unit: &'static str,
-    pub about: &'static str,
+    pub about: String,
     /// Larger is better.
     pub more: bool,
     pub rounds: usize,
@@ -82,11 +90,11 @@ pub struct Row {
 }
 
 impl Row {
-    pub fn new(name: &'static str, unit: &'static str, about: &'static str) -> Row {
+    pub fn new(name: &'static str, unit: &'static str, about: impl Into<String>) -> Row {
         Row {
             name,
             unit,
-            about,
+            about: about.into(),
             more: false,
             rounds: 101,
             cases: Vec::new(),
@@ -107,6 +115,15 @@ impl Row {
         self.ours(who, Target::None, run)
     }
 
+    /// A case so slow that it runs in one round of [`SELDOM`].
+    pub fn slow(mut self, who: &'static str, run: impl FnMut() -> f64 + 'static) -> Row {
+        self = self.case(who, run);
+        if let Some(case) = self.cases.last_mut() {
+            case.every = SELDOM;
+        }
+        self
+    }
+
     pub fn ours(
         mut self,
         who: &'static str,
@@ -116,28 +133,34 @@ impl Row {
         self.cases.push(Case {
             who,
             target,
+            every: 1,
             run: Box::new(run),
             samples: Vec::new(),
         });
         self
     }
 
-    /// Runs every case once a round.
+    pub fn cases(&self) -> std::slice::Iter<'_, Case> {
+        self.cases.iter()
+    }
+
+    /// Runs every case once a round, as far as it is not a slow one.
     pub fn measure(&mut self, scale: f64) {
-        let rounds = ((self.rounds as f64 * scale) as usize).max(3);
-        let warm_up = if self.rounds == 1 { 0 } else { WARM_UP };
-        let rounds = if self.rounds == 1 { 1 } else { rounds };
+        let (rounds, warm_up) = match self.rounds {
+            1 => (1, 0),
+            rounds => (((rounds as f64 * scale) as usize).max(3), WARM_UP),
+        };
         let count = self.cases.len();
         for round in 0..rounds + warm_up {
             for i in 0..count {
                 let case = &mut self.cases[(i + round) % count];
+                let every = case.every.min((rounds / 3).max(1));
+                if round % every != 0 {
+                    continue;
+                }
                 let sample = (case.run)();
-                assert!(
-                    sample.is_finite() && sample >= 0.0,
-                    "{} {}",
-                    self.name,
-                    case.who
-                );
+                let sound = sample.is_finite() && sample >= 0.0;
+                assert!(sound, "{} {}", self.name, case.who);
                 if round >= warm_up {
                     case.samples.push(sample);
                 }
@@ -145,12 +168,10 @@ impl Row {
         }
     }
 
-    /// The best case that is not taskgrove's, by `figure`.
+    /// The best case that is neither taskgrove's nor a floor, by `figure`.
     pub fn best_peer(&self, figure: impl Fn(&Case) -> f64) -> Option<&Case> {
-        let peers = self
-            .cases
-            .iter()
-            .filter(|case| !case.is_ours() && !case.who.starts_with("floor"));
+        let peers = self.cases.iter();
+        let peers = peers.filter(|case| !case.is_ours() && !case.is_floor());
         let order = |a: &&Case, b: &&Case| figure(a).total_cmp(&figure(b));
         if self.more {
             peers.max_by(order)
@@ -159,13 +180,22 @@ impl Row {
         }
     }
 
-    /// `case` divided by what its target names (by default the best peer).
-    pub fn ratio(&self, case: &Case, figure: impl Fn(&Case) -> f64) -> Option<f64> {
-        let against = match case.target {
+    /// The case that `case` is to be compared with: the one its target names, or the best peer.
+    pub fn rival(&self, case: &Case, figure: impl Fn(&Case) -> f64) -> Option<&Case> {
+        match case.target {
             Target::Of(_, who) => self.cases.iter().find(|c| c.who == who),
-            _ => self.best_peer(&figure),
-        }?;
-        Some(figure(case) / figure(against))
+            _ => self.best_peer(figure),
+        }
+    }
+
+    /// `case` divided by its rival.
+    pub fn ratio(&self, case: &Case, figure: impl Fn(&Case) -> f64) -> Option<f64> {
+        Some(figure(case) / figure(self.rival(case, &figure)?))
+    }
+
+    /// `case` divided by the best peer.
+    pub fn ratio_to_best(&self, case: &Case, figure: impl Fn(&Case) -> f64) -> Option<f64> {
+        Some(figure(case) / figure(self.best_peer(&figure)?))
     }
 
     /// Whether the target is reached; `None` if there is none.
@@ -175,7 +205,18 @@ impl Row {
             Target::None => None,
             Target::Best(most) | Target::Of(most, _) => Some(ratio()? <= most),
             Target::AtLeast(least) => Some(ratio()? >= least),
-            Target::Absolute(most) => Some(case.median() <= most),
+            Target::AtMost(most) => Some(case.median() <= most),
+        }
+    }
+
+    /// How many times better than the best peer the target wants a case to be.
+    pub fn needed(&self, case: &Case) -> Option<f64> {
+        match case.target {
+            Target::None => None,
+            Target::Best(most) | Target::Of(most, _) => Some(1.0 / most),
+            Target::AtLeast(least) => Some(least),
+            // What taskgrove is allowed lies left of what it has.
+            Target::AtMost(most) => Some(most / case.median()),
         }
     }
 }

@@ -6,17 +6,20 @@
 //! names contain one. `--rounds F` multiplies the number of rounds by `F`; `--who NAME` runs only
 //! the executors whose names begin so.
 
-mod cancel;
+mod filled;
 mod harness;
 mod memory;
+mod nodes;
+mod plot;
 mod raw;
 mod raw_work;
 mod report;
 mod rows;
-mod supervise;
+mod supervisors;
 mod timers;
 
 use harness::{Case, Row};
+use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -51,14 +54,17 @@ fn main() -> ExitCode {
 
 fn measured(rows: Vec<Row>, scale: f64, words: &[String]) -> Vec<Row> {
     let mut rows = rows;
-    // A row that shows what another measured is asked for with it.
-    let family = |name: &str| name.split('_').next().unwrap_or(name).to_owned();
-    let wanted = |row: &Row| {
-        let hit = |name: &str| words.iter().any(|word| name.contains(word.as_str()));
-        let paired = ["wake", "sleep", "memory"].contains(&family(row.name).as_str());
-        words.is_empty() || hit(row.name) || paired && hit(&family(row.name))
+    // A row that shows what another one measured is asked for with it.
+    let family = |name: &'static str| {
+        let families = ["wake", "sleep", "memory_parked", "memory_supervised"];
+        let family = families.into_iter().find(|family| name.starts_with(family));
+        family.unwrap_or(name)
     };
-    rows.retain(wanted);
+    let hit =
+        |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
+    let names = rows.iter().map(|row| row.name).filter(|name| hit(name));
+    let wanted: Vec<_> = names.map(family).collect();
+    rows.retain(|row| wanted.contains(&family(row.name)));
     for row in &mut rows {
         row.measure(scale);
         report::print(row);
@@ -67,11 +73,7 @@ fn measured(rows: Vec<Row>, scale: f64, words: &[String]) -> Vec<Row> {
 }
 
 fn everything(scale: f64, words: &[String], who: Option<&str>) {
-    let mut rows = rows::plain();
-    rows.extend(rows::wakes());
-    rows.extend(rows::supervised());
-    rows.extend(rows::timers());
-    rows.extend(rows::memory());
+    let mut rows = rows::everything();
     if let Some(who) = who {
         for row in &mut rows {
             row.cases.retain(|case| case.who.starts_with(who));
@@ -80,43 +82,45 @@ fn everything(scale: f64, words: &[String], who: Option<&str>) {
     }
     let rows = measured(rows, scale, words);
     println!();
-    let missed = rows
-        .iter()
-        .flat_map(|row| row.cases.iter().map(move |case| (row, case)));
-    for (row, case) in missed.filter(|(row, case)| row.verdict(case) == Some(false)) {
-        println!("short of its target: {} ({})", row.name, case.who);
+    for (row, case) in report::aims(&rows) {
+        if row.verdict(case) == Some(false) {
+            println!("short of its target: {} ({})", row.name, case.who);
+        }
     }
     if words.is_empty() && who.is_none() {
-        let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-        std::fs::write(here.join("results.md"), report::markdown(&rows)).expect("results.md");
-        std::fs::write(here.join("results.svg"), report::svg(&rows)).expect("results.svg");
+        write(&rows).expect("the results are written");
     }
 }
 
+/// Writes `results.md` and `results.svg` beside the manifest, and the short table into the README.
+fn write(rows: &[Row]) -> std::io::Result<()> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    std::fs::write(here.join("results.md"), report::markdown(rows))?;
+    std::fs::write(here.join("results.svg"), plot::svg(rows))?;
+    let readme = here.join("../../README.md");
+    let text = std::fs::read_to_string(&readme)?;
+    match report::embed(&text, &report::summary(rows)) {
+        Some(text) => std::fs::write(readme, text),
+        None => Err(std::io::Error::other(
+            "the README has no place for the table",
+        )),
+    }
+}
+
+/// Each that supervises, and the executor it runs on.
 fn overhead(scale: f64) {
     let rows = measured(rows::overhead(), scale, &[]);
     let of = |row: &Row, who: &str| {
-        row.cases
-            .iter()
-            .find(|c| c.who == who)
-            .map_or(f64::NAN, Case::median)
+        let case = row.cases().find(|case| case.who == who);
+        case.map_or(f64::NAN, Case::median)
     };
-    let pairs = [
-        ("taskgrove", "taskgrove roots", "taskgrove"),
-        ("tokio, JoinSet", "tokio", "tokio JoinSet"),
-        ("tokio, token + TaskTracker", "tokio", "token + TaskTracker"),
-        (
-            "async-executor",
-            "async-executor",
-            "async-executor Vec<Task>",
-        ),
-    ];
     println!("\nsupervised spawn against the same executor's plain one (ns a task)");
-    for (name, plain, supervised) in pairs {
-        let (plain, supervised) = (of(&rows[0], plain), of(&rows[1], supervised));
+    for (supervised, plain) in rows::OVERHEADS {
+        let before = of(&rows[0], plain);
+        let after = of(&rows[1], supervised);
+        let (more, times) = (after - before, after / before);
         println!(
-            "  {name:28} {plain:>6.0} -> {supervised:>6.0}  x{:.2}",
-            supervised / plain
+            "  {supervised:25} {plain:>16} {before:>6.0} -> {after:>6.0} {more:>+7.0}  x{times:.2}"
         );
     }
 }

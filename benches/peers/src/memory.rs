@@ -1,16 +1,14 @@
-//! Bytes and allocations of a parked task, counted in a process that has done nothing else.
+//! Bytes and allocations of a parked task or child, counted in a process that has done nothing else.
 
-use crate::raw::{
-    AsyncExecutor, FuturesPool, GroveChildren, GroveRoots, Raw, Static, Tokio, grove,
+use crate::filled;
+use crate::raw::{AsyncExecutor, FuturesPool, GroveChildren, GroveRoots, Raw, Static, Tokio};
+use crate::raw_work::park;
+use crate::supervisors::{
+    Boxes, Graceful, Grove, Kameo, Ractor, Set, Supervisor, Tasks, Tracker, hold,
 };
-use crate::raw_work::{Live, park, parked, yield_once};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use taskgrove::{Manager, service_fn};
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// The system's allocator, which counts when it is asked to: a process that measures time does not.
 pub struct Counting;
@@ -42,84 +40,36 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Tasks that are parked at once.
-const COUNT: usize = 100_000;
+/// A name, what parks `n` of it, and how many are parked at once.
+type Thing = (&'static str, fn(usize), usize);
 
-/// A name, and what parks `n` of it.
-type Thing = (&'static str, fn(usize));
+const MANY: usize = 100_000;
+/// For what takes kilobytes each.
+const FEWER: usize = 10_000;
 
 /// Everything that can be weighed.
-const THINGS: [Thing; 9] = [
-    (GroveRoots::NAME, park::<GroveRoots>),
-    (GroveChildren::NAME, park::<GroveChildren>),
-    (Tokio::NAME, park::<Tokio>),
-    (AsyncExecutor::NAME, park::<AsyncExecutor>),
-    (Static::NAME, park::<Static>),
-    (FuturesPool::NAME, park::<FuturesPool>),
-    ("taskgrove supervised", park_supervised),
-    ("tokio JoinSet", park_set),
-    ("token + TaskTracker", park_tracker),
+const THINGS: [Thing; 16] = [
+    (GroveRoots::NAME, park::<GroveRoots>, MANY),
+    (GroveChildren::NAME, park::<GroveChildren>, MANY),
+    (Tokio::NAME, park::<Tokio>, MANY),
+    (AsyncExecutor::NAME, park::<AsyncExecutor>, MANY),
+    (Static::NAME, park::<Static>, MANY),
+    (FuturesPool::NAME, park::<FuturesPool>, MANY),
+    (filled::NAME, filled::hold, MANY),
+    (Grove::NAME, hold::<Grove>, MANY),
+    (Grove::LOADED, Grove::hold_loaded, MANY),
+    (Set::NAME, hold::<Set>, MANY),
+    (Tracker::NAME, hold::<Tracker>, MANY),
+    (Tasks::NAME, hold::<Tasks>, MANY),
+    (Ractor::NAME, hold::<Ractor>, FEWER),
+    (Kameo::NAME, hold::<Kameo>, FEWER),
+    (Graceful::NAME, hold::<Graceful>, FEWER),
+    (Boxes::NAME, Boxes::hold, MANY),
 ];
-
-fn park_supervised(count: usize) {
-    GroveRoots::drive(async move {
-        Live::reset(count);
-        let service = service_fn("app", move |ctx| async move {
-            for i in 0..count {
-                ctx.run_task(async {
-                    parked().await;
-                    Ok(())
-                })?;
-                if i % 64 == 0 {
-                    yield_once().await;
-                }
-            }
-            std::future::pending().await
-        });
-        let manager = Manager::builder(service).max_children(usize::MAX);
-        let manager = manager.build().expect("a manager");
-        drop(grove().spawn(async move { manager.run().await }));
-        Live::all_parked().await;
-    });
-}
-
-fn park_set(count: usize) {
-    Tokio::drive(async move {
-        Live::reset(count);
-        let mut set = JoinSet::new();
-        for i in 0..count {
-            set.spawn(parked());
-            if i % 64 == 0 {
-                yield_once().await;
-            }
-        }
-        Live::all_parked().await;
-        std::mem::forget(set);
-    });
-}
-
-fn park_tracker(count: usize) {
-    Tokio::drive(async move {
-        Live::reset(count);
-        let (tracker, token) = (TaskTracker::new(), CancellationToken::new());
-        for i in 0..count {
-            let token = token.clone();
-            tracker.spawn(async move {
-                let _live = Live::new();
-                token.cancelled().await;
-            });
-            if i % 64 == 0 {
-                yield_once().await;
-            }
-        }
-        Live::all_parked().await;
-        std::mem::forget((tracker, token));
-    });
-}
 
 /// The part of the fresh process: prints bytes and allocations a task.
 pub fn weigh(name: &str) {
-    let (_, park) = THINGS
+    let (_, park, count) = THINGS
         .iter()
         .find(|thing| thing.0 == name)
         .expect("a known name");
@@ -127,8 +77,8 @@ pub fn weigh(name: &str) {
     // What an executor needs once is no task's.
     park(1_000);
     let (bytes, calls) = (BYTES.load(Relaxed), CALLS.load(Relaxed));
-    park(COUNT);
-    let each = |after: usize, before: usize| (after as f64 - before as f64) / COUNT as f64;
+    park(*count);
+    let each = |after: usize, before: usize| (after as f64 - before as f64) / *count as f64;
     println!(
         "{} {}",
         each(BYTES.load(Relaxed), bytes),

@@ -1,6 +1,7 @@
 //! The workloads of a plain executor, written once for all of them.
 
-use crate::harness::{Gate, per, quantile, settle};
+use crate::harness::{per, quantile, settle};
+use crate::nodes::{Live, breathe, parked};
 use crate::raw::{Raw, WORKERS};
 use futures::channel::oneshot;
 use std::future::poll_fn;
@@ -84,10 +85,13 @@ pub async fn yield_once() {
     .await;
 }
 
+/// Tasks that yield, and how often each.
+pub const YIELDED: (usize, usize) = (1_000, 100);
+
 /// 1,000 tasks yield 100 times each; ns a yield.
 pub fn yield_many<R: Raw>() -> f64 {
-    const TASKS: usize = 1_000;
-    const YIELDS: usize = 100;
+    const TASKS: usize = YIELDED.0;
+    const YIELDS: usize = YIELDED.1;
     R::drive(async {
         let began = Instant::now();
         let mut tasks = Vec::with_capacity(TASKS);
@@ -139,8 +143,8 @@ pub fn ping_pong<R: Raw>() -> f64 {
     })
 }
 
-/// Work of a few microseconds that depends on no clock.
-fn work(seed: u64) -> u64 {
+/// Work of five microseconds that depends on no clock.
+pub fn work(seed: u64) -> u64 {
     let mut x = seed | 1;
     for _ in 0..WORK_LOOPS.load(Ordering::Relaxed) {
         x ^= x << 13;
@@ -150,9 +154,10 @@ fn work(seed: u64) -> u64 {
     black_box(x)
 }
 
+const WORK: Duration = Duration::from_micros(5);
 static WORK_LOOPS: AtomicUsize = AtomicUsize::new(0);
 
-/// Sets the amount of [`work`] to five microseconds, once.
+/// Sets the amount of [`work`], once, by the least disturbed of many tries.
 fn calibrate() {
     if WORK_LOOPS.load(Ordering::Relaxed) > 0 {
         return;
@@ -160,35 +165,42 @@ fn calibrate() {
     WORK_LOOPS.store(1_000, Ordering::Relaxed);
     let time = || {
         let began = Instant::now();
-        assert_ne!((0..500).fold(0, |sum, i| sum ^ work(i)), 1);
-        began.elapsed().as_secs_f64() / 500.0
+        assert_ne!((0..200).fold(0, |sum, i| sum ^ work(i)), 1);
+        began.elapsed().as_secs_f64() / 200.0
     };
-    let one = (0..20).map(|_| time()).fold(f64::MAX, f64::min);
-    WORK_LOOPS.store((1_000.0 * 5e-6 / one) as usize, Ordering::Relaxed);
+    let one = (0..100).map(|_| time()).fold(f64::MAX, f64::min);
+    let loops = 1_000.0 * WORK.as_secs_f64() / one;
+    WORK_LOOPS.store(loops as usize, Ordering::Relaxed);
 }
 
-/// `tasks` tasks of five microseconds of work each; percent of what two cores could do, by the
-/// time the same work takes in a loop just before.
-pub fn fan_out_cpu<R: Raw>(tasks: usize) -> f64 {
+/// Percent of what two cores could do: `run` does the [`work`] of that many tasks, whose sum it is
+/// told, and says how long it took.
+pub fn efficiency(tasks: usize, run: impl FnOnce(u64) -> Duration) -> f64 {
     calibrate();
-    let began = Instant::now();
     let expected = (0..tasks as u64).fold(0, |sum: u64, i| sum.wrapping_add(work(i)));
-    let alone = began.elapsed();
-    let elapsed = R::drive(async move {
-        let began = Instant::now();
-        let mut handles = Vec::with_capacity(tasks);
-        for i in 0..tasks as u64 {
-            handles.push(R::spawn(async move { work(i) }));
-        }
-        let mut sum = 0u64;
-        for task in handles {
-            sum = sum.wrapping_add(task.await);
-        }
-        let elapsed = began.elapsed();
-        assert_eq!(sum, expected);
-        elapsed
-    });
-    100.0 * alone.as_secs_f64() / (elapsed.as_secs_f64() * WORKERS as f64)
+    let ideal = WORK.as_secs_f64() * tasks as f64 / WORKERS as f64;
+    100.0 * ideal / run(expected).as_secs_f64()
+}
+
+/// `tasks` tasks of five microseconds of work each.
+pub fn fan_out_cpu<R: Raw>(tasks: usize) -> f64 {
+    let run = |expected| {
+        R::drive(async move {
+            let began = Instant::now();
+            let mut handles = Vec::with_capacity(tasks);
+            for i in 0..tasks as u64 {
+                handles.push(R::spawn(async move { work(i) }));
+            }
+            let mut sum = 0u64;
+            for task in handles {
+                sum = sum.wrapping_add(task.await);
+            }
+            let elapsed = began.elapsed();
+            assert_eq!(sum, expected);
+            elapsed
+        })
+    };
+    efficiency(tasks, run)
 }
 
 /// Time from a wake by another thread to the poll, on a runtime with nothing else to do: the
@@ -230,51 +242,6 @@ pub fn wake_latency<R: Raw>() -> (f64, f64) {
     (quantile(&samples, 0.5), quantile(&samples, 0.99))
 }
 
-static POLLED: Gate = Gate::new();
-static DROPPED: Gate = Gate::new();
-
-/// Lives as long as the future of a parked task: counted when made and when dropped.
-pub struct Live(());
-
-impl Live {
-    pub fn new() -> Live {
-        POLLED.hit();
-        Live(())
-    }
-
-    /// Starts a workload of `count` parked tasks.
-    pub fn reset(count: usize) {
-        POLLED.reset(count);
-        DROPPED.reset(count);
-    }
-
-    /// All of them have run, to the place where they park.
-    pub async fn all_parked() {
-        POLLED.reached().await;
-        assert_eq!(DROPPED.count(), 0);
-    }
-
-    pub async fn all_dropped() {
-        DROPPED.reached().await;
-    }
-
-    pub fn dropped() -> usize {
-        DROPPED.count()
-    }
-}
-
-impl Drop for Live {
-    fn drop(&mut self) {
-        DROPPED.hit();
-    }
-}
-
-/// Counts itself and parks for ever.
-pub async fn parked() {
-    let _live = Live::new();
-    std::future::pending::<()>().await;
-}
-
 /// Cancels `TASKS` parked tasks by their handles, one after another, until every future has been
 /// dropped; ns a task.
 pub fn cancel_by_handle<R: Raw>() -> f64 {
@@ -302,9 +269,7 @@ pub fn park<R: Raw>(count: usize) {
             // A handle that is dropped may end the task, also where it is called detaching: nobody
             // holds a waker of it.
             std::mem::forget(R::spawn(parked()));
-            if i % 64 == 0 {
-                yield_once().await;
-            }
+            breathe(i).await;
         }
         Live::all_parked().await;
     });

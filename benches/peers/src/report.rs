@@ -1,15 +1,13 @@
-//! What is printed, and the files.
+//! What is printed, and the tables.
 
 use crate::harness::{Case, Row, Target};
 use std::fmt::Write;
 
-fn figure(value: f64) -> String {
-    if value.abs() < 10.0 {
-        format!("{value:.2}")
-    } else if value.abs() < 100.0 {
-        format!("{value:.1}")
-    } else {
-        format!("{value:.0}")
+pub fn figure(value: f64) -> String {
+    match value.abs() {
+        size if size < 10.0 => format!("{value:.2}"),
+        size if size < 100.0 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
     }
 }
 
@@ -20,55 +18,148 @@ fn target(row: &Row, case: &Case) -> String {
         Target::Best(most) => format!("<= {most:.2} of the best"),
         Target::Of(most, who) => format!("<= {most:.2} of {who}"),
         Target::AtLeast(least) => format!(">= {least:.2} of the best"),
-        Target::Absolute(most) => format!("<= {most} {}", row.unit),
+        Target::AtMost(most) => format!("<= {most} {}", row.unit),
     }
 }
 
-/// Median, spread, ratio at the median, ratio at the least disturbed round, target, verdict.
-fn cells(row: &Row, case: &Case) -> [String; 6] {
-    let [low, median, high] = case.spread();
-    let ratio = |of: fn(&Row, &Case) -> f64| {
-        let shown = case.is_ours().then(|| row.ratio(case, |c| of(row, c)));
-        shown.flatten().map_or(String::new(), |r| format!("{r:.2}"))
-    };
-    let verdict = match row.verdict(case) {
+fn verdict(row: &Row, case: &Case) -> &'static str {
+    match row.verdict(case) {
         None => "",
-        Some(true) => "yes",
-        Some(false) => "NO",
+        Some(true) => "met",
+        Some(false) => "short",
+    }
+}
+
+fn ratio(value: Option<f64>) -> String {
+    value.map_or(String::new(), |ratio| format!("{ratio:.2}"))
+}
+
+const HEADS: [&str; 7] = [
+    "median",
+    "quartiles",
+    "of best peer",
+    "of target's",
+    "undisturbed",
+    "target",
+    "",
+];
+
+/// Median, quartiles, ratio to the best peer, to the one the target names, and that of the least
+/// disturbed rounds; target, verdict.
+fn cells(row: &Row, case: &Case) -> [String; 7] {
+    let [low, median, high] = case.spread();
+    let ours = |value: Option<f64>| ratio(value.filter(|_| case.is_ours()));
+    let named = match case.target {
+        Target::Of(..) => row.ratio(case, Case::median),
+        _ => None,
     };
     [
         figure(median),
         format!("{}-{}", figure(low), figure(high)),
-        ratio(|_, c| c.median()),
-        ratio(|row, c| c.best(row.more)),
+        ours(row.ratio_to_best(case, Case::median)),
+        ours(named),
+        ours(row.ratio(case, |c| c.best(row.more))),
         target(row, case),
-        verdict.to_owned(),
+        verdict(row, case).to_owned(),
     ]
 }
 
 /// Prints one row for people.
 pub fn print(row: &Row) {
     println!("\n{} ({}): {}", row.name, row.unit, row.about);
-    println!(
-        "  {:26} {:>9} {:>15} {:>7} {:>8}   target",
-        "", "median", "quartiles", "ratio", "at best"
-    );
+    let line = |who: &str, cells: [&str; 7]| {
+        let [median, spread, best, named, calm, target, verdict] = cells;
+        let line = format!(
+            "  {who:25} {median:>8} {spread:>15} {best:>12} {named:>11} {calm:>11}  {target} {verdict}"
+        );
+        println!("{}", line.trim_end());
+    };
+    line("", HEADS);
     for case in &row.cases {
-        let [median, spread, ratio, best, target, verdict] = cells(row, case);
-        let who = case.who;
-        println!("  {who:26} {median:>9} {spread:>15} {ratio:>7} {best:>8}   {target} {verdict}");
+        line(case.who, cells(row, case).each_ref().map(String::as_str));
     }
 }
 
-/// The table as Markdown.
-pub fn markdown(rows: &[Row]) -> String {
+/// The name of a row's case, where it has more than one that is taskgrove's.
+pub fn title(row: &Row, case: &Case) -> String {
+    match case.who.strip_prefix("taskgrove ") {
+        Some(kind) if row.cases.iter().filter(|c| c.is_ours()).count() > 1 => {
+            format!("{}, {kind}", row.name)
+        }
+        _ => row.name.to_owned(),
+    }
+}
+
+/// Every case of taskgrove's that has a target.
+pub fn aims(rows: &[Row]) -> impl Iterator<Item = (&Row, &Case)> {
+    let cases = |row| Row::cases(row).map(move |case| (row, case));
+    rows.iter()
+        .flat_map(cases)
+        .filter(|(_, case)| !matches!(case.target, Target::None))
+}
+
+/// One line for each target: the table that the README shows.
+pub fn summary(rows: &[Row]) -> String {
     let mut out = String::from(
-        "# taskgrove and its peers\n\nTwo workers each, one process, round-robin. Per workload: the median of all rounds, the quartiles, \
-         taskgrove's ratio to the best peer (or the one the target names) of the medians and of the least disturbed rounds, and the target.\n",
+        "| workload | taskgrove | against | ratio | target | |\n|---|---|---|---|---|---|\n",
+    );
+    for (row, case) in aims(rows) {
+        let rival = row.rival(case, Case::median);
+        let rival = rival.map_or(String::new(), |rival| {
+            format!("{} {}", rival.who, figure(rival.median()))
+        });
+        let _ = writeln!(
+            out,
+            "| `{}` | {} {} | {rival} | {} | {} | {} |",
+            title(row, case),
+            figure(case.median()),
+            row.unit,
+            ratio(row.ratio(case, Case::median)),
+            target(row, case),
+            verdict(row, case),
+        );
+    }
+    out
+}
+
+/// Which releases of the peers these are.
+fn versions() -> String {
+    const PEERS: [&str; 8] = [
+        "tokio",
+        "tokio-util",
+        "async-executor",
+        "futures",
+        "nexosim",
+        "ractor",
+        "kameo",
+        "tokio-graceful-shutdown",
+    ];
+    let lock = include_str!("../Cargo.lock");
+    let version = |name: &str| {
+        let (_, rest) = lock.split_once(&format!("name = \"{name}\"\nversion = \""))?;
+        Some(format!("{name} {}", rest.split('"').next()?))
+    };
+    let versions: Vec<_> = PEERS.iter().filter_map(|name| version(name)).collect();
+    versions.join(", ")
+}
+
+/// Everything, as Markdown.
+pub fn markdown(rows: &[Row]) -> String {
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let mut out = format!(
+        "# taskgrove and its peers\n\nWritten by `cargo run --release` in `benches/peers`. Two workers each, {cores} \
+         cores, one process, round-robin: all cases of a row run once a round (the slowest in one round of ten). \
+         {}.\n\n\
+         ![Ratios](results.svg)\n\n## Targets\n\n{}\n## Rows\n\nMedian and quartiles of all rounds; taskgrove's \
+         median divided by that of the best peer (floors are none), by that of the one its target names, and the \
+         ratio that the target is about for the least disturbed round of each.\n",
+        versions(),
+        summary(rows)
     );
     for row in rows {
-        let _ = writeln!(out, "\n## {}\n\n{}; {}.\n", row.name, row.about, row.unit);
-        out += "| who | median | quartiles | ratio | at best | target | reached |\n|---|---|---|---|---|---|---|\n";
+        let _ = writeln!(out, "\n### {}\n\n{}; {}.\n", row.name, row.about, row.unit);
+        let _ = writeln!(out, "| who | {} |", HEADS.join(" | "));
+        out += "|---|---|---|---|---|---|---|---|\n";
         for case in &row.cases {
             let _ = writeln!(out, "| {} | {} |", case.who, cells(row, case).join(" | "));
         }
@@ -76,57 +167,11 @@ pub fn markdown(rows: &[Row]) -> String {
     out
 }
 
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-}
-
-/// Bars per workload, each drawn in proportion to the slowest of its row.
-pub fn svg(rows: &[Row]) -> String {
-    const WIDTH: f64 = 360.0;
-    const BAR: usize = 16;
-    let mut body = String::new();
-    let mut y = 44;
-    for row in rows {
-        let title = escape(&format!(
-            "{} ({}{})",
-            row.name,
-            row.unit,
-            if row.more { ", more is better" } else { "" }
-        ));
-        let _ = writeln!(
-            body,
-            r#"<text x="10" y="{y}" font-weight="bold">{title}</text>"#
-        );
-        y += 8;
-        let top = row
-            .cases
-            .iter()
-            .map(Case::median)
-            .fold(f64::MIN_POSITIVE, f64::max);
-        for case in &row.cases {
-            let [low, median, high] = case.spread().map(|v| v / top * WIDTH);
-            let fill = if case.is_ours() { "#2a7f62" } else { "#9aa5b1" };
-            let mid = y + BAR / 2;
-            let _ = writeln!(
-                body,
-                r##"<text x="190" y="{}" text-anchor="end">{}</text><rect x="200" y="{y}" width="{median:.1}" height="{}" fill="{fill}"/><line x1="{:.1}" x2="{:.1}" y1="{mid}" y2="{mid}" stroke="#222"/><text x="{:.1}" y="{}">{}</text>"##,
-                y + 12,
-                escape(case.who),
-                BAR - 3,
-                200.0 + low,
-                200.0 + high.min(WIDTH),
-                208.0 + median.max(high.min(WIDTH)),
-                y + 12,
-                figure(case.median()),
-            );
-            y += BAR;
-        }
-        y += 26;
-    }
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"660\" height=\"{y}\" font-family=\"sans-serif\" font-size=\"11\">\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n<text x=\"10\" y=\"20\" font-size=\"14\">taskgrove and its peers, two workers each: medians, with quartiles</text>\n{body}</svg>\n"
-    )
+/// `text` with what stands between the markers of the table replaced by `table`.
+pub fn embed(text: &str, table: &str) -> Option<String> {
+    const BEGIN: &str = "<!-- figures: written by benches/peers -->\n";
+    const END: &str = "<!-- end of the figures -->";
+    let from = text.find(BEGIN)? + BEGIN.len();
+    let to = from + text[from..].find(END)?;
+    Some(format!("{}{table}{}", &text[..from], &text[to..]))
 }
