@@ -82,6 +82,10 @@ fn everything(scale: f64, words: &[String], who: Option<&str>) {
     }
     let rows = measured(rows, scale, words);
     println!();
+    let order = supervisors::order();
+    if !order.is_empty() {
+        println!("rounds in which every child was dropped before its parent: {order}\n");
+    }
     for (row, case) in report::aims(&rows) {
         if row.verdict(case) == Some(false) {
             println!("short of its target: {} ({})", row.name, case.who);

@@ -1,6 +1,7 @@
 //! What is printed, and the tables.
 
 use crate::harness::{Case, Row, Target};
+use crate::supervisors::order;
 use std::fmt::Write;
 
 pub fn figure(value: f64) -> String {
@@ -150,11 +151,12 @@ pub fn markdown(rows: &[Row]) -> String {
         "# taskgrove and its peers\n\nWritten by `cargo run --release` in `benches/peers`. Two workers each, {cores} \
          cores, one process, round-robin: all cases of a row run once a round (the slowest in one round of ten). \
          {}.\n\n\
-         ![Ratios](results.svg)\n\n## Targets\n\n{}\n## Rows\n\nMedian and quartiles of all rounds; taskgrove's \
+         ![Ratios](results.svg)\n\n## Targets\n\n{}\nRounds of `cancel_deep` and `cancel_tree` in which every child was dropped before its parent: {}.\n\n## Rows\n\nMedian and quartiles of all rounds; taskgrove's \
          median divided by that of the best peer (floors are none), by that of the one its target names, and the \
          ratio that the target is about for the least disturbed round of each.\n",
         versions(),
-        summary(rows)
+        summary(rows),
+        order()
     );
     for row in rows {
         let _ = writeln!(out, "\n### {}\n\n{}; {}.\n", row.name, row.about, row.unit);

@@ -22,8 +22,10 @@ pub use tracker::Tracker;
 use crate::harness::per;
 use crate::nodes::{Form, Live, Park, clear_post};
 use crate::raw::Raw;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::hint::black_box;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -64,6 +66,18 @@ pub trait Counts: Supervisor {
 
 static RAN: AtomicUsize = AtomicUsize::new(0);
 
+/// Rounds with more than one level, and those of them in which every child went before its parent.
+static ORDER: Mutex<BTreeMap<&str, (usize, usize)>> = Mutex::new(BTreeMap::new());
+
+/// In how many rounds each let children go before their parents, in words; empty if none was run.
+pub fn order() -> String {
+    let seen = ORDER.lock().expect("order");
+    let lines = seen
+        .iter()
+        .map(|(who, (rounds, in_order))| format!("{who} {in_order} of {rounds}"));
+    lines.collect::<Vec<_>>().join(", ")
+}
+
 /// A child that ends at once.
 async fn brief() {
     RAN.fetch_add(1, Ordering::Relaxed);
@@ -82,6 +96,12 @@ pub fn cancel<S: Supervisor>(form: Form) -> f64 {
         Live::all_dropped().await;
         let elapsed = began.elapsed();
         assert_eq!(Live::dropped(), form.nodes(), "{}", S::NAME);
+        if !form.is_wide() {
+            let mut seen = ORDER.lock().expect("order");
+            let (rounds, in_order) = seen.entry(S::NAME).or_default();
+            *rounds += 1;
+            *in_order += usize::from(Live::leaves_went_first());
+        }
         if S::LEAVES_FIRST {
             assert_eq!(at_end, form.nodes(), "{} ended too early", S::NAME);
             let in_order = Live::leaves_went_first();
