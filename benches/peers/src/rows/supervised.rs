@@ -22,43 +22,32 @@ macro_rules! supervised_row {
     };
 }
 
-/// Cancelling all that is below a parent. Actors are parked on their mailboxes in either case.
+/// Cancelling all that is below a parent.
+fn cancel(name: &'static str, about: &str, form: Form, most: f64) -> Row {
+    let row = Row::new(name, "ns", about);
+    let row = supervised_row!(row, cancel(form), Target::Best(most));
+    if form.is_wide() {
+        row.case(Boxes::NAME, move || Boxes::cancel(form.park))
+    } else {
+        row
+    }
+}
+
+/// All forms, each parked on nothing and on a waker. Actors are parked on their mailboxes in either.
 fn cancels() -> Vec<Row> {
+    use Park::{Pending, Waker};
     let wide = "10,000 parked children of a service, as a whole; per child";
     let deep = "a chain of 1,000 under a service; per node";
     let tree = "fan-out 10, depth 4, under a service; per node";
     let waker = "the same, each parked on a registered waker";
-    let rows: [(_, _, fn(Park) -> Form, _, _); 6] = [
-        (
-            "cancel_wide",
-            wide,
-            |p| Form::wide(WIDE, p),
-            0.2,
-            Park::Pending,
-        ),
-        (
-            "cancel_wide_waker",
-            waker,
-            |p| Form::wide(WIDE, p),
-            0.2,
-            Park::Waker,
-        ),
-        ("cancel_deep", deep, Form::deep, 0.4, Park::Pending),
-        ("cancel_deep_waker", waker, Form::deep, 0.4, Park::Waker),
-        ("cancel_tree", tree, Form::tree, 0.4, Park::Pending),
-        ("cancel_tree_waker", waker, Form::tree, 0.4, Park::Waker),
-    ];
-    let rows = rows.into_iter().map(|(name, about, form, most, park)| {
-        let form = form(park);
-        let row = Row::new(name, "ns", about);
-        let row = supervised_row!(row, cancel(form), Target::Best(most));
-        if form.is_wide() {
-            row.case(Boxes::NAME, move || Boxes::cancel(park))
-        } else {
-            row
-        }
-    });
-    rows.collect()
+    vec![
+        cancel("cancel_wide", wide, Form::wide(WIDE, Pending), 0.2),
+        cancel("cancel_wide_waker", waker, Form::wide(WIDE, Waker), 0.2),
+        cancel("cancel_deep", deep, Form::deep(Pending), 0.4),
+        cancel("cancel_deep_waker", waker, Form::deep(Waker), 0.4),
+        cancel("cancel_tree", tree, Form::tree(Pending), 0.4),
+        cancel("cancel_tree_waker", waker, Form::tree(Waker), 0.4),
+    ]
 }
 
 fn supervised_spawn(name: &'static str, target: Target) -> Row {
