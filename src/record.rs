@@ -1,29 +1,32 @@
-//! The record of a service: what its tasks, its managers and its contexts share.
+//! The record of a service: what its node, its tasks, its managers and its contexts share, in one
+//! allocation.
 //!
 //! Counts and flags are read by anyone at any time. The order that matters: a failure is pushed
 //! before `closing` is set; everything is written before `finished` is set; a flag is set before
 //! its waiters are woken (and a waiter registers before it looks).
+//!
+//! Managers and contexts count the record, and so does the node until it is done; the record has a
+//! reference to the node. That is no cycle for ever: the node's finisher gives its count up.
 
 use crate::error::{Failures, ServiceError, TaskFailure};
-use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use crate::sync::{Arc, Mutex};
+use crate::task::cell::Header;
+use crate::task::side::Side;
+use crate::task::{Hub, Node, NodeRef};
+use crate::tree::finish;
 use crate::wait::WaitList;
+use std::borrow::Cow;
+use std::ptr::{NonNull, null_mut};
+use std::sync::OnceLock;
+use std::time::Duration;
 
-/// Serial numbers of waiters: a list's slot may be used again.
-static WAITS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
-
-pub(crate) fn wait_serial() -> u64 {
-    WAITS.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
-}
-
-#[derive(Debug)]
 pub(crate) struct Record {
-    pub(crate) name: Box<str>,
+    pub(crate) name: Cow<'static, str>,
     pub(crate) max_children: usize,
     /// No child service: a root, or started by `run`, `run_service` or `background_service`. Its end
     /// is only its caller's concern, and a cancellation of the tree is not its own.
     pub(crate) independent: AtomicBool,
-    started: AtomicBool,
     ready: AtomicBool,
     closing: AtomicBool,
     cancelled: AtomicBool,
@@ -31,19 +34,34 @@ pub(crate) struct Record {
     finished: AtomicBool,
     pub(crate) total: AtomicU64,
     pub(crate) done: AtomicU64,
-    failures: Mutex<Vec<TaskFailure>>,
+    /// The service's node, of which this is a reference; null until the start.
+    node: AtomicPtr<Header>,
+    hub: OnceLock<Arc<Hub>>,
+    /// The side record of the service's node.
+    pub(crate) side: Side,
+    failed: Mutex<Failed>,
+}
+
+/// What went wrong.
+enum Failed {
+    Nothing,
+    /// So far.
+    Open(Vec<TaskFailure>),
     /// What `result` answers, made once.
-    outcome: Mutex<Option<Failures>>,
-    pub(crate) waiters: WaitList,
+    Closed(Failures),
 }
 
 impl Record {
-    pub(crate) fn new(name: Box<str>, max_children: usize) -> Self {
+    #[inline]
+    pub(crate) fn new(
+        name: Cow<'static, str>,
+        max_children: usize,
+        grace: Option<Duration>,
+    ) -> Self {
         Self {
             name,
             max_children,
             independent: AtomicBool::new(false),
-            started: AtomicBool::new(false),
             ready: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             cancelled: AtomicBool::new(false),
@@ -51,16 +69,45 @@ impl Record {
             finished: AtomicBool::new(false),
             total: AtomicU64::new(0),
             done: AtomicU64::new(0),
-            failures: Mutex::new(Vec::new()),
-            outcome: Mutex::new(None),
-            waiters: WaitList::default(),
+            node: AtomicPtr::new(null_mut()),
+            hub: OnceLock::new(),
+            side: Side::of_service(grace),
+            failed: Mutex::new(Failed::Nothing),
         }
     }
 
-    pub(crate) fn is_started(&self) -> bool {
-        self.started.load(Ordering::Acquire)
+    /// The service's node; `None` before the start. It may be done.
+    #[inline]
+    pub(crate) fn node(&self) -> Option<Node> {
+        // Acquire: with the Release of `start`.
+        NonNull::new(self.node.load(Ordering::Acquire)).map(Node::from_address)
     }
 
+    /// The runtime of a service that was started, for those outside of it; `None` if its end has
+    /// come.
+    pub(crate) fn hub(&self) -> Option<&Arc<Hub>> {
+        if let Some(hub) = self.hub.get() {
+            return Some(hub);
+        }
+        let node = self.node()?;
+        if !node.state.hold() {
+            return None;
+        }
+        let hub = self.hub.get_or_init(|| node.hub_arc());
+        finish::release_later(node);
+        Some(hub)
+    }
+
+    /// Those who wait for anything about the service.
+    pub(crate) fn waiters(&self) -> &WaitList {
+        &self.side.waiters
+    }
+
+    pub(crate) fn is_started(&self) -> bool {
+        self.node().is_some()
+    }
+
+    #[inline]
     pub(crate) fn is_finished(&self) -> bool {
         self.finished.load(Ordering::Acquire)
     }
@@ -79,6 +126,7 @@ impl Record {
         self.cancelled.load(Ordering::Acquire)
     }
 
+    #[inline]
     pub(crate) fn has_errored(&self) -> bool {
         self.errored.load(Ordering::Acquire)
     }
@@ -87,14 +135,16 @@ impl Record {
         self.ready.load(Ordering::Acquire)
     }
 
-    /// `false` if it had been started before.
-    pub(crate) fn start(&self) -> bool {
-        !self.started.swap(true, Ordering::AcqRel)
+    /// Its node is in the tree; once.
+    pub(crate) fn start(&self, node: NodeRef) {
+        // Release: with the Acquire of `node`.
+        self.node.store(node.address().as_ptr(), Ordering::Release);
+        std::mem::forget(node);
     }
 
     pub(crate) fn set_ready(&self) {
         self.ready.store(true, Ordering::Release);
-        self.waiters.wake_all();
+        self.waiters().wake_all();
     }
 
     /// Marks the service as being cancelled; `own`: by its own cancel or failure. Wakes nobody.
@@ -111,15 +161,34 @@ impl Record {
     }
 
     pub(crate) fn add_failure(&self, failure: TaskFailure) {
-        self.failures.lock().push(failure);
+        match &mut *self.failed.lock() {
+            Failed::Open(failures) => failures.push(failure),
+            none => *none = Failed::Open(vec![failure]),
+        }
         self.errored.store(true, Ordering::Release);
     }
 
     /// Everything below is done: no failure comes after this.
+    #[inline]
     pub(crate) fn close_failures(&self) -> Option<Failures> {
-        let failures = Failures::new(std::mem::take(&mut *self.failures.lock()));
-        self.outcome.lock().clone_from(&failures);
-        failures
+        if self.has_errored() {
+            self.failures()
+        } else {
+            None
+        }
+    }
+
+    #[cold]
+    fn failures(&self) -> Option<Failures> {
+        let mut failed = self.failed.lock();
+        if let Failed::Open(failures) = &mut *failed {
+            let failures = Failures::new(std::mem::take(failures))?;
+            *failed = Failed::Closed(failures);
+        }
+        match &*failed {
+            Failed::Closed(failures) => Some(failures.clone()),
+            _ => None,
+        }
     }
 
     /// Done, with everything below. Wakes nobody.
@@ -129,9 +198,20 @@ impl Record {
 
     /// What came of it; meaningful once finished.
     pub(crate) fn result(&self) -> Result<(), ServiceError> {
-        match &*self.outcome.lock() {
-            None => Ok(()),
-            Some(failures) => Err(ServiceError::Failed(failures.clone())),
+        if !self.has_errored() {
+            return Ok(());
+        }
+        match &*self.failed.lock() {
+            Failed::Closed(failures) => Err(ServiceError::Failed(failures.clone())),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        if let Some(node) = self.node() {
+            node.release_reference();
         }
     }
 }

@@ -10,30 +10,68 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
 /// Wakers of those who wait, each under a key of its own.
-#[derive(Debug)]
-pub(crate) struct WaitList(Mutex<Slab<(u64, Waker)>>);
+#[derive(Debug, Default)]
+pub(crate) struct WaitList(Mutex<Waiters>);
 
-/// A waiter's place in the list: slot and serial (a slot may be used again).
-pub(crate) type WaitKey = (usize, u64);
+#[derive(Debug, Default)]
+struct Waiters {
+    /// Most waits are alone: a place that allocates nothing.
+    first: Option<(u64, Waker)>,
+    more: Option<Box<Slab<(u64, Waker)>>>,
+    /// Of the latest waiter: a place may be used again.
+    serial: u64,
+}
 
-impl Default for WaitList {
-    fn default() -> Self {
-        Self(Mutex::new(Slab::new()))
+/// A waiter's place in the list, and its serial number.
+#[derive(Clone, Copy)]
+pub(crate) struct WaitKey {
+    /// In `more`; `None` for `first`.
+    slot: Option<usize>,
+    serial: u64,
+}
+
+impl Waiters {
+    fn find(&mut self, key: WaitKey) -> Option<&mut Waker> {
+        let entry = match key.slot {
+            None => self.first.as_mut(),
+            Some(slot) => self.more.as_mut()?.get_mut(slot),
+        };
+        entry.and_then(|(serial, waker)| (*serial == key.serial).then_some(waker))
+    }
+
+    fn insert(&mut self, waker: Waker) -> WaitKey {
+        self.serial += 1;
+        let entry = (self.serial, waker);
+        let slot = if self.first.is_none() {
+            self.first = Some(entry);
+            None
+        } else {
+            Some(self.more.get_or_insert_default().insert(entry))
+        };
+        let serial = self.serial;
+        WaitKey { slot, serial }
+    }
+
+    fn remove(&mut self, key: WaitKey) -> Option<Waker> {
+        self.find(key)?;
+        let (_, waker) = match key.slot {
+            None => self.first.take()?,
+            Some(slot) => self.more.as_mut()?.remove(slot),
+        };
+        Some(waker)
     }
 }
 
 impl WaitList {
     /// Enters `waker` under `key`, or under a new key that is written there.
-    pub(crate) fn register(&self, key: &mut Option<WaitKey>, waker: &Waker, serial: u64) {
+    pub(crate) fn register(&self, key: &mut Option<WaitKey>, waker: &Waker) {
         let fresh = waker.clone();
         let stale = {
             let mut list = self.0.lock();
-            match key {
-                Some((slot, serial)) if list.get(*slot).is_some_and(|e| e.0 == *serial) => {
-                    Some(std::mem::replace(&mut list[*slot].1, fresh))
-                }
-                _ => {
-                    *key = Some((list.insert((serial, fresh)), serial));
+            match key.and_then(|key| list.find(key)) {
+                Some(place) => Some(std::mem::replace(place, fresh)),
+                None => {
+                    *key = Some(list.insert(fresh));
                     None
                 }
             }
@@ -43,20 +81,23 @@ impl WaitList {
 
     /// Takes a waiter out that no longer waits.
     pub(crate) fn deregister(&self, key: WaitKey) {
-        let stale = {
-            let mut list = self.0.lock();
-            list.get(key.0)
-                .is_some_and(|e| e.0 == key.1)
-                .then(|| list.remove(key.0))
-        };
+        let stale = self.0.lock().remove(key);
         drop(stale);
     }
 
     /// Wakes everybody and empties the list. A waker that panics does not keep the others asleep.
     pub(crate) fn wake_all(&self) {
-        let woken = std::mem::take(&mut *self.0.lock());
-        for (_, (_, waker)) in woken {
+        let (first, more) = {
+            let mut list = self.0.lock();
+            (list.first.take(), list.more.take())
+        };
+        if let Some((_, waker)) = first {
             quietly(|| waker.wake());
+        }
+        if let Some(more) = more {
+            for (_, (_, waker)) in *more {
+                quietly(|| waker.wake());
+            }
         }
     }
 }
@@ -73,5 +114,66 @@ pub(crate) fn quietly(f: impl FnOnce()) {
 pub(crate) fn discard(payload: Box<dyn std::any::Any + Send>) {
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(again);
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(taskgrove_loom))]
+mod tests {
+    use super::WaitList;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Wake, Waker};
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn waiters<const N: usize>() -> [(Arc<Woken>, Waker); N] {
+        std::array::from_fn(|_| {
+            let woken = Arc::new(Woken::default());
+            (woken.clone(), woken.into())
+        })
+    }
+
+    /// Those who are there are woken, once, those who left are not, and an empty list keeps nothing.
+    #[test]
+    fn who_waits_is_woken_once() {
+        let list = WaitList::default();
+        let all = waiters::<4>();
+        let mut keys = [None; 4];
+        for ((_, waker), key) in all.iter().zip(&mut keys) {
+            list.register(key, waker);
+            list.register(key, waker);
+        }
+        list.deregister(keys[0].unwrap());
+        list.deregister(keys[2].unwrap());
+        list.wake_all();
+        list.wake_all();
+        let woken = all.each_ref().map(|(w, _)| w.0.load(Ordering::Relaxed));
+        assert_eq!(woken, [0, 1, 0, 1]);
+        for (woken, waker) in all {
+            drop(waker);
+            assert_eq!(Arc::strong_count(&woken), 1);
+        }
+    }
+
+    /// A key from before the list was emptied takes nobody else's place away.
+    #[test]
+    fn an_old_key_is_nobody_elses() {
+        let list = WaitList::default();
+        let [(_, early), (woken, late)] = waiters::<2>();
+        let (mut old, mut new) = (None, None);
+        list.register(&mut old, &early);
+        list.wake_all();
+        list.register(&mut new, &late);
+        list.deregister(old.unwrap());
+        list.wake_all();
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
     }
 }

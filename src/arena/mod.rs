@@ -1,6 +1,6 @@
 //! The arena: a process-wide allocator of small slots that are addressed by pointer and by index.
 //!
-//! Every task lives in a slot. What points at tasks from outside (wakers, queues, handles) holds
+//! Every task lives in a slot, and so does the record of every service. What points at tasks from outside (wakers, queues, handles) holds
 //! the slot's address; the links of the tree hold its 32-bit [`SlotIndex`]. Slots never move.
 //!
 //! - page: 64 KiB of slots of one *class* (64 bytes, multiples of 8 up to 256, of 16 up to
@@ -47,6 +47,7 @@
     reason = "the arena hands out raw memory; see the rules above"
 )]
 
+mod counted;
 #[cfg(not(taskgrove_malloc))]
 mod depot;
 #[cfg(not(taskgrove_malloc))]
@@ -56,6 +57,7 @@ pub(crate) mod model;
 #[cfg(not(taskgrove_malloc))]
 mod page;
 
+pub(crate) use counted::Counted;
 use std::num::NonZeroU32;
 use std::ptr::NonNull;
 

@@ -50,7 +50,7 @@ where
     let mut output = None;
     {
         let mut body = pin!(Some(body(manager.clone())));
-        let mut waiting = Waiting::new(&manager.shared.record);
+        let mut waiting = Waiting::new(&manager.record);
         poll_fn(|cx| {
             scope.follow(Some(cx.waker()));
             let failed = waiting.poll(cx, |record| record.has_errored().then_some(()));
@@ -72,7 +72,7 @@ where
     }
     drop(cancel);
     manager.wait_finished().await;
-    manager.shared.record.result()?;
+    manager.record.result()?;
     match output {
         Some(output) => Ok(output),
         // Ended by the turn of the calling task.

@@ -1,5 +1,6 @@
 //! Builders: of managers, of tasks, of child services.
 
+use super::start::{manage, start_child};
 use super::{Context, MAX_CHILDREN, Manager, Service};
 use crate::error::{LifecycleError, Result, SpawnError};
 use crate::task::join::Task;
@@ -29,10 +30,10 @@ pub struct ManagerBuilder {
     options: Options,
 }
 
-struct Options {
-    name: Option<String>,
-    max_children: usize,
-    grace: Option<Duration>,
+pub(crate) struct Options {
+    pub(crate) name: Option<String>,
+    pub(crate) max_children: usize,
+    pub(crate) grace: Option<Duration>,
 }
 
 impl Default for Options {
@@ -45,14 +46,10 @@ impl Default for Options {
     }
 }
 
-fn manage<S: Service>(service: S, options: Options) -> Result<Manager, LifecycleError> {
-    Manager::with(service, options.name, options.max_children, options.grace)
-}
-
 impl ManagerBuilder {
     pub(crate) fn new<S: Service>(service: S) -> Self {
         ManagerBuilder {
-            make: Box::new(move |options| manage(service, options)),
+            make: Box::new(move |options| Manager::with(service, options)),
             options: Options::default(),
         }
     }
@@ -158,8 +155,13 @@ impl<'a, F> TaskBuilder<'a, F> {
         let place = self.context.place()?;
         self.options.limit = Some(place.limit);
         self.options.refuse = place.closing;
-        let joined =
-            spawn::supervised(place.hub, place.parent, self.future, self.options, location)?;
+        let joined = spawn::supervised(
+            place.hub(),
+            place.parent,
+            self.future,
+            self.options,
+            location,
+        )?;
         Ok(Task::new(joined, place.parent))
     }
 }
@@ -232,9 +234,8 @@ impl<'a, S: Service> ChildServiceBuilder<'a, S> {
         location: &'static Location<'static>,
     ) -> Result<Manager, SpawnError> {
         let place = self.context.place()?;
-        let manager = manage(self.service, self.options)?;
-        manager.start_child(&place, self.daemon, location)?;
-        Ok(manager)
+        let (records, service) = manage(self.service, self.options)?;
+        start_child(records, service, &place, self.daemon, location)
     }
 }
 

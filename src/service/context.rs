@@ -3,12 +3,12 @@
 use super::builders::{ChildServiceBuilder, TaskBuilder};
 use super::wait::Waiting;
 use super::{Manager, Service};
+use crate::arena::Counted;
 use crate::error::{LifecycleError, Result, SpawnError};
-use crate::record::{Record, wait_serial};
-use crate::sync::Arc;
+use crate::record::Record;
 use crate::task::awaited::Event;
 use crate::task::join::Task;
-use crate::task::{Hub, Node, NodeRef, current};
+use crate::task::{Hub, Node, NodeRef, current, side};
 use crate::wait::WaitKey;
 use std::future::poll_fn;
 use std::ops::Deref;
@@ -42,10 +42,17 @@ pub struct Context {
 pub(crate) struct Place<'a> {
     /// The running task, or the service's node: either is there as long as the context is used.
     pub(crate) parent: Node,
-    pub(crate) hub: &'a Arc<Hub>,
+    /// `None` for a parent that this thread runs.
+    hub: Option<&'a Hub>,
     pub(crate) limit: usize,
     /// The service is being cancelled.
     pub(crate) closing: bool,
+}
+
+impl Place<'_> {
+    pub(crate) fn hub(&self) -> &Hub {
+        self.hub.unwrap_or_else(|| self.parent.hub())
+    }
 }
 
 impl Context {
@@ -53,22 +60,23 @@ impl Context {
         Context { manager }
     }
 
-    fn record(&self) -> &Arc<Record> {
-        &self.manager.shared.record
+    fn record(&self) -> &Counted<Record> {
+        &self.manager.record
     }
 
     #[inline]
     pub(crate) fn place(&self) -> Result<Place<'_>, LifecycleError> {
         let record = self.record();
-        let Some((node, hub)) = self.manager.shared.node.get() else {
-            return Err(self.manager.not_running());
+        let here = current::node().filter(|node| node.record_ptr() == Counted::as_ptr(record));
+        let (parent, hub) = match here {
+            Some(node) => (node, None),
+            None => match (record.node(), record.hub()) {
+                (Some(node), Some(hub)) if !record.is_finished() => (node, Some(&**hub)),
+                _ => return Err(self.manager.not_running()),
+            },
         };
-        if record.is_finished() {
-            return Err(self.manager.not_running());
-        }
-        let here = current::node().filter(|node| node.record_ptr() == Arc::as_ptr(record));
         Ok(Place {
-            parent: here.unwrap_or(**node),
+            parent,
             hub,
             limit: record.max_children,
             closing: record.is_closing(),
@@ -192,7 +200,7 @@ impl Context {
             }
             Poll::Pending
         };
-        let awaited = || Some(self.manager.shared.awaited(Event::Cancel));
+        let awaited = || Some(self.manager.record.awaited(Event::Cancel));
         poll_fn(|cx| current::poll_own(cx, awaited, &mut poll)).await;
     }
 }
@@ -211,13 +219,13 @@ impl OfTask {
             return false;
         };
         let list = &node.side_or_new().waiters;
-        list.register(key, cx.waker(), wait_serial());
+        list.register(key, cx.waker());
         node.state.set_waiters().is_closing()
     }
 
     fn leave(&mut self) {
         if let Some((node, Some(key))) = self.0.take() {
-            node.side_or_new().waiters.deregister(key);
+            side::visit(&node, |side| side.waiters.deregister(key));
         }
     }
 }

@@ -1,44 +1,36 @@
 //! [`Manager`]: a service from outside.
 
-use super::builders::ManagerBuilder;
-use super::start::{Launch, Launcher};
+use super::Service;
+use super::builders::{ManagerBuilder, Options};
+use super::start::{Launch, manage};
 use super::stats::{Stats, TaskStats};
 use super::wait::{Waiting, wait};
-use super::{MAX_CHILDREN, Service};
+use crate::arena::Counted;
 use crate::error::{LifecycleError, ServiceError, StopError, StopTimeout};
 use crate::id::TaskId;
 use crate::record::Record;
 use crate::snapshot::Snapshot;
+use crate::sync::Mutex;
 use crate::sync::atomic::Ordering;
-use crate::sync::{Arc, Mutex};
 use crate::task::awaited::{self, Awaited, Event, Whom};
-use crate::task::{Hub, NodeRef, current};
+use crate::task::current;
 use crate::time::Sleep;
 use crate::tree::snapshot;
 use std::future::poll_fn;
 use std::panic::Location;
 use std::pin::{Pin, pin};
-use std::sync::OnceLock;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// The service, until it is started.
 pub(crate) type Seed = Mutex<Option<Box<dyn Launch>>>;
 
-/// What all managers and contexts of one service share.
-pub(crate) struct Shared {
-    pub(crate) record: Arc<Record>,
-    pub(crate) grace: Option<Duration>,
-    /// Set by the start.
-    pub(crate) node: OnceLock<(NodeRef, Arc<Hub>)>,
-}
-
-impl Shared {
+impl Record {
     /// What a wait for the service is noted as.
     pub(crate) fn awaited(&self, event: Event) -> Awaited {
         let whom = Whom {
-            name: self.record.name.to_string(),
-            id: self.node.get().map(|(node, _)| node.id()),
+            name: self.name.to_string(),
+            id: self.node().map(|node| node.id()),
         };
         Awaited::Service(event, whom)
     }
@@ -63,42 +55,28 @@ impl Shared {
 /// ```
 #[derive(Clone)]
 pub struct Manager {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) record: Counted<Record>,
+    /// What a service that was not yet started is started by.
     pub(crate) seed: Option<std::sync::Arc<Seed>>,
 }
 
 impl Manager {
-    pub(crate) fn from_parts(shared: Arc<Shared>, seed: Option<std::sync::Arc<Seed>>) -> Self {
-        Manager { shared, seed }
+    pub(crate) fn from_parts(record: Counted<Record>, seed: Option<std::sync::Arc<Seed>>) -> Self {
+        Manager { record, seed }
     }
 
+    /// For a service that may be started later.
     pub(crate) fn with<S: Service>(
         service: S,
-        name: Option<String>,
-        max_children: usize,
-        grace: Option<Duration>,
+        options: Options,
     ) -> Result<Manager, LifecycleError> {
-        let own = service.name();
-        let name = name.unwrap_or_else(|| own.into_owned());
-        let shared = Arc::new(Shared {
-            record: Arc::new(Record::new(name.into_boxed_str(), max_children)),
-            grace,
-            node: OnceLock::new(),
-        });
-        let service = std::sync::Arc::new(service);
+        let ([record], service) = manage(service, options)?;
         let seed: std::sync::Arc<Seed> = std::sync::Arc::new(Mutex::new(None));
-        if let Some(slot) = service.manager_slot() {
-            slot.fill(&shared, &seed, || shared.record.name.to_string())?;
+        if let Some(slot) = S::shared_slot(&service) {
+            slot.set_seed(&seed);
         }
-        *seed.lock() = Some(Box::new(Launcher(service)));
-        Ok(Manager {
-            shared,
-            seed: Some(seed),
-        })
-    }
-
-    fn record(&self) -> &Arc<Record> {
-        &self.shared.record
+        *seed.lock() = Some(Box::new(service));
+        Ok(Self::from_parts(record, Some(seed)))
     }
 
     /// Manages a service. Needs no runtime.
@@ -108,7 +86,7 @@ impl Manager {
     /// [`AlreadyManaged`](LifecycleError::AlreadyManaged) if the service has a slot and that is
     /// taken.
     pub fn new<S: Service>(service: S) -> Result<Manager, LifecycleError> {
-        Self::with(service, None, MAX_CHILDREN, None)
+        Self::with(service, Options::default())
     }
 
     /// Manages a service with options.
@@ -141,43 +119,43 @@ impl Manager {
         self.start_here(Location::caller())?;
         let _cancel = CancelIfDropped(self);
         self.wait_finished().await;
-        self.record().result()
+        self.record.result()
     }
 
     /// The service's name.
     pub fn name(&self) -> &str {
-        &self.record().name
+        &self.record.name
     }
 
     /// The id of the service's node; `None` before the start.
     pub fn id(&self) -> Option<TaskId> {
-        self.shared.node.get().map(|(node, _)| node.id())
+        self.record.node().map(|node| node.id())
     }
 
     /// Whether it has been started.
     pub fn is_started(&self) -> bool {
-        self.record().is_started()
+        self.record.is_started()
     }
 
     /// Whether it has been started and has not finished; also while it is being cancelled.
     pub fn is_running(&self) -> bool {
-        self.record().is_running()
+        self.record.is_running()
     }
 
     /// Whether it was cancelled: by [`cancel`](Manager::cancel) or [`stop`](Manager::stop), by a
     /// failure of its own, or as a child service with its parent.
     pub fn is_cancelled(&self) -> bool {
-        self.record().is_cancelled()
+        self.record.is_cancelled()
     }
 
     /// Whether `run` and everything below it are done and the service has been dropped.
     pub fn is_finished(&self) -> bool {
-        self.record().is_finished()
+        self.record.is_finished()
     }
 
     /// Whether anything in it has failed.
     pub fn did_error(&self) -> bool {
-        self.record().has_errored()
+        self.record.has_errored()
     }
 
     /// Asks for the cancellation of the service and everything below it, leaves first. Returns at
@@ -233,11 +211,12 @@ impl Manager {
     /// ```
     pub async fn stop_timeout(&self, timeout: Duration) -> Result<(), StopError> {
         self.cancel()?;
-        let Some((_, hub)) = self.shared.node.get() else {
+        let Some(hub) = self.record.hub() else {
+            self.wait_finished().await;
             return Ok(());
         };
         let mut sleep = Sleep::new(hub.clone(), hub.clock.deadline(timeout));
-        let mut waiting = Waiting::new(self.record());
+        let mut waiting = Waiting::new(&self.record);
         let mut poll = |cx: &mut Context<'_>| {
             let finished = waiting.poll(cx, |record| record.is_finished().then_some(()));
             if finished.is_ready() {
@@ -245,7 +224,7 @@ impl Manager {
             }
             Pin::new(&mut sleep).poll(cx).map(|()| false)
         };
-        let awaited = || Some(self.shared.awaited(Event::End));
+        let awaited = || Some(self.record.awaited(Event::End));
         let finished = poll_fn(|cx| current::poll_own(cx, awaited, &mut poll));
         if finished.await || self.is_finished() {
             return Ok(());
@@ -261,7 +240,7 @@ impl Manager {
 
     /// Waits for the start (or for the end, should it never be started).
     pub async fn wait_started(&self) {
-        wait(&self.shared, Event::Start, |record| {
+        wait(&self.record, Event::Start, |record| {
             (record.is_started() || record.is_finished()).then_some(())
         })
         .await;
@@ -273,7 +252,7 @@ impl Manager {
     ///
     /// [`NotRunning`](LifecycleError::NotRunning) if it ends first.
     pub async fn wait_ready(&self) -> Result<(), LifecycleError> {
-        let ready = wait(&self.shared, Event::Ready, |record| {
+        let ready = wait(&self.record, Event::Ready, |record| {
             (record.is_ready() || record.is_finished()).then(|| record.is_ready())
         });
         if ready.await {
@@ -285,7 +264,7 @@ impl Manager {
 
     /// Waits until `run` and everything below it are done and the service has been dropped.
     pub async fn wait_finished(&self) {
-        wait(&self.shared, Event::End, |record| {
+        wait(&self.record, Event::End, |record| {
             record.is_finished().then_some(())
         })
         .await;
@@ -293,13 +272,13 @@ impl Manager {
 
     /// What came of it; `None` until finished.
     pub fn result(&self) -> Option<Result<(), ServiceError>> {
-        let record = self.record();
+        let record = &self.record;
         record.is_finished().then(|| record.result())
     }
 
     /// The counts of its tasks. A few loads, whatever is live.
     pub fn stats(&self) -> Stats {
-        let record = self.record();
+        let record = &self.record;
         // In this order a task that finishes meanwhile is not finished before it is scheduled.
         let finished_count = record.done.load(Ordering::Acquire);
         Stats {
@@ -312,8 +291,8 @@ impl Manager {
 
     /// A picture of the service and everything below it; empty before the start and after the end.
     pub fn snapshot(&self) -> Snapshot {
-        match self.shared.node.get() {
-            Some((node, _)) => snapshot::of(**node),
+        match self.record.node() {
+            Some(node) => snapshot::of(node),
             None => Snapshot::empty(),
         }
     }
@@ -326,7 +305,7 @@ impl Manager {
     /// cancelled, or as soon as it is: the future is dropped then.
     pub async fn external_api<F: Future>(&self, f: F) -> Result<F::Output, LifecycleError> {
         let over = |record: &Record| (!record.is_running() || record.is_closing()).then_some(());
-        let mut waiting = Waiting::new(self.record());
+        let mut waiting = Waiting::new(&self.record);
         let mut f = pin!(f);
         let done = poll_fn(|cx| {
             if waiting.poll(cx, over).is_ready() {
@@ -334,7 +313,7 @@ impl Manager {
             }
             let polled = f.as_mut().poll(cx).map(Some);
             if polled.is_pending() {
-                awaited::note(|| Some(self.shared.awaited(Event::Call)));
+                awaited::note(|| Some(self.record.awaited(Event::Call)));
             }
             polled
         });

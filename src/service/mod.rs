@@ -87,6 +87,13 @@ pub trait Service: Send + Sync + 'static {
         None
     }
 
+    /// The slot to be filled when this very value is given a manager: none if nobody else can look
+    /// into it.
+    #[doc(hidden)]
+    fn shared_slot(&self) -> Option<&ManagerSlot> {
+        self.manager_slot()
+    }
+
     /// Erases the type, so that different services fit in one `Vec`.
     fn boxed(self) -> BoxService
     where

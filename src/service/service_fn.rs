@@ -66,6 +66,12 @@ where
     fn manager_slot(&self) -> Option<&ManagerSlot> {
         Some(&self.slot)
     }
+
+    /// Managed by value, and not through an `Arc` that somebody else has, too, it is gone when its
+    /// closure runs.
+    fn shared_slot(&self) -> Option<&ManagerSlot> {
+        None
+    }
 }
 
 impl<F> std::fmt::Debug for ServiceFn<F> {

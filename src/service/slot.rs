@@ -1,9 +1,10 @@
 //! [`ManagerSlot`]: where a service with an API of its own keeps its manager.
 
 use super::Context;
-use super::manager::{Manager, Seed, Shared};
+use super::manager::{Manager, Seed};
+use crate::arena::Counted;
 use crate::error::LifecycleError;
-use crate::sync::Arc;
+use crate::record::Record;
 use std::sync::{OnceLock, Weak};
 
 /// The place in a service for its manager, for services with an API that is called from outside.
@@ -49,23 +50,33 @@ use std::sync::{OnceLock, Weak};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Default)]
-pub struct ManagerSlot(OnceLock<(Arc<Shared>, Weak<Seed>)>);
+pub struct ManagerSlot {
+    record: OnceLock<Counted<Record>>,
+    /// For a service that was not started when it was given its manager.
+    seed: OnceLock<Weak<Seed>>,
+}
 
 impl ManagerSlot {
     /// An empty slot.
     pub const fn new() -> ManagerSlot {
-        ManagerSlot(OnceLock::new())
+        ManagerSlot {
+            record: OnceLock::new(),
+            seed: OnceLock::new(),
+        }
     }
 
-    pub(crate) fn fill(
-        &self,
-        shared: &Arc<Shared>,
-        seed: &std::sync::Arc<Seed>,
-        name: impl FnOnce() -> String,
-    ) -> Result<(), LifecycleError> {
-        self.0
-            .set((shared.clone(), std::sync::Arc::downgrade(seed)))
-            .map_err(|_| LifecycleError::AlreadyManaged { service: name() })
+    pub(crate) fn fill(&self, record: &Counted<Record>) -> Result<(), LifecycleError> {
+        self.record
+            .set(record.clone())
+            .map_err(|record| LifecycleError::AlreadyManaged {
+                service: record.name.to_string(),
+            })
+    }
+
+    /// Lets managers from this slot start the service; by whoever filled it.
+    pub(crate) fn set_seed(&self, seed: &std::sync::Arc<Seed>) {
+        let set = self.seed.set(std::sync::Arc::downgrade(seed));
+        assert!(set.is_ok(), "a slot is filled once");
     }
 
     /// The service's manager.
@@ -74,8 +85,9 @@ impl ManagerSlot {
     ///
     /// [`NoManager`](LifecycleError::NoManager) if it was never given one.
     pub fn get(&self) -> Result<Manager, LifecycleError> {
-        let (shared, seed) = self.0.get().ok_or(LifecycleError::NoManager)?;
-        Ok(Manager::from_parts(shared.clone(), seed.upgrade()))
+        let record = self.record.get().ok_or(LifecycleError::NoManager)?;
+        let seed = self.seed.get().and_then(Weak::upgrade);
+        Ok(Manager::from_parts(record.clone(), seed))
     }
 
     /// The service's context, to schedule tasks from its own methods.

@@ -1,60 +1,136 @@
 //! Starting a service: its node goes into the tree.
 
-use super::manager::{Manager, Shared};
+use super::builders::Options;
+use super::context::Place;
+use super::manager::Manager;
 use super::{Context, Service};
+use crate::arena::Counted;
 use crate::error::{LifecycleError, ServiceError, SpawnError};
-use crate::sync::Arc;
+use crate::record::Record;
 use crate::sync::atomic::Ordering;
 use crate::task::state::Level;
 use crate::task::{Hub, Node, current, kind};
 use crate::tree::{cancel, spawn};
+use std::borrow::Cow;
 use std::panic::Location;
+use std::sync::Arc;
 
 /// A service that waits for its start.
 pub(crate) trait Launch: Send {
-    /// Puts the service's node under `parent`; the manager is what its context derefs to.
-    fn launch(self: Box<Self>, launch: Launching<'_>) -> Result<(), spawn::Refusal>;
+    /// See [`launch`].
+    fn launch(self: Box<Self>, launching: Launching<'_>) -> Result<(), spawn::Refusal>;
 }
 
+/// Where and as what a service is started.
 pub(crate) struct Launching<'a> {
-    manager: &'a Manager,
-    hub: &'a Arc<Hub>,
+    record: &'a Record,
+    /// For its context and its node.
+    counts: [Counted<Record>; 2],
+    hub: &'a Hub,
     parent: Node,
     options: spawn::Options,
     location: &'static Location<'static>,
 }
 
-pub(crate) struct Launcher<S>(pub(crate) std::sync::Arc<S>);
-
-impl<S: Service> Launch for Launcher<S> {
-    fn launch(self: Box<Self>, launch: Launching<'_>) -> Result<(), spawn::Refusal> {
-        let shared = &launch.manager.shared;
-        let service = self.0;
-        // Not the manager as it is: that could hold the service, and this is the service.
-        let context = Context::new(Manager::from_parts(shared.clone(), None));
-        let future = async move { service.run(context).await };
-        spawn::service(
-            launch.hub,
-            launch.parent,
-            future,
-            &shared.record,
-            launch.options,
-            launch.location,
-            |node| {
-                let set = shared.node.set((node, launch.hub.clone()));
-                assert!(set.is_ok(), "a service is launched once");
-                shared.record.start();
-            },
-        )
+impl<S: Service> Launch for Arc<S> {
+    fn launch(self: Box<Self>, launching: Launching<'_>) -> Result<(), spawn::Refusal> {
+        launch(*self, launching)
     }
+}
+
+/// Gives a service its record, with `N` counts.
+#[inline]
+pub(crate) fn manage<S: Service, const N: usize>(
+    service: S,
+    options: Options,
+) -> Result<([Counted<Record>; N], Arc<S>), LifecycleError> {
+    let own = service.name();
+    let name = options.name.map_or(own, Cow::Owned);
+    let records = Counted::several(Record::new(name, options.max_children, options.grace));
+    let service = Arc::new(service);
+    if let Some(slot) = S::shared_slot(&service) {
+        slot.fill(&records[0])?;
+    }
+    Ok((records, service))
+}
+
+/// Puts a service's node into the tree.
+#[inline]
+fn launch<S: Service>(service: Arc<S>, launching: Launching<'_>) -> Result<(), spawn::Refusal> {
+    let Launching {
+        record,
+        counts: [for_context, for_node],
+        hub,
+        parent,
+        options,
+        location,
+    } = launching;
+    let independent = options.kind & kind::SUPERVISED == 0;
+    record.independent.store(independent, Ordering::Relaxed);
+    // Without what could start it: that could hold the service, and this is the service.
+    let context = Context::new(Manager::from_parts(for_context, None));
+    let future = async move { service.run(context).await };
+    spawn::service(hub, parent, future, record, for_node, &options, location)
+}
+
+/// Cancelled and finished without having been started.
+fn never_start(record: &Record) {
+    record.close(true);
+    record.finish();
+    record.waiters().wake_all();
+}
+
+/// Starts a service as a supervised child of one of another service's tasks.
+#[inline]
+pub(crate) fn start_child<S: Service>(
+    records: [Counted<Record>; 3],
+    service: Arc<S>,
+    place: &Place<'_>,
+    daemon: bool,
+    location: &'static Location<'static>,
+) -> Result<Manager, SpawnError> {
+    let [record, counts @ ..] = records;
+    if place.closing {
+        // Dropped here, as code of the caller.
+        crate::wait::quietly(|| drop(service));
+        never_start(&record);
+        return Ok(Manager::from_parts(record, None));
+    }
+    let options = spawn::Options {
+        kind: kind::SUPERVISED | if daemon { kind::DAEMON } else { 0 },
+        limit: Some(place.limit),
+        ..spawn::Options::default()
+    };
+    let launching = Launching {
+        record: &record,
+        counts,
+        hub: place.hub(),
+        parent: place.parent,
+        options,
+        location,
+    };
+    // In no slot, nobody can wait for the start yet.
+    let known = S::shared_slot(&service).is_some();
+    match launch(service, launching) {
+        Ok(()) => {
+            if known {
+                record.waiters().wake_all();
+            }
+        }
+        Err(spawn::Refusal::Closing) => never_start(&record),
+        Err(spawn::Refusal::Limit) => {
+            never_start(&record);
+            return Err(spawn::too_many(place.parent, place.limit).into());
+        }
+    }
+    Ok(Manager::from_parts(record, None))
 }
 
 impl Manager {
     fn launch(
         &self,
-        hub: &Arc<Hub>,
+        hub: &Hub,
         parent: Node,
-        mut options: spawn::Options,
         location: &'static Location<'static>,
     ) -> Result<Result<(), spawn::Refusal>, LifecycleError> {
         let seed = self.seed.as_ref().and_then(|seed| seed.lock().take());
@@ -62,30 +138,19 @@ impl Manager {
             let service = self.name().to_owned();
             return Err(LifecycleError::AlreadyStarted { service });
         };
-        let Shared { record, grace, .. } = &*self.shared;
-        let independent = options.kind & kind::SUPERVISED == 0;
-        record.independent.store(independent, Ordering::Relaxed);
-        options.name = Some(record.name.clone());
-        options.grace = *grace;
         let launched = seed.launch(Launching {
-            manager: self,
+            record: &self.record,
+            counts: [self.record.clone(), self.record.clone()],
             hub,
             parent,
-            options,
+            options: spawn::Options::default(),
             location,
         });
-        if launched.is_ok() {
-            record.waiters.wake_all();
+        match launched {
+            Ok(()) => self.record.waiters().wake_all(),
+            Err(_) => never_start(&self.record),
         }
         Ok(launched)
-    }
-
-    /// Cancelled and finished without having been started.
-    fn never_start(&self) {
-        let record = &self.shared.record;
-        record.close(true);
-        record.finish();
-        record.waiters.wake_all();
     }
 
     pub(crate) fn not_running(&self) -> LifecycleError {
@@ -97,16 +162,11 @@ impl Manager {
     /// As a root.
     pub(crate) fn start_root(
         &self,
-        hub: &Arc<Hub>,
+        hub: &Hub,
         location: &'static Location<'static>,
     ) -> Result<(), LifecycleError> {
-        match self.launch(hub, hub.home(), spawn::Options::default(), location)? {
-            Ok(()) => Ok(()),
-            Err(_) => {
-                self.never_start();
-                Err(self.not_running())
-            }
-        }
+        self.launch(hub, hub.home(), location)?
+            .map_err(|_| self.not_running())
     }
 
     /// Below the calling task, for which alone its end is of interest; or as a root.
@@ -118,55 +178,18 @@ impl Manager {
             let hub = crate::handle::current_hub();
             return Ok(self.start_root(&hub, location)?);
         };
-        let options = spawn::Options::default();
-        if self
-            .launch(&parent.hub_arc(), parent, options, location)?
-            .is_err()
-        {
-            self.never_start();
-        }
+        // Refused, it is finished at once.
+        let _ = self.launch(parent.hub(), parent, location)?;
         Ok(())
-    }
-
-    /// As a supervised child of one of the service's tasks.
-    pub(crate) fn start_child(
-        &self,
-        place: &super::context::Place<'_>,
-        daemon: bool,
-        location: &'static Location<'static>,
-    ) -> Result<(), SpawnError> {
-        if place.closing {
-            // Dropped here, as code of the caller.
-            let seed = self.seed.as_ref().and_then(|seed| seed.lock().take());
-            crate::wait::quietly(|| drop(seed));
-            self.never_start();
-            return Ok(());
-        }
-        let options = spawn::Options {
-            kind: kind::SUPERVISED | if daemon { kind::DAEMON } else { 0 },
-            limit: Some(place.limit),
-            ..spawn::Options::default()
-        };
-        match self.launch(place.hub, place.parent, options, location)? {
-            Ok(()) => Ok(()),
-            Err(spawn::Refusal::Closing) => {
-                self.never_start();
-                Ok(())
-            }
-            Err(spawn::Refusal::Limit) => {
-                self.never_start();
-                Err(spawn::too_many(place.parent, place.limit).into())
-            }
-        }
     }
 
     /// Asks for the cancellation of a service that was started.
     pub(crate) fn request_cancel(&self) {
-        if let Some((node, _)) = self.shared.node.get()
+        if let Some(node) = self.record.node()
             && !self.is_finished()
         {
-            self.shared.record.close(true);
-            cancel::request(**node, Level::Cancel);
+            self.record.close(true);
+            cancel::request(node, Level::Cancel);
         }
     }
 }

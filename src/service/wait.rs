@@ -1,8 +1,6 @@
 //! Waiting for something to become true of a service's record.
 
-use super::manager::Shared;
-use crate::record::{Record, wait_serial};
-use crate::sync::Arc;
+use crate::record::Record;
 use crate::task::awaited::Event;
 use crate::task::current;
 use crate::wait::WaitKey;
@@ -10,17 +8,14 @@ use std::future::poll_fn;
 use std::task::{Context, Poll};
 
 /// A place in a record's wait list, given up when dropped.
-pub(crate) struct Waiting {
-    record: Arc<Record>,
+pub(crate) struct Waiting<'a> {
+    record: &'a Record,
     key: Option<WaitKey>,
 }
 
-impl Waiting {
-    pub(crate) fn new(record: &Arc<Record>) -> Self {
-        Waiting {
-            record: record.clone(),
-            key: None,
-        }
+impl<'a> Waiting<'a> {
+    pub(crate) fn new(record: &'a Record) -> Self {
+        Waiting { record, key: None }
     }
 
     /// Looks; if there is nothing yet, registers and looks again.
@@ -29,30 +24,41 @@ impl Waiting {
         cx: &mut Context<'_>,
         look: impl Fn(&Record) -> Option<T>,
     ) -> Poll<T> {
-        if let Some(found) = look(&self.record) {
+        if let Some(found) = look(self.record) {
             return Poll::Ready(found);
         }
-        let list = &self.record.waiters;
-        list.register(&mut self.key, cx.waker(), wait_serial());
-        look(&self.record).map_or(Poll::Pending, Poll::Ready)
+        self.record.waiters().register(&mut self.key, cx.waker());
+        let Some(found) = look(self.record) else {
+            return Poll::Pending;
+        };
+        self.leave();
+        Poll::Ready(found)
+    }
+
+    fn leave(&mut self) {
+        if let Some(key) = self.key.take() {
+            self.record.waiters().deregister(key);
+        }
     }
 }
 
-impl Drop for Waiting {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if let Some(key) = self.key.take() {
-            self.record.waiters.deregister(key);
+        // Whoever is entered here saw, after that, that the service had not finished: its finisher
+        // empties the list later.
+        if !self.record.is_finished() {
+            self.leave();
         }
     }
 }
 
 /// Waits until `look` finds that this has happened.
 pub(crate) async fn wait<T>(
-    shared: &Shared,
+    record: &Record,
     event: Event,
     look: impl Fn(&Record) -> Option<T>,
 ) -> T {
-    let mut waiting = Waiting::new(&shared.record);
-    let awaited = || Some(shared.awaited(event));
+    let mut waiting = Waiting::new(record);
+    let awaited = || Some(record.awaited(event));
     poll_fn(|cx| current::poll_own(cx, awaited, |cx| waiting.poll(cx, &look))).await
 }

@@ -14,7 +14,9 @@
 //! 4. **Hub.** Valid while the task is not done: workers stay until every root is done. So a thread
 //!    that is no worker takes a count on the hub *before* it pushes a task it has scheduled (the
 //!    task cannot run, let alone be done, before that push).
-//! 5. **Record.** Valid while the task is not done: the service's node, above it or itself, owns it.
+//! 5. **Record.** Valid while the task is not done, or still linked: the service's node, above it or
+//!    itself, counts it, and gives the count up when it is done and unlinked. The side record of a
+//!    service's node is part of its record, so this rule is its own, too.
 //! 6. **Provenance.** Every pointer to a slot derives from its page's allocation, never from a
 //!    reference; no `&mut` ever covers the header.
 #![allow(unsafe_code)]
@@ -24,13 +26,13 @@ mod raw;
 mod waker;
 
 pub(crate) use joined::Joined;
-pub(crate) use raw::{Birth, Fallible, Plain, Polled, allocate};
+pub(crate) use raw::{Birth, Extras, Fallible, Plain, Polled, allocate};
 
 use super::current;
 use super::hub::Hub;
 use super::side::Side;
 use super::state::{Action, State};
-use crate::arena::{ARENA, SlotIndex};
+use crate::arena::{ARENA, Counted, SlotIndex};
 use crate::error::JoinError;
 use crate::id::TaskId;
 use crate::record::Record;
@@ -73,7 +75,8 @@ pub(crate) struct Header {
     id: TaskId,
     hub: *const Hub,
     location: &'static Location<'static>,
-    /// Odd: a `Box<Side>`; else a borrowed `*const Record`, or null.
+    /// Odd: a side record (a service's own record's, or a `Box<Side>`); else a borrowed
+    /// `*const Record`, or null.
     side: AtomicPtr<u8>,
     /// Written by whoever polls.
     pub(crate) polls: AtomicU64,
@@ -180,7 +183,7 @@ impl Node {
         // One load: another thread may be making the side record.
         let side = self.side.load(Ordering::Acquire);
         match Self::side_behind(side) {
-            Some(side) => side.record,
+            Some(side) => side.record(),
             None => side.cast(),
         }
     }
@@ -192,8 +195,8 @@ impl Node {
 
     #[inline]
     fn side_behind<'a>(side: *mut u8) -> Option<&'a Side> {
-        // SAFETY: an odd pointer is a `Box<Side>` and stays until the slot is freed; the callers
-        // bind the lifetime to the task's.
+        // SAFETY: an odd pointer is to a side record: a `Box`, which stays until the slot is freed,
+        // or part of a service's record (rule 5); the callers bind the lifetime to the task's.
         (side.addr() & 1 == 1).then(|| unsafe { &*side.map_addr(|a| a & !1).cast::<Side>() })
     }
 
@@ -290,9 +293,25 @@ impl Node {
         }
     }
 
+    /// Gives the task's own reference back: it is done and unlinked, or was never linked. With it a
+    /// service's node gives the record up, and the side record that is part of it.
+    #[inline]
+    pub(crate) fn release_own(self) {
+        if self.is(kind::SERVICE) {
+            self.give_record_up();
+        }
+        self.release_reference();
+    }
+
+    fn give_record_up(self) {
+        // SAFETY: rule 5; the pointer is the count that came with `Extras::Own`.
+        let record = unsafe { Counted::from_raw(self.record_ptr()) };
+        quietly(|| drop(record));
+    }
+
     fn free(self) {
         let side = self.side.load(Ordering::Acquire);
-        if side.addr() & 1 == 1 {
+        if side.addr() & 1 == 1 && !self.is(kind::SERVICE) {
             // SAFETY: the last reference is gone, so nobody reads the side record any more.
             let side = unsafe { Box::from_raw(side.map_addr(|a| a & !1).cast::<Side>()) };
             quietly(|| drop(side));
@@ -326,6 +345,16 @@ impl Node {
         }
     }
 
+    /// Wakes the task, and gives a reference back.
+    pub(crate) fn wake_and_release(self) {
+        let (action, last) = self.state.wake_and_release();
+        if last {
+            self.free();
+        } else if action == Action::Submit {
+            self.submit();
+        }
+    }
+
     /// Wakes the task, as its waker does.
     pub(crate) fn wake(self) {
         if self.state.wake() == Action::Submit {
@@ -347,8 +376,7 @@ impl NodeRef {
             id,
             kind: kind::SENTINEL,
             location: Location::caller(),
-            record: std::ptr::null(),
-            side: None,
+            extras: Extras::None(std::ptr::null()),
         };
         let (node, joined) = allocate::<_, Plain, ()>(birth, std::future::pending::<()>());
         std::mem::forget(joined);

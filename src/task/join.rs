@@ -6,7 +6,6 @@ use super::current;
 use super::state::Level;
 use crate::error::JoinError;
 use crate::id::TaskId;
-use crate::record::wait_serial;
 use crate::tree::cancel;
 use crate::wait::WaitKey;
 use std::future::poll_fn;
@@ -157,7 +156,7 @@ async fn wait_done(node: &NodeRef) {
             return Poll::Ready(());
         }
         let list = &node.side_or_new().waiters;
-        list.register(&mut waiting.1, cx.waker(), wait_serial());
+        list.register(&mut waiting.1, cx.waker());
         if node.state.set_waiters().is_done() {
             Poll::Ready(())
         } else {

@@ -44,12 +44,15 @@ pub(crate) fn short(type_name: &str) -> &str {
 }
 
 impl Node {
-    /// The task's name; only while it is not done, or by whoever has a reference.
+    /// The task's name; only while it is not done, or by whoever has a reference (for a service's
+    /// node: to its record).
     pub(crate) fn name(&self) -> &str {
-        match self.side().and_then(|side| side.name.as_deref()) {
-            Some(name) => name,
-            None => short(self.type_name()),
-        }
+        let given = if self.is(kind::SERVICE) {
+            self.record().map(|record| &*record.name)
+        } else {
+            self.side().and_then(|side| side.name.as_deref())
+        };
+        given.unwrap_or_else(|| short(self.type_name()))
     }
 
     /// The path from the root, bounded. By someone who keeps the task from being done.

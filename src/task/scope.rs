@@ -7,7 +7,7 @@
 //! bodies along ([`Body::follow`]). Locks are taken from the inside out; wakers are woken after.
 
 use super::cell::NodeRef;
-use super::current;
+use super::{current, side};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Mutex};
 use std::task::Waker;
@@ -163,8 +163,9 @@ impl Scope {
         match self {
             Scope::Outside | Scope::Hard => {}
             Scope::Root(node) => {
-                let side = node.side_or_new();
-                side.protection.fetch_sub(1, Ordering::AcqRel);
+                side::visit(node, |side| {
+                    side.protection.fetch_sub(1, Ordering::AcqRel);
+                });
                 if current::node() != Some(**node) {
                     woken.push(Woken::Task(node.clone()));
                 }

@@ -1,14 +1,19 @@
-//! What few tasks need: made on demand, reached through the header's side pointer.
+//! What few tasks need: made on demand, reached through the header's side pointer. That of a
+//! service's node is part of the service's record.
 
+use super::cell::NodeRef;
+use super::current;
 use super::hub::Hub;
 use crate::record::Record;
-use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use crate::sync::{Arc, Mutex};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use crate::timer::TimerKey;
+use crate::tree::finish;
 use crate::wait::WaitList;
 use std::any::Any;
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::ptr::null;
 use std::time::Duration;
 
 /// A deferred cleanup.
@@ -18,42 +23,66 @@ pub(crate) type Cleanup = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(crate) struct Side {
     /// The record of the service this task belongs to; borrowed from the service's node, which
     /// outlives every task below it.
-    pub(crate) record: *const Record,
-    /// The service's node owns it.
-    pub(crate) owned: Option<Arc<Record>>,
+    record: AtomicPtr<Record>,
+    /// Unless it is the function's, or that of a service.
     pub(crate) name: Option<Box<str>>,
     pub(crate) grace: Option<Duration>,
     /// Scopes of `shielded` and `finally` that are active in the task, on whatever thread.
     pub(crate) protection: AtomicU32,
     pub(crate) waiters: WaitList,
-    /// Deferred cleanups, in the order of their guards' drops; the first is the one polled.
-    cleanups: Mutex<VecDeque<Cleanup>>,
     cleanups_pending: AtomicU32,
-    /// The first panic of a cleanup: the task's outcome when it is done.
-    pub(crate) cleanup_panic: Mutex<Option<Box<dyn Any + Send>>>,
+    has_panic: AtomicBool,
+    has_timers: AtomicBool,
     pub(crate) busy_ns: AtomicU64,
     /// The number of the first request to cancel this task; 0: none.
     pub(crate) asked: AtomicU64,
+    rare: Mutex<Option<Box<Rare>>>,
+}
+
+/// What few of these few need; flags beside it say whether to look.
+#[derive(Default)]
+struct Rare {
+    /// Deferred cleanups, in the order of their guards' drops; the first is the one polled.
+    cleanups: VecDeque<Cleanup>,
+    /// The first panic of a cleanup: the task's outcome when it is done.
+    panic: Option<Box<dyn Any + Send>>,
     /// Ends of grace periods of a cancellation that began here.
-    timers: Mutex<Vec<TimerKey>>,
+    timers: Vec<TimerKey>,
 }
 
 impl Side {
     pub(crate) fn new(record: *const Record) -> Self {
         Self {
-            record,
-            owned: None,
+            record: AtomicPtr::new(record.cast_mut()),
             name: None,
             grace: None,
             protection: AtomicU32::new(0),
             waiters: WaitList::default(),
-            cleanups: Mutex::new(VecDeque::new()),
             cleanups_pending: AtomicU32::new(0),
-            cleanup_panic: Mutex::new(None),
+            has_panic: AtomicBool::new(false),
+            has_timers: AtomicBool::new(false),
             busy_ns: AtomicU64::new(0),
             asked: AtomicU64::new(0),
-            timers: Mutex::new(Vec::new()),
+            rare: Mutex::new(None),
         }
+    }
+
+    /// The part of a service's record that its node will have.
+    pub(crate) fn of_service(grace: Option<Duration>) -> Self {
+        Self {
+            grace,
+            ..Self::new(null())
+        }
+    }
+
+    /// The record that this is a part of; before the node is known to anybody.
+    pub(crate) fn set_record(&self, record: *const Record) {
+        // Relaxed: the node's publication carries it.
+        self.record.store(record.cast_mut(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn record(&self) -> *const Record {
+        self.record.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_protected(&self) -> bool {
@@ -62,41 +91,92 @@ impl Side {
 
     /// A timer that is of no use once the task is done.
     pub(crate) fn keep_timer(&self, key: TimerKey) {
-        self.timers.lock().push(key);
+        self.rare(|rare| rare.timers.push(key));
+        // Relaxed: the walk that does this holds the task, and gives the hold back before the end.
+        self.has_timers.store(true, Ordering::Relaxed);
     }
 
+    /// By the finisher.
+    #[inline]
     pub(crate) fn cancel_timers(&self, hub: &Hub) {
-        for key in std::mem::take(&mut *self.timers.lock()) {
+        if self.has_timers.load(Ordering::Relaxed) {
+            self.cancel_all_timers(hub);
+        }
+    }
+
+    #[cold]
+    fn cancel_all_timers(&self, hub: &Hub) {
+        for key in self.rare(|rare| std::mem::take(&mut rare.timers)) {
             hub.timers.remove(key);
         }
     }
 
+    #[cold]
+    fn rare<R>(&self, f: impl FnOnce(&mut Rare) -> R) -> R {
+        f(self.rare.lock().get_or_insert_default())
+    }
+
+    fn cleanups<R>(&self, f: impl FnOnce(&mut VecDeque<Cleanup>) -> R) -> R {
+        self.rare(|rare| {
+            let result = f(&mut rare.cleanups);
+            self.cleanups_pending
+                .store(rare.cleanups.len() as u32, Ordering::Relaxed);
+            result
+        })
+    }
+
     pub(crate) fn push_cleanup(&self, cleanup: Cleanup) {
-        let mut queue = self.cleanups.lock();
-        queue.push_back(cleanup);
-        self.cleanups_pending
-            .store(queue.len() as u32, Ordering::Relaxed);
+        self.cleanups(|queue| queue.push_back(cleanup));
     }
 
     /// Takes the first cleanup out to poll it; whoever runs the task does.
     pub(crate) fn take_cleanup(&self) -> Option<Cleanup> {
-        let mut queue = self.cleanups.lock();
-        let first = queue.pop_front();
-        self.cleanups_pending
-            .store(queue.len() as u32, Ordering::Relaxed);
-        first
+        if !self.has_cleanups() {
+            return None;
+        }
+        self.cleanups(VecDeque::pop_front)
     }
 
     /// Puts it back after a poll that returned `Pending`.
     pub(crate) fn return_cleanup(&self, cleanup: Cleanup) {
-        let mut queue = self.cleanups.lock();
-        queue.push_front(cleanup);
-        self.cleanups_pending
-            .store(queue.len() as u32, Ordering::Relaxed);
+        self.cleanups(|queue| queue.push_front(cleanup));
     }
 
     /// Only whoever runs the task, or has claimed it, pushes or takes: it sees its own writes.
     pub(crate) fn has_cleanups(&self) -> bool {
         self.cleanups_pending.load(Ordering::Relaxed) != 0
+    }
+
+    /// Keeps a cleanup's panic as the task's outcome, if it is the first; else gives it back. By
+    /// whoever runs the task, as [`Side::take_panic`].
+    pub(crate) fn keep_panic(&self, panic: Box<dyn Any + Send>) -> Option<Box<dyn Any + Send>> {
+        self.rare(|rare| {
+            if rare.panic.is_some() {
+                return Some(panic);
+            }
+            rare.panic = Some(panic);
+            self.has_panic.store(true, Ordering::Relaxed);
+            None
+        })
+    }
+
+    #[inline]
+    pub(crate) fn take_panic(&self) -> Option<Box<dyn Any + Send>> {
+        if self.has_panic.load(Ordering::Relaxed) {
+            self.rare(|rare| rare.panic.take())
+        } else {
+            None
+        }
+    }
+}
+
+/// Uses the side record of a task that may be over: a service's has then been given up, and of no
+/// other is it of use any more.
+pub(crate) fn visit(node: &NodeRef, f: impl FnOnce(&Side)) {
+    if current::node() == Some(**node) {
+        f(node.side_or_new());
+    } else if node.state.hold() {
+        f(node.side_or_new());
+        finish::release_later(**node);
     }
 }

@@ -94,7 +94,7 @@ impl Batch {
         let count = self.done.len();
         parent.hub().schedule().ended(count);
         for node in self.done.drain(..) {
-            node.release_reference();
+            node.release_own();
         }
         Some((parent, count as u64))
     }

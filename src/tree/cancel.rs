@@ -352,9 +352,6 @@ impl Cancel {
 pub(super) fn notify(node: Node) {
     if let Some(side) = node.side() {
         side.waiters.wake_all();
-        if let Some(record) = &side.owned {
-            record.waiters.wake_all();
-        }
     }
 }
 

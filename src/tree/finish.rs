@@ -107,7 +107,7 @@ fn end(node: Node, cleanups: bool) -> (Snapshot, Action) {
 /// Makes a cleanup's panic the outcome; `true` if it replaced one, whose drop may have left another
 /// cleanup.
 fn replace_outcome(node: Node, side: &Side) -> bool {
-    let Some(panic) = side.cleanup_panic.lock().take() else {
+    let Some(panic) = side.take_panic() else {
         return false;
     };
     node.store_error(JoinError::Panicked(Panic::new(panic)));
@@ -129,15 +129,7 @@ fn poll_cleanups(node: Node, side: &Side) -> bool {
                 let panic = Panic::new(panic);
                 count_panic(node, &panic);
                 // The first is the task's outcome.
-                let mut first = side.cleanup_panic.lock();
-                let extra = if first.is_none() {
-                    *first = Some(panic.into_payload());
-                    None
-                } else {
-                    Some(panic.into_payload())
-                };
-                drop(first);
-                if let Some(extra) = extra {
+                if let Some(extra) = side.keep_panic(panic.into_payload()) {
                     discard(extra);
                 }
             }
@@ -265,7 +257,7 @@ pub(crate) fn settle(mut node: Node, mut before: Snapshot, mut action: Action) {
                     }
                 }
                 wake(node, flags);
-                node.release_reference();
+                node.release_own();
                 let Some(parent) = parent else { return };
                 (before, action) = parent.state.release(1, is_counted(parent));
                 node = parent;
@@ -323,18 +315,16 @@ fn finish_service(node: Node) {
     if !record.is_closing() && cancel::is_asked(node) {
         record.close_with_tree();
     }
-    let failed = record.close_failures();
-    if node.is(kind::SUPERVISED)
+    let failed = match record.close_failures() {
+        Some(failures) => Some(FailureKind::Service(failures.into())),
+        None if node.is(kind::DAEMON) && !record.is_closing() => Some(FailureKind::DaemonExit),
+        None => None,
+    };
+    if let Some(kind) = failed
+        && node.is(kind::SUPERVISED)
         && let Some(parent) = links::parent(node)
     {
-        let kind = match failed {
-            Some(failures) => Some(FailureKind::Service(failures.into())),
-            None if node.is(kind::DAEMON) && !record.is_closing() => Some(FailureKind::DaemonExit),
-            None => None,
-        };
-        if let Some(kind) = kind {
-            fail_service(parent, failure(node, kind));
-        }
+        fail_service(parent, failure(node, kind));
     }
     record.finish();
 }
@@ -349,7 +339,8 @@ pub(crate) fn wake(node: Node, flags: Snapshot) {
 }
 
 fn wake_all(node: Node, flags: Snapshot) {
-    let _none = InTask::enter(None);
+    // What follows from a task's end is done between polls: this is code of no task.
+    debug_assert!(current::node().is_none());
     if !flags.has_join_interest() {
         node.drop_output();
     }

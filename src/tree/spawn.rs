@@ -5,13 +5,13 @@
 
 use super::frontier::{Frontier, Visit};
 use super::links::Children;
+use crate::arena::Counted;
 use crate::error::{BoxError, JoinError, TooManyChildren};
 use crate::record::Record;
-use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
-use crate::task::cell::{Birth, Fallible, Joined, Plain, allocate};
+use crate::task::cell::{Birth, Extras, Fallible, Joined, Plain, allocate};
 use crate::task::side::{Cleanup, Side};
-use crate::task::{Hub, Node, NodeRef, current, kind};
+use crate::task::{Hub, Node, current, kind};
 use std::panic::Location;
 use std::time::Duration;
 
@@ -72,14 +72,13 @@ pub(crate) fn refuse(node: Node) {
     crate::wait::quietly(|| node.drop_future());
     node.store_error(JoinError::Cancelled);
     let _ = node.state.publish();
-    node.release_reference();
+    node.release_own();
 }
 
 /// What few tasks need.
 #[cold]
-fn side(record: *const Record, options: &mut Options, owned: Option<&Arc<Record>>) -> Box<Side> {
+fn side(record: *const Record, options: &mut Options) -> Box<Side> {
     let mut side = Side::new(record);
-    side.owned = owned.cloned();
     side.name = options.name.take();
     side.grace = options.grace.take();
     if let Some(cleanup) = options.cleanup.take() {
@@ -88,30 +87,21 @@ fn side(record: *const Record, options: &mut Options, owned: Option<&Arc<Record>
     Box::new(side)
 }
 
-/// What a child of `parent` is born with; `owned`: it is a service's node, and this its record.
+/// What a child of `parent` is born with.
 #[inline(always)]
 fn birth<'a>(
     hub: &'a Hub,
     parent: Node,
     options: &mut Options,
-    owned: Option<&Arc<Record>>,
     location: &'static Location<'static>,
 ) -> Birth<'a> {
-    let record = owned.map_or_else(|| parent.record_ptr(), Arc::as_ptr);
-    let inherited = parent.kind & kind::GRACE;
-    let graceful = if options.grace.is_some() {
-        kind::GRACE
+    let record = parent.record_ptr();
+    let graceful = graceful(parent, options.grace);
+    let plain = options.name.is_none() && options.grace.is_none() && options.cleanup.is_none();
+    let extras = if plain {
+        Extras::None(record)
     } else {
-        inherited
-    };
-    let plain = options.name.is_none()
-        && options.grace.is_none()
-        && options.cleanup.is_none()
-        && owned.is_none();
-    let side = if plain {
-        None
-    } else {
-        Some(side(record, options, owned))
+        Extras::Side(side(record, options))
     };
     Birth {
         hub,
@@ -119,8 +109,16 @@ fn birth<'a>(
         id: current::next_id(hub),
         kind: options.kind | graceful,
         location,
-        record,
-        side,
+        extras,
+    }
+}
+
+/// Whether a child of `parent` has a grace period, of its own or from above.
+fn graceful(parent: Node, own: Option<Duration>) -> u8 {
+    if own.is_some() {
+        kind::GRACE
+    } else {
+        parent.kind & kind::GRACE
     }
 }
 
@@ -136,7 +134,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let birth = birth(hub, parent, &mut options, None, location);
+    let birth = birth(hub, parent, &mut options, location);
     let (node, joined) = allocate::<_, Plain, F>(birth, future);
     match attach(parent, node, None) {
         Ok(()) => hub.schedule().born(node),
@@ -158,7 +156,7 @@ where
     T: Send + 'static,
 {
     options.kind |= kind::SUPERVISED;
-    let birth = birth(hub, parent, &mut options, None, location);
+    let birth = birth(hub, parent, &mut options, location);
     let (node, joined) = allocate::<_, Fallible, F>(birth, future);
     let attached = if options.refuse {
         Err(Refusal::Closing)
@@ -185,36 +183,39 @@ where
     }
 }
 
-/// A service's node. `started` gets it when it is linked, before it can run.
+/// A service's node, which starts the record when it is linked, before it can run; `own` is its
+/// count of it. Of the options kind and limit count.
+#[inline]
 pub(crate) fn service<F>(
     hub: &Hub,
     parent: Node,
     future: F,
-    record: &Arc<Record>,
-    mut options: Options,
+    record: &Record,
+    own: Counted<Record>,
+    options: &Options,
     location: &'static Location<'static>,
-    started: impl FnOnce(NodeRef),
 ) -> Result<(), Refusal>
 where
     F: Future<Output = Result<(), BoxError>> + Send + 'static,
 {
-    options.kind |= kind::SERVICE;
-    let birth = birth(hub, parent, &mut options, Some(record), location);
+    let birth = Birth {
+        hub,
+        hub_ptr: parent.hub_ptr(),
+        id: current::next_id(hub),
+        kind: options.kind | kind::SERVICE | graceful(parent, record.side.grace),
+        location,
+        extras: Extras::Own(own),
+    };
     let (node, joined) = allocate::<_, Fallible, F>(birth, future);
-    let attached = attach(parent, node, options.limit);
-    if attached.is_ok() {
-        if node.is(kind::SUPERVISED)
-            && let Some(record) = parent.record()
-        {
-            record.total.fetch_add(1, Ordering::Relaxed);
-        }
-        started(node.retain());
-        hub.schedule().born(node);
-    } else {
-        refuse(node);
+    attach(parent, node, options.limit).inspect_err(|_| refuse(node))?;
+    if node.is(kind::SUPERVISED)
+        && let Some(around) = parent.record()
+    {
+        around.total.fetch_add(1, Ordering::Relaxed);
     }
-    drop(joined);
-    attached
+    record.start(joined.into_reference());
+    hub.schedule().born(node);
+    Ok(())
 }
 
 /// The error for a parent that is full. The caller keeps the parent alive.

@@ -1,6 +1,6 @@
 //! The typed side of a handle.
 
-use super::Node;
+use super::{Node, NodeRef};
 use crate::error::JoinError;
 use crate::wait::quietly;
 use std::marker::PhantomData;
@@ -22,6 +22,13 @@ impl<T> Joined<T> {
 
     pub(crate) fn node(&self) -> Node {
         self.0
+    }
+
+    /// The reference alone, of a task that was written without interest in its output.
+    pub(crate) fn into_reference(self) -> NodeRef {
+        let node = self.0;
+        std::mem::forget(self);
+        NodeRef(node)
     }
 
     pub(crate) fn node_ref(&self) -> &Node {

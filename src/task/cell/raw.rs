@@ -1,7 +1,7 @@
 //! What is typed: the vtable, the stage, and writing a task into a slot.
 
-use super::{Header, Joined, Node};
-use crate::arena::{ARENA, MAX_SLOT};
+use super::{Header, Joined, Node, kind};
+use crate::arena::{ARENA, Counted, MAX_SLOT};
 use crate::error::{BoxError, JoinError};
 use crate::id::TaskId;
 use crate::record::Record;
@@ -227,9 +227,33 @@ pub(crate) struct Birth<'a> {
     pub(crate) id: TaskId,
     pub(crate) kind: u8,
     pub(crate) location: &'static Location<'static>,
+    pub(crate) extras: Extras,
+}
+
+/// What a new task's side pointer is to be.
+pub(crate) enum Extras {
     /// Null, or the record of the service it belongs to (rule 5).
-    pub(crate) record: *const Record,
-    pub(crate) side: Option<Box<Side>>,
+    None(*const Record),
+    Side(Box<Side>),
+    /// That of the service whose node it is.
+    Own(Counted<Record>),
+}
+
+impl Extras {
+    /// An odd pointer is one to a side record.
+    fn into_raw(self) -> *mut u8 {
+        let side = match self {
+            Extras::None(record) => return record.cast_mut().cast(),
+            Extras::Side(side) => Box::into_raw(side).cast_const(),
+            Extras::Own(record) => {
+                let side: *const Side = &record.side;
+                record.side.set_record(Counted::as_ptr(&record));
+                Counted::into_raw(record);
+                side
+            }
+        };
+        side.map_addr(|address| address | 1).cast_mut().cast()
+    }
 }
 
 /// Writes a task into a slot: scheduled, in no queue and no list, referenced by itself and by the
@@ -249,12 +273,9 @@ where
     };
     let slot = ARENA.alloc(Raw::<F, O, N>::BODY + body);
     let node = Node(slot.ptr.cast());
-    let side = match birth.side {
-        Some(side) => Box::into_raw(side).map_addr(|a| a | 1).cast(),
-        None => birth.record.cast_mut().cast(),
-    };
     let header = Header {
-        state: State::scheduled(),
+        // Of a service's node there is no handle: nobody asks for its output.
+        state: State::scheduled(birth.kind & kind::SERVICE == 0),
         vtable: const { &Raw::<F, O, N>::VTABLE },
         join_waker: UnsafeCell::new(None),
         parent: AtomicU32::new(0),
@@ -264,7 +285,7 @@ where
         id: birth.id,
         hub: birth.hub_ptr,
         location: birth.location,
-        side: AtomicPtr::new(side),
+        side: AtomicPtr::new(birth.extras.into_raw()),
         polls: AtomicU64::new(0),
         birth_ms: birth.hub.coarse_now(),
         supervised: AtomicU32::new(0),

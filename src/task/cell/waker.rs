@@ -20,10 +20,7 @@ unsafe fn waker_clone(data: *const ()) -> RawWaker {
 
 unsafe fn waker_wake(data: *const ()) {
     // SAFETY: as the waker's; this one was counted.
-    unsafe {
-        waker_wake_by_ref(data);
-        waker_drop(data);
-    }
+    unsafe { waker_node(data) }.wake_and_release();
 }
 
 unsafe fn waker_wake_by_ref(data: *const ()) {

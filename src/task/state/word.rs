@@ -17,10 +17,11 @@ impl std::fmt::Debug for State {
 }
 
 impl State {
-    /// A task about to be queued: referenced by itself and by its handle.
-    pub(crate) fn scheduled() -> Self {
+    /// A task about to be queued: referenced by itself and by its handle, which may want the output.
+    pub(crate) fn scheduled(interest: bool) -> Self {
+        let interest = if interest { JOIN_INTEREST } else { 0 };
         Self(AtomicWord::new(
-            Phase::Scheduled as u64 | JOIN_INTEREST | (2 * REF),
+            Phase::Scheduled as u64 | interest | (2 * REF),
         ))
     }
 
@@ -71,6 +72,17 @@ impl State {
     #[inline]
     pub(crate) fn wake(&self) -> Action {
         self.update(Snapshot::wake).1
+    }
+
+    /// As [`State::wake`], with a reference given back in the same step; also says whether it was
+    /// the last. (A task that is to be submitted has one left, its own.)
+    #[inline]
+    pub(crate) fn wake_and_release(&self) -> (Action, bool) {
+        let (before, action) = self.update(|s| {
+            let (next, action) = s.wake();
+            (Snapshot(next.0 - REF), action)
+        });
+        (action, before.refs() == 1)
     }
 
     /// Taken from a queue.
