@@ -174,12 +174,16 @@ impl Round<'_> {
         let inner = world.pick(&mut self.rng, top).unwrap_or(top);
         let start = Barrier::new(2);
         std::thread::scope(|scope| {
-            for target in [top, inner] {
+            let threads = [top, inner].map(|target| {
                 let start = &start;
                 scope.spawn(move || {
                     start.wait();
                     world.cancel(target);
-                });
+                })
+            });
+            // The end of the scope waits for them, too, but not in a way that the thread sanitizer sees.
+            for thread in threads {
+                thread.join().unwrap();
             }
         });
         self.release(blocked);

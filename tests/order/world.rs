@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Condvar, Mutex, OnceLock};
+use std::sync::{Mutex, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -91,34 +91,35 @@ pub(crate) struct Node {
     pub(crate) scopes: [Scope; 3],
 }
 
-/// Holds tasks in their polls until it is opened.
+/// Holds tasks in their polls until it is opened. (Not of std's: the thread sanitizer does not see
+/// what happens inside its condition variable.)
 #[derive(Default)]
 pub(crate) struct Gate {
-    state: Mutex<(usize, bool)>,
-    changed: Condvar,
+    state: parking_lot::Mutex<(usize, bool)>,
+    changed: parking_lot::Condvar,
 }
 
 impl Gate {
     /// Called by a task: blocks its worker until the gate is open.
     pub(crate) fn pass(&self) {
-        let mut state = self.state.lock().unwrap();
+        let mut state = self.state.lock();
         state.0 += 1;
         self.changed.notify_all();
         while !state.1 {
-            state = self.changed.wait(state).unwrap();
+            self.changed.wait(&mut state);
         }
     }
 
     /// Blocks until `n` tasks are held.
     pub(crate) fn wait_for(&self, n: usize) {
-        let mut state = self.state.lock().unwrap();
+        let mut state = self.state.lock();
         while state.0 < n {
-            state = self.changed.wait(state).unwrap();
+            self.changed.wait(&mut state);
         }
     }
 
     pub(crate) fn open(&self) {
-        self.state.lock().unwrap().1 = true;
+        self.state.lock().1 = true;
         self.changed.notify_all();
     }
 }
