@@ -10,5 +10,7 @@ fi
 export RUSTC_BOOTSTRAP=1
 export RUSTFLAGS="-Zsanitizer=address --cfg taskgrove_malloc"
 export CARGO_TARGET_DIR=$target/asan
+export LSAN_OPTIONS="suppressions=$root/.ci/lsan.supp"
 cargo test --locked --target "$triple" --lib --test parity --test rules --test order \
-    --test panics --test outlive --test reentrancy --test misuse --test churn
+    --test panics --test outlive --test reentrancy --test misuse --test churn --test attack \
+    --test lifecycle --test sim -- --skip a_day_with_a_million_timers

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Valgrind's memcheck, with each slot an allocation of its own: reads of memory that was never written,
-# which no sanitizer of rustc's stable set sees without an instrumented std, beside what `asan` finds.
-# It is some fifty times slower, hence few suites; one thread runs at a time, so races are not its
-# subject. Its race detectors are not run: they know locks and threads, not the order that atomics
-# make, and all of this crate's own hand-overs are atomics.
+# Valgrind's memcheck, with each slot an allocation of its own: beside what `asan` finds, reads of
+# memory that was never written (the memory sanitizer would need a std compiled for it). It is many
+# times slower, hence few suites; one thread runs at a time, so races are not its subject. Its race
+# detectors are not run: they know locks and threads, not the order that atomics make, and all of
+# this crate's own hand-overs are atomics.
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
 if [[ "$(uname -s)" != Linux ]]; then
@@ -16,9 +16,12 @@ fi
 export RUSTFLAGS="--cfg taskgrove_malloc"
 export CARGO_TARGET_DIR=$target/valgrind
 # Threads take turns, or one that spins could keep the other from ever setting what it waits for.
-export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="valgrind --quiet --fair-sched=yes --error-exitcode=1
-    --leak-check=full --show-leak-kinds=definite,indirect,possible
-    --errors-for-leak-kinds=definite,indirect,possible --num-callers=30
+options="--quiet --fair-sched=yes --error-exitcode=1 --leak-check=full --num-callers=30 --max-threads=3000
+    --show-leak-kinds=definite,indirect,possible --errors-for-leak-kinds=definite,indirect,possible
     --suppressions=$root/.ci/valgrind.supp"
-cargo test --locked --lib -- arena:: task:: tree:: queue:: timer::
-cargo test --locked --test parity --test panics --test outlive --test reentrancy --test misuse
+triple=$(rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)
+export "CARGO_TARGET_${triple}_RUNNER=valgrind ${options//$'\n'/ }"
+cargo test --locked --no-fail-fast --lib -- arena:: task:: tree:: timer::
+# Left out: random trees, which would take longer than the watchdog's minute.
+cargo test --locked --no-fail-fast --test parity --test panics --test outlive --test reentrancy \
+    --test misuse -- --skip order::b18_

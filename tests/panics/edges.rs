@@ -128,7 +128,10 @@ fn waker() {
                 Box::pin(other.wait_done()),
                 Box::pin(m.wait_finished()),
                 Box::pin(ctx.cancelled()),
-                Box::pin(taskgrove::time::sleep(std::time::Duration::from_millis(5))),
+                // Long enough to be pending when it is polled first, under valgrind too.
+                Box::pin(taskgrove::time::sleep(std::time::Duration::from_millis(
+                    100,
+                ))),
             ];
             let mut called = vec![polled_badly(Pin::new(&mut task), wake)];
             for wait in &mut waits {
