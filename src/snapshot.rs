@@ -121,11 +121,11 @@ impl fmt::Display for NodeState {
 
 /// What a walk saw of one task.
 #[derive(Debug)]
-pub(crate) struct Draft {
+pub(crate) struct Draft<'a> {
     /// The task's id.
     pub(crate) id: TaskId,
     /// Its name, as it was given.
-    pub(crate) name: String,
+    pub(crate) name: &'a str,
     /// How far it is below the top of the picture; a top node has 0.
     pub(crate) depth: usize,
     /// What it is.
@@ -150,22 +150,25 @@ impl Snapshot {
     /// `above` are the names of the tasks above the top nodes, root first (possibly elided, as
     /// `UpwardPath::segments` gives them), and `parent` is the nearest of these. A depth that is
     /// more than one below the node before is taken as one below.
-    pub(crate) fn new(above: Vec<String>, parent: Option<TaskId>, drafts: Vec<Draft>) -> Snapshot {
+    pub(crate) fn new<'a>(
+        above: Vec<String>,
+        parent: Option<TaskId>,
+        drafts: impl IntoIterator<Item = Draft<'a>>,
+    ) -> Snapshot {
+        let drafts = drafts.into_iter();
+        let most = drafts.size_hint().1.unwrap_or(0);
         let mut paths = PreorderPaths::new(&above);
-        let paths: Vec<String> = drafts
-            .iter()
-            .map(|draft| paths.push(draft.depth, &draft.name))
-            .collect();
         let mut line: Vec<TaskId> = Vec::new();
-        let mut nodes = Vec::with_capacity(drafts.len());
-        let mut depths = Vec::with_capacity(drafts.len());
-        for (draft, path) in drafts.into_iter().zip(paths) {
+        let mut nodes = Vec::with_capacity(most);
+        let mut depths = Vec::with_capacity(most);
+        for draft in drafts {
+            let path = paths.push(draft.depth, draft.name);
             line.truncate(draft.depth);
             depths.push(line.len());
             nodes.push(Node {
                 id: draft.id,
                 parent: line.last().copied().or(parent),
-                name: draft.name,
+                name: draft.name.to_owned(),
                 path,
                 kind: draft.kind,
                 state: draft.state,

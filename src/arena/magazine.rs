@@ -89,6 +89,13 @@ impl Arena {
         unsafe { self.pages.locate(index) }.0
     }
 
+    /// Fetches a slot into the cache, for whoever may use it soon. The index need not be live.
+    #[cfg(not(taskgrove_loom))]
+    #[inline]
+    pub(crate) fn prefetch(&self, index: SlotIndex) {
+        self.pages.prefetch(index);
+    }
+
     /// How many pages exist, those kept as a class's spare among them.
     #[allow(dead_code, reason = "for tests")]
     pub(crate) fn live_pages(&self) -> usize {

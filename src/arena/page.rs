@@ -233,6 +233,24 @@ impl Pages {
         (address, class)
     }
 
+    /// Fetches a slot into the cache, for whoever may use it soon. The index need not be live.
+    #[cfg(not(taskgrove_loom))]
+    #[inline]
+    pub(super) fn prefetch(&self, index: SlotIndex) {
+        let raw = index.get();
+        let chunk = self.root[(raw >> (SLOT_BITS + CHUNK_BITS)) as usize].load(Ordering::Acquire);
+        let within = (raw >> SLOT_BITS) as usize & (CHUNK_LEN - 1);
+        // SAFETY: rule 3: a chunk that is there is initialised, stays, and is only ever shared.
+        let Some(chunk) = (unsafe { chunk.as_ref() }) else {
+            return;
+        };
+        let tagged = chunk[within].base.load(Ordering::Relaxed);
+        let tag = tagged.addr() & CLASS_MASK;
+        let slot = raw as usize & ((1 << SLOT_BITS) - 1);
+        let offset = slot * Class::from_tag(tag).size();
+        super::prefetch(tagged.wrapping_byte_sub(tag).wrapping_byte_add(offset));
+    }
+
     /// The entry of a page whose number has been given out.
     fn entry(&self, number: u32) -> &Entry {
         let chunk = self.root[(number >> CHUNK_BITS) as usize].load(Ordering::Acquire);

@@ -100,6 +100,9 @@ impl Arena {
         }
     }
 
+    /// Slots that are each an allocation of their own are not fetched ahead.
+    pub(crate) fn prefetch(&self, _index: SlotIndex) {}
+
     /// The address of a live slot. Panics if the index is not live.
     ///
     /// # Safety

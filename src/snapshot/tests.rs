@@ -6,10 +6,10 @@ fn id(raw: u64) -> TaskId {
     TaskId::from_raw(NonZeroU64::new(raw).expect("ids are not zero"))
 }
 
-fn draft(raw: u64, depth: usize, name: &str) -> Draft {
+fn draft(raw: u64, depth: usize, name: &str) -> Draft<'_> {
     Draft {
         id: id(raw),
-        name: name.to_owned(),
+        name,
         depth,
         kind: NodeKind::Task,
         state: NodeState::Parked,
@@ -40,7 +40,7 @@ fn app() -> Snapshot {
 
 fn chain(length: usize) -> Snapshot {
     let drafts = (0..length).map(|depth| draft(depth as u64 + 1, depth, "link"));
-    Snapshot::new(Vec::new(), None, drafts.collect())
+    Snapshot::new(Vec::new(), None, drafts)
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn nothing_is_drawn_as_words() {
 
 #[test]
 fn deep_levels_are_numbers() {
-    let mut drafts: Vec<Draft> = (0..20).map(|d| draft(d as u64 + 1, d, "link")).collect();
+    let mut drafts: Vec<Draft<'_>> = (0..20).map(|d| draft(d as u64 + 1, d, "link")).collect();
     drafts.push(draft(30, 1, "end"));
     let drawn = Snapshot::new(Vec::new(), None, drafts).to_string();
     let lines: Vec<&str> = drawn.lines().collect();

@@ -310,6 +310,7 @@ impl Cancel {
                 return false;
             };
             let node = entry.node;
+            frontier.fetch_last();
             // Their parent is held: they may wait for what is left of this stretch. If this is the
             // parent, the hold goes in the same step.
             let mut off = 1;

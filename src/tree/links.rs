@@ -7,7 +7,7 @@
 //! - along a list, under the lock of the list's owner: what is linked is not freed.
 #![allow(unsafe_code)]
 
-use crate::arena::{ARENA, SlotIndex};
+use crate::arena::{self, ARENA, SlotIndex};
 use crate::sync::MutexGuard;
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::task::Node;
@@ -22,6 +22,19 @@ fn resolve(link: &AtomicU32) -> Option<Node> {
 /// someone who keeps the task from being done.
 pub(crate) fn parent(node: Node) -> Option<Node> {
     resolve(&node.parent)
+}
+
+/// Fetches a task into the cache that will be looked at soon: with more tasks than the cache
+/// holds, its misses are what a walk costs.
+pub(super) fn prefetch(node: Node) {
+    arena::prefetch(node.address().as_ptr().cast());
+}
+
+/// Fetches the first child of a task that is in the cache. Another thread may unlink it meanwhile.
+pub(super) fn prefetch_first_child(node: Node) {
+    if let Some(first) = SlotIndex::from_u32(node.first.load(Ordering::Relaxed)) {
+        ARENA.prefetch(first);
+    }
 }
 
 /// A task's list of children, locked. No user code, no allocation and no other lock meanwhile.

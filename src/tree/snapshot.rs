@@ -3,7 +3,7 @@
 //! Every task that is there throughout is met once, under its parent's lock; names and the rest
 //! are copied outside of locks, from tasks that cannot go meanwhile.
 
-use super::frontier::{Frontier, Visit};
+use super::frontier::{AHEAD, Entry, Frontier, Visit};
 use super::links;
 use crate::path::UpwardPath;
 use crate::snapshot::{Draft, NodeKind, NodeState, Snapshot};
@@ -18,10 +18,9 @@ pub(crate) fn of(node: Node) -> Snapshot {
     if !node.state.hold() {
         return Snapshot::empty();
     }
-    let mut drafts = Vec::new();
     let frontier = collect(node);
     node.hub().refresh_clock();
-    draw(&frontier, 0, node.hub().coarse_now(), &mut drafts);
+    let now_ms = node.hub().coarse_now();
     let above = links::parent(node);
     let parent = above.filter(|n| !n.is(kind::SENTINEL)).map(|n| n.id());
     let mut path = UpwardPath::new();
@@ -30,23 +29,22 @@ pub(crate) fn of(node: Node) -> Snapshot {
         path.push(node.name());
         at = links::parent(node);
     }
-    let snapshot = Snapshot::new(path.segments(), parent, drafts);
+    let snapshot = Snapshot::new(path.segments(), parent, draw(&frontier, 0, now_ms));
     frontier.release_all();
     snapshot
 }
 
 /// Every root and what is below it, worker by worker.
 pub(crate) fn all(hub: &Hub) -> Snapshot {
-    let mut drafts = Vec::new();
-    for sentinel in hub.sentinels() {
-        if sentinel.state.hold() {
-            let frontier = collect(**sentinel);
-            hub.refresh_clock();
-            draw(&frontier, 1, hub.coarse_now(), &mut drafts);
-            frontier.release_all();
-        }
-    }
-    Snapshot::new(Vec::new(), None, drafts)
+    let held = hub.sentinels().iter().filter(|node| node.state.hold());
+    let frontiers: Vec<Frontier> = held.map(|node| collect(**node)).collect();
+    hub.refresh_clock();
+    let drafts = frontiers
+        .iter()
+        .flat_map(|frontier| draw(frontier, 1, hub.coarse_now()));
+    let snapshot = Snapshot::new(Vec::new(), None, drafts);
+    frontiers.into_iter().for_each(Frontier::release_all);
+    snapshot
 }
 
 fn collect(top: Node) -> Frontier {
@@ -61,41 +59,55 @@ fn collect(top: Node) -> Frontier {
     frontier
 }
 
-/// Appends what was collected in tree order, oldest sibling first, without the `skip` top levels.
-fn draw(frontier: &Frontier, skip: usize, now_ms: u32, drafts: &mut Vec<Draft>) {
+/// What was collected, in tree order, oldest sibling first, without the `skip` top levels.
+fn draw(frontier: &Frontier, skip: usize, now_ms: u32) -> impl Iterator<Item = Draft<'_>> {
     let entries = &frontier.entries;
-    // Children are contiguous, youngest first: where they begin, and how many they are.
-    let mut children = vec![(0usize, 0usize); entries.len()];
-    for (at, entry) in entries.iter().enumerate().skip(1) {
-        let of = &mut children[entry.parent as usize];
-        if of.1 == 0 {
-            of.0 = at;
+    let order = preorder(entries);
+    (0..order.len()).filter_map(move |place| {
+        // From here on the tasks come in an order that they do not lie in.
+        if let Some(&(ahead, _)) = order.get(place + AHEAD) {
+            links::prefetch(entries[ahead as usize].node);
         }
-        of.1 += 1;
-    }
-    drafts.reserve(entries.len());
-    let mut stack = vec![(0usize, 0usize)];
-    while let Some((at, depth)) = stack.pop() {
-        if depth >= skip {
-            drafts.push(draft(entries[at].node, depth - skip, now_ms));
-        }
-        let (first, count) = children[at];
-        stack.extend((first..first + count).map(|child| (child, depth + 1)));
-    }
+        let (at, depth) = order[place];
+        let depth = (depth as usize).checked_sub(skip)?;
+        Some(draft(&entries[at as usize].node, depth, now_ms))
+    })
 }
 
-fn draft(node: Node, depth: usize, now_ms: u32) -> Draft {
+/// The positions of the entries, and their depths, each before its children.
+fn preorder(entries: &[Entry]) -> Vec<(u32, u32)> {
+    // Breadth first, youngest first: read backwards, children come before their parents.
+    let mut sizes = vec![1u32; entries.len()];
+    for at in (1..entries.len()).rev() {
+        sizes[entries[at].parent as usize] += sizes[at];
+    }
+    // Each takes its place from the end of what its parent has left.
+    let mut order = vec![(0, 0); entries.len()];
+    let mut ends = sizes.clone();
+    let mut depths = vec![0u32; entries.len()];
+    for at in 1..entries.len() {
+        let parent = entries[at].parent as usize;
+        let end = ends[parent];
+        ends[parent] -= sizes[at];
+        ends[at] = end;
+        depths[at] = depths[parent] + 1;
+        order[(end - sizes[at]) as usize] = (at as u32, depths[at]);
+    }
+    order
+}
+
+fn draft(node: &Node, depth: usize, now_ms: u32) -> Draft<'_> {
     let busy = |side: &Side| Duration::from_nanos(side.busy_ns.load(Ordering::Relaxed));
     Draft {
         id: node.id(),
-        name: node.name().to_owned(),
+        name: node.name(),
         depth,
         kind: if node.is(kind::SERVICE) {
             NodeKind::Service
         } else {
             NodeKind::Task
         },
-        state: state(node),
+        state: state(*node),
         daemon: node.is(kind::DAEMON),
         polls: node.polls.load(Ordering::Relaxed),
         busy: node

@@ -161,9 +161,10 @@ fn elapsed_is_a_timeout_to_io() {
 
 /// What was left of a service with `count` tasks below it, of which the last is being polled.
 fn timeout(count: usize) -> StopTimeout {
-    let drafts = (0..count).map(|at| Draft {
+    let names: Vec<String> = (0..count).map(|at| format!("t{at}")).collect();
+    let drafts = names.iter().enumerate().map(|(at, name)| Draft {
         id: id(at as u64 + 1),
-        name: format!("t{at}"),
+        name,
         depth: usize::from(at > 0),
         kind: NodeKind::Task,
         state: match at {
@@ -177,7 +178,7 @@ fn timeout(count: usize) -> StopTimeout {
         age: Duration::ZERO,
         location: Location::caller(),
     });
-    let remaining = Snapshot::new(Vec::new(), None, drafts.collect());
+    let remaining = Snapshot::new(Vec::new(), None, drafts);
     StopTimeout { remaining }
 }
 
