@@ -166,8 +166,11 @@ impl Hub {
     /// Reads the clock, and notes it for [`Hub::coarse_now`].
     pub(crate) fn refresh_clock(&self) -> u64 {
         let now = self.clock.now_ns();
-        self.coarse_ms
-            .store((now / 1_000_000) as u32, Ordering::Relaxed);
+        let ms = (now / 1_000_000) as u32;
+        // Every poll and spawn reads the line it is on: written only if it changes.
+        if self.coarse_now() != ms {
+            self.coarse_ms.store(ms, Ordering::Relaxed);
+        }
         now
     }
 }
