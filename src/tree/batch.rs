@@ -93,9 +93,10 @@ impl Batch {
         self.uncounted = 0;
         let count = self.done.len();
         parent.hub().schedule().ended(count);
-        for node in self.done.drain(..) {
+        for node in &self.done {
             node.release_own();
         }
+        self.done.clear();
         Some((parent, count as u64))
     }
 }

@@ -87,6 +87,9 @@ impl<'a> Children<'a> {
         let are_neighbours = |older: &Node, younger: &Node| {
             younger.next.load(Ordering::Relaxed) == older.index.get()
         };
+        if let [only] = done {
+            return self.unlink(*only);
+        }
         for run in done.chunk_by(are_neighbours) {
             self.splice(run[0], run[run.len() - 1]);
         }
