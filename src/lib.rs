@@ -30,6 +30,9 @@
 //! With `panic = "abort"` a panic in a task ends the process, as everywhere.
 
 mod arena;
+#[cfg(all(debug_assertions, not(taskgrove_loom)))]
+#[doc(hidden)]
+pub use arena::audit;
 mod error;
 mod handle;
 mod id;

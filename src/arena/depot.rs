@@ -10,6 +10,9 @@
 //! goes up and down around the edge of a page does not make one each time; further ones are
 //! retired. All of this is safe code; it is called under the class's lock.
 
+#[cfg(all(debug_assertions, not(taskgrove_loom)))]
+mod audit;
+
 use slab::Slab;
 
 use super::Class;

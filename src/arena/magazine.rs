@@ -9,6 +9,9 @@
 //! flushed when the thread ends; what the destructors of other thread-locals free after that goes
 //! to the depot slot by slot. The magazines are safe code.
 
+#[cfg(all(debug_assertions, not(taskgrove_loom)))]
+mod audit;
+
 use std::cell::{Cell, OnceCell};
 use std::ptr::{self, NonNull};
 

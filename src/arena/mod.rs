@@ -47,6 +47,8 @@
     reason = "the arena hands out raw memory; see the rules above"
 )]
 
+#[cfg(all(debug_assertions, not(taskgrove_loom)))]
+pub mod audit;
 mod counted;
 #[cfg(not(taskgrove_malloc))]
 mod depot;

@@ -27,8 +27,10 @@ fn seeds() -> std::ops::Range<u64> {
         let (from, to) = text.split_once("..")?;
         Some(from.parse().ok()?..to.parse().ok()?)
     });
-    range.unwrap_or(0..3000)
+    range.unwrap_or(FIXED)
 }
+
+const FIXED: std::ops::Range<u64> = 0..3000;
 
 #[test]
 fn seeds_agree_with_the_model() {
@@ -37,6 +39,10 @@ fn seeds_agree_with_the_model() {
             panic!("seed {seed}: {}", harness::report(&bytes(seed)));
         }
     }
+    println!("{}", harness::table());
+    // What is never called, or never comes about, is not tested.
+    let (count, rarest) = harness::counts()[0];
+    assert!(count >= 10 || seeds() != FIXED, "{rarest}: {count}");
 }
 
 /// Some that nobody has run before.
@@ -64,6 +70,17 @@ fn the_corpus_agrees_with_the_model() {
         count += 1;
     }
     assert!(count >= 20, "{count} files in {corpus}");
+}
+
+/// `LIFECYCLE_FILE=.. cargo test --test lifecycle -- --ignored --nocapture`: what a file stands for.
+#[test]
+#[ignore = "prints the steps of a file"]
+fn the_steps_of_a_file() {
+    let file = std::env::var("LIFECYCLE_FILE").expect("`LIFECYCLE_FILE` is set");
+    let bytes = std::fs::read(&file).expect("the file is there");
+    let mut trace = Vec::new();
+    let result = harness::run_traced(&bytes, &mut trace);
+    println!("{}\n{result:?}", trace.join("\n"));
 }
 
 /// A harness that finds nothing proves nothing: a failure is seen, and made short.

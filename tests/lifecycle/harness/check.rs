@@ -1,22 +1,22 @@
 //! Compares what can be seen of the runtime with the model.
 
+use super::calls;
 use super::drive::Driver;
 use super::ends::{failures, outcome, path};
-use super::model::{CleanupState, Model, Scheduled};
+use super::events::Tally;
+use super::model::{Model, Scheduled};
 use super::ops::Kind;
 use super::same::same;
-use super::world::{Event, Real};
+use super::world::{Real, Woken};
 use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use taskgrove::{NodeKind, ServiceError, Task};
 
 #[derive(Default)]
 pub(crate) struct Checks {
-    /// Events that have been looked at.
-    seen: usize,
+    tally: Tally,
     watches: Vec<Watch>,
     watched: HashSet<usize>,
 }
@@ -34,14 +34,7 @@ enum Until {
     Done,
     Cancelled,
     External,
-}
-
-struct Woken(AtomicBool);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::SeqCst);
-    }
+    Ready,
 }
 
 impl Checks {
@@ -55,16 +48,17 @@ impl Checks {
                 u128::from(model.now)
             );
         }
-        let events = world.events();
-        order(model, &events, self.seen)?;
-        self.seen = events.len();
-        cleanups(model, &events)?;
+        self.tally.take(model, &world.events())?;
         self.watch(driver)?;
+        calls::compare(model, &driver.calls)?;
         tree(driver)?;
+        let root = usize::from(driver.sim.is_some());
+        let (live, all) = (model.live().len() + root, model.nodes.len() + 1);
+        driver.slots.check(live, all)?;
         let mut over: Vec<(usize, Task<usize>)> = Vec::new();
         for (node, real) in world.nodes().iter_mut().enumerate() {
-            task(driver, node, real, &events)?;
-            service(driver, node, real, &events)?;
+            task(driver, node, real, self.tally.gone(node))?;
+            service(driver, node, real, self.tally.services(node))?;
             if model.nodes[node].done
                 && let Some(task) = real.task.take()
             {
@@ -92,11 +86,11 @@ impl Checks {
                     node,
                     what,
                     wait: Some(wait),
-                    woken: Arc::new(Woken(AtomicBool::new(true))),
+                    woken: Woken::new(),
                 });
             };
             if let Some(manager) = real.manager.clone() {
-                let external = manager.clone();
+                let (external, ready) = (manager.clone(), manager.clone());
                 add(
                     Until::Done,
                     Box::pin(async move {
@@ -111,6 +105,10 @@ impl Checks {
                         call.await.is_err()
                     }),
                 );
+                add(
+                    Until::Ready,
+                    Box::pin(async move { ready.wait_ready().await.is_ok() }),
+                );
             }
             if let Some(context) = real.context.clone() {
                 add(
@@ -122,16 +120,24 @@ impl Checks {
                 );
             }
         }
+        let nodes = &driver.model.nodes;
+        self.watches
+            .retain(|watch| !nodes[watch.node].is_forgotten());
         for watch in &mut self.watches {
-            let node = &driver.model.nodes[watch.node];
+            let node = &nodes[watch.node];
             let closing = node.service.as_ref().is_some_and(|s| s.closing);
-            let expected = node.done || watch.what != Until::Done && closing;
+            let ready = node.service.as_ref().is_some_and(|s| s.ready);
+            let (expected, result) = match watch.what {
+                Until::Done => (node.done, true),
+                Until::Ready => (node.done || ready, ready),
+                Until::Cancelled | Until::External => (node.done || closing, true),
+            };
             if let Some(wait) = &mut watch.wait
-                && watch.woken.0.swap(false, Ordering::SeqCst)
+                && watch.woken.take(Waker::noop())
             {
                 let waker = Waker::from(watch.woken.clone());
                 if let Poll::Ready(good) = wait.as_mut().poll(&mut Context::from_waker(&waker)) {
-                    same!(watch.node, "a wait's result", good, true);
+                    same!(watch.node, "a wait's result", good, result);
                     watch.wait = None;
                 }
             }
@@ -142,60 +148,6 @@ impl Checks {
         }
         Ok(())
     }
-}
-
-/// Leaves first: what is dropped has nothing left below it.
-fn order(model: &Model, events: &[Event], seen: usize) -> Result<(), String> {
-    for (at, event) in events.iter().enumerate().skip(seen) {
-        let Event::Gone(node, true) = *event else {
-            continue;
-        };
-        let before = &events[..at];
-        for below in node + 1..model.nodes.len() {
-            if !model.nodes[below].attached || !model.is_below(below, node) {
-                continue;
-            }
-            let later = events[at..]
-                .iter()
-                .find(|e| matches!(e, Event::Gone(n, _) if *n == below));
-            if later.is_some() {
-                return Err(format!("node {node} was dropped before {below}"));
-            }
-            for (number, cleanup) in model.cleanups.iter().enumerate() {
-                let gone = before.contains(&Event::CleanupGone(number));
-                if cleanup.node == below && !gone {
-                    return Err(format!(
-                        "node {node} was dropped before cleanup {number} of {below}"
-                    ));
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-fn cleanups(model: &Model, events: &[Event]) -> Result<(), String> {
-    let count = |event| events.iter().filter(|e| **e == event).count();
-    for (number, cleanup) in model.cleanups.iter().enumerate() {
-        let real = (
-            count(Event::CleanupBegun(number)),
-            count(Event::CleanupEnded(number)),
-            count(Event::CleanupGone(number)),
-        );
-        let right = match cleanup.state {
-            CleanupState::Unborn => real == (0, 0, 0),
-            CleanupState::Running => real == (1, 0, 0),
-            CleanupState::Ended => real == (1, 1, 1),
-            CleanupState::Lost => real.1 == 0 && real.2 == 1,
-        };
-        if !right {
-            let (node, state) = (cleanup.node, cleanup.state);
-            return Err(format!(
-                "cleanup {number} of {node} (begun, ended, gone) is {real:?}, should be {state:?}"
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// The snapshot and the counts of the runtime.
@@ -220,6 +172,7 @@ fn tree(driver: &Driver<'_>) -> Result<(), String> {
     let nodes = world.nodes();
     let id = |n: usize| match &nodes[n].manager {
         Some(manager) => manager.id(),
+        // Its own, or that of a forgotten service.
         None => nodes[n].id,
     };
     for node in live {
@@ -251,7 +204,7 @@ fn tree(driver: &Driver<'_>) -> Result<(), String> {
 }
 
 /// What holds for every node: its future, its handle.
-fn task(driver: &Driver<'_>, node: usize, real: &Real, events: &[Event]) -> Result<(), String> {
+fn task(driver: &Driver<'_>, node: usize, real: &Real, gone: usize) -> Result<(), String> {
     let model = &driver.model;
     let it = &model.nodes[node];
     if it.kind != Kind::Run {
@@ -262,10 +215,6 @@ fn task(driver: &Driver<'_>, node: usize, real: &Real, events: &[Event]) -> Resu
             Some(driver.expected_start(node))
         );
     }
-    let gone = events
-        .iter()
-        .filter(|e| matches!(e, Event::Gone(n, _) if *n == node))
-        .count();
     let polled = real.control.was_polled();
     same!(
         node,
@@ -289,24 +238,21 @@ fn task(driver: &Driver<'_>, node: usize, real: &Real, events: &[Event]) -> Resu
     Ok(())
 }
 
-fn service(driver: &Driver<'_>, node: usize, real: &Real, events: &[Event]) -> Result<(), String> {
+fn service(driver: &Driver<'_>, node: usize, real: &Real, dropped: usize) -> Result<(), String> {
     let model = &driver.model;
     let it = &model.nodes[node];
     let Some(service) = &it.service else {
         return Ok(());
     };
-    let dropped = events
-        .iter()
-        .filter(|e| **e == Event::ServiceDropped(node))
-        .count();
     if it.done || dropped > 1 {
         same!(node, "the service's drops", dropped, 1);
     }
     let Some(manager) = &real.manager else {
-        let none = matches!(
+        let refused = matches!(
             driver.places[node],
             Scheduled::NotRunning | Scheduled::TooMany
         );
+        let none = refused || it.is_forgotten();
         same!(node, "its having no manager", true, none);
         return Ok(());
     };

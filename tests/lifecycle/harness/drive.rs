@@ -1,17 +1,23 @@
 //! Takes a sequence step by step: first in the model, which says what is possible, then for real.
 
+use super::calls::RealCall;
 use super::check::Checks;
+use super::count::{Seen, seen};
 use super::interp::{Do, Launch};
-use super::model::{CleanupState, Model, Scheduled};
+use super::model::{Model, Scheduled};
 use super::ops::{Kind, Op, Start, Tell, decode};
+use super::slots::Slots;
 use super::world::{Started, World};
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 use taskgrove::sim::Sim;
 
-const MOST_NODES: usize = 60;
+pub(super) const MOST_NODES: usize = 60;
 const DEEPEST: usize = 12;
-const SECOND: u64 = 1_000_000_000;
+pub(super) const SECOND: u64 = 1_000_000_000;
 /// What a step takes.
 const MOMENT: u64 = 1000;
 /// So that deadlines never come with the end of a step.
@@ -23,10 +29,18 @@ pub(crate) struct Driver<'a> {
     pub(crate) model: Model,
     /// What starting each node came to.
     pub(crate) places: Vec<Scheduled>,
+    pub(super) calls: Vec<RealCall>,
     trace: &'a mut Vec<String>,
+    pub(super) slots: &'a Slots,
 }
 
 pub(crate) fn run(bytes: &[u8], trace: &mut Vec<String>) -> Result<(), String> {
+    let slots = Slots::alone();
+    take_all(bytes, trace, &slots)?;
+    slots.end()
+}
+
+fn take_all(bytes: &[u8], trace: &mut Vec<String>, slots: &Slots) -> Result<(), String> {
     let (seed, ops) = decode(bytes);
     let sim = Sim::new(seed);
     let mut driver = Driver {
@@ -34,7 +48,9 @@ pub(crate) fn run(bytes: &[u8], trace: &mut Vec<String>) -> Result<(), String> {
         sim: Some(sim),
         model: Model::default(),
         places: Vec::new(),
+        calls: Vec::new(),
         trace,
+        slots,
     };
     let mut checks = Checks::default();
     let mut ops = ops.into_iter().peekable();
@@ -49,45 +65,38 @@ pub(crate) fn run(bytes: &[u8], trace: &mut Vec<String>) -> Result<(), String> {
         if let (Op::Tell { more: true, .. }, Some(Op::Tell { .. })) = (op, ops.peek()) {
             let poll = driver.model.poll.as_ref();
             if poll.is_some_and(|poll| driver.model.listens(poll.node)) {
+                seen(Seen::Batch);
                 continue;
             }
         }
         driver.settle(0);
         checks.compare(&driver)?;
         if driver.sim.is_none() {
-            return Ok(());
+            break;
         }
     }
-    driver.settle(0);
-    checks.compare(&driver)?;
-    driver.drop_runtime();
-    checks.compare(&driver)
+    if driver.sim.is_some() {
+        driver.settle(0);
+        checks.compare(&driver)?;
+        driver.drop_runtime();
+        checks.compare(&driver)?;
+    }
+    driver.world.clear();
+    Ok(())
 }
 
 impl Driver<'_> {
     /// Whether it could be done.
     fn take(&mut self, op: Op) -> bool {
-        if let (Some(poll), Op::Tell { task, tell, .. }) = (&self.model.poll, op) {
-            // The same task, or none: what was begun goes on.
+        if let (Some(poll), Op::Tell { tell, .. }) = (&self.model.poll, op) {
+            // The same poll goes on. Who drops a scope does so before polling it.
             let node = poll.node;
-            let same = self.pick(task) == Some(node);
-            // Who drops a scope does so before polling it.
-            let first = tell != Tell::Abort;
-            return if same && first {
-                self.tell(node, tell)
-            } else {
-                true
-            };
+            return tell == Tell::Abort || self.tell(node, tell);
         }
         if let Op::Tell { task, tell, .. } = op {
-            let Some(node) = self.pick(task) else {
+            let Some(node) = self.pick(task, tell) else {
                 return false;
             };
-            let listens = self.model.listens(node);
-            let aborts = tell == Tell::Abort && !self.model.nodes[node].ended;
-            if !listens && !aborts {
-                return false;
-            }
             self.model.begin_poll(node);
             if !self.tell(node, tell) {
                 self.model.poll = None;
@@ -102,18 +111,26 @@ impl Driver<'_> {
         self.trace.push(text);
     }
 
-    /// One of the live nodes.
-    fn pick(&self, selector: u8) -> Option<usize> {
-        choose(&self.model.live(), selector)
+    /// One of the live nodes that would do this.
+    fn pick(&self, selector: u8, tell: Tell) -> Option<usize> {
+        let model = &self.model;
+        let able = |n: &usize| match tell {
+            Tell::Abort => !model.nodes[*n].ended && !model.nodes[*n].frames.is_empty(),
+            Tell::Leave => model.listens(*n) && !model.nodes[*n].frames.is_empty(),
+            Tell::DropDefer => model.listens(*n) && model.has_guard(*n),
+            _ => model.listens(*n),
+        };
+        let able: Vec<_> = model.live().into_iter().filter(able).collect();
+        choose(&able, selector)
     }
 
-    /// A node somebody has a handle of.
-    pub(super) fn pick_handle(&self, selector: u8) -> Option<usize> {
+    /// A node like this that somebody has a handle of.
+    pub(super) fn pick_handle(&self, selector: u8, like: impl Fn(usize) -> bool) -> Option<usize> {
         let nodes = 0..self.model.nodes.len();
         let known: Vec<_> = nodes
             .filter(|n| {
                 let started = matches!(self.places[*n], Scheduled::Under(_) | Scheduled::BornDone);
-                started && !self.model.nodes[*n].detached
+                started && !self.model.nodes[*n].detached && like(*n)
             })
             .collect();
         choose(&known, selector)
@@ -124,13 +141,13 @@ impl Driver<'_> {
         nodes.filter(|n| self.model.nodes[*n].has_context).collect()
     }
 
-    fn new_node(&mut self, kind: Kind, grace: Option<u8>, limit: usize) -> usize {
+    pub(super) fn new_node(&mut self, kind: Kind, grace: Option<u8>, limit: usize) -> usize {
         let grace = grace.map(|g| length(g).as_nanos() as u64);
         self.world.new_node();
         self.model.new_node(kind, grace, limit)
     }
 
-    fn place(&mut self, node: usize, place: Scheduled) {
+    pub(super) fn place(&mut self, node: usize, place: Scheduled) {
         self.model.start(node, place);
         self.places.push(place);
     }
@@ -147,6 +164,7 @@ impl Driver<'_> {
             }
             (_, None, None) => Some(choose(&self.contexts(), 0)?),
         };
+        let own = from.and_then(|from| self.model.service_of(from));
         if kind == Kind::Run && from.is_none() || self.model.nodes.len() >= MOST_NODES {
             return None;
         }
@@ -157,11 +175,11 @@ impl Driver<'_> {
             && !poll.cancels.is_empty()
             && kind != Kind::Raw
         {
-            // How far a cancellation of this very poll has come is not said.
-            let own = self.model.service_of(from);
+            // How far a cancellation of this very poll has come is not said; `spawn` is certain.
             let near = |n: &usize| *n == from || Some(*n) == own;
             if kind == Kind::Run || via != own || !poll.cancels.iter().all(near) {
-                return None;
+                let kind = Kind::Raw;
+                return self.start(Some(from), Start { kind, ..start });
             }
         }
         let mut place = self.model.place(from, kind, via);
@@ -180,23 +198,62 @@ impl Driver<'_> {
         {
             return None;
         }
-        let limited = kind.is_service() && start.few;
+        let limit = start.limit.filter(|_| kind.is_service()).map(usize::from);
         let grace = grace.filter(|_| kind != Kind::Raw);
-        let node = self.new_node(kind, grace, if limited { 3 } else { 1000 });
+        let node = self.new_node(kind, grace, limit.unwrap_or(1000));
         self.place(node, place);
         if late {
             self.model.cancel_one(node);
         }
+        if via.is_some() && own.is_some() && via != own {
+            seen(Seen::ViaOther);
+        }
+        self.count_start(start, node, place, late);
         self.note(format!(
-            "{node} = {kind:?} from {from:?} via {via:?}, grace {grace:?}, few {limited}: {place:?}"
+            "{node} = {kind:?} from {from:?} via {via:?}, grace {grace:?}, limit {limit:?}: {place:?}"
         ));
         Some(Launch {
             node,
             kind,
             via,
             grace: grace.map(length),
-            limit: limited.then_some(3),
+            limit,
         })
+    }
+
+    fn count_start(&self, start: Start, node: usize, place: Scheduled, late: bool) {
+        seen(match start.kind {
+            Kind::Raw => Seen::StartRaw,
+            Kind::Task => Seen::StartTask,
+            Kind::Daemon => Seen::StartDaemon,
+            Kind::Service => Seen::StartService,
+            Kind::DaemonService => Seen::StartDaemonService,
+            Kind::Run => Seen::StartRun,
+        });
+        match self.model.nodes[node].grace {
+            Some(0) => seen(Seen::WithoutGrace),
+            Some(_) => seen(Seen::WithGrace),
+            None => {}
+        }
+        if start.limit.is_some() && start.kind.is_service() {
+            seen(Seen::WithLimit);
+        }
+        seen(match place {
+            Scheduled::BornDone => Seen::BornDone,
+            Scheduled::NotRunning => Seen::NotRunning,
+            Scheduled::TooMany => Seen::TooMany,
+            Scheduled::Under(_) if late => Seen::BornUnderLateMark,
+            Scheduled::Under(None) => Seen::RootTask,
+            Scheduled::Under(Some(parent)) => {
+                if self.model.depth(parent) >= 3 {
+                    seen(Seen::FromDeep);
+                }
+                match self.model.nodes[parent].service {
+                    Some(_) => Seen::UnderService,
+                    None => Seen::UnderTask,
+                }
+            }
+        });
     }
 
     /// Tells a task, in the poll that was begun.
@@ -223,95 +280,36 @@ impl Driver<'_> {
         }
     }
 
-    fn outside(&mut self, op: Op) -> bool {
-        match op {
-            Op::RootTask | Op::RootService => {
-                if self.model.nodes.len() >= MOST_NODES {
-                    return false;
-                }
-                let service = matches!(op, Op::RootService);
-                let kind = if service { Kind::Service } else { Kind::Raw };
-                let node = self.new_node(kind, None, 1000);
-                self.place(node, Scheduled::Under(None));
-                self.note(format!("{node} = {op:?}"));
-                if service {
-                    self.world.root_service(node);
-                } else {
-                    self.world.root_task(node);
-                }
-            }
-            Op::Schedule(start) => {
-                let Some(launch) = self.start(None, start) else {
-                    return false;
-                };
-                self.world.start(launch);
-            }
-            Op::Cancel(selector) => {
-                let Some(node) = self.pick_handle(selector) else {
-                    return false;
-                };
-                self.note(format!("cancel {node}"));
-                self.model.cancel(node);
-                self.world.cancel(node);
-            }
-            Op::CancelAndFail(task) => return self.cancel_and_fail(task),
-            Op::Release { which, panic } => {
-                let cleanups = 0..self.model.cleanups.len();
-                let waiting: Vec<_> = cleanups
-                    .filter(|c| {
-                        let cleanup = &self.model.cleanups[*c];
-                        let wait =
-                            matches!(cleanup.state, CleanupState::Unborn | CleanupState::Running);
-                        wait && !cleanup.released
-                    })
-                    .collect();
-                let Some(cleanup) = choose(&waiting, which) else {
-                    return false;
-                };
-                self.note(format!("release cleanup {cleanup}, panic {panic}"));
-                self.model.cleanups[cleanup].released = true;
-                self.model.cleanups[cleanup].panics = panic;
-                self.world.release(cleanup, panic);
-            }
-            Op::Advance(seconds) => {
-                self.note(format!("advance {} s", seconds + 1));
-                self.settle(u64::from(seconds + 1) * SECOND);
-            }
-            Op::Detach(selector) => {
-                let Some(node) = self.pick_handle(selector) else {
-                    return false;
-                };
-                if self.model.nodes[node].kind.is_service() {
-                    return false;
-                }
-                self.note(format!("detach {node}"));
-                self.model.nodes[node].detached = true;
-                self.world.detach(node);
-            }
-            Op::DropRuntime => self.drop_runtime(),
-            Op::Tell { .. } => return false,
-        }
-        true
-    }
-
     /// Lets everything happen that can happen, in `ns` or a moment.
-    fn settle(&mut self, ns: u64) {
+    pub(super) fn settle(&mut self, ns: u64) {
         if let Some(poll) = self.model.poll.take() {
             self.world.control(poll.node).wake();
         }
         let Some(sim) = &self.sim else { return };
         let ns = ns.max(MOMENT);
-        sim.block_on(async { taskgrove::time::sleep(Duration::from_nanos(ns)).await });
+        let calls = &mut self.calls;
+        sim.block_on(async {
+            let mut sleep = taskgrove::time::sleep(Duration::from_nanos(ns));
+            poll_fn(|cx| {
+                calls.iter_mut().for_each(|call| call.poll(cx.waker()));
+                Pin::new(&mut sleep).poll(cx)
+            })
+            .await;
+        });
         self.model.advance_to(self.model.now + ns);
         for (node, real) in self.world.nodes().iter().enumerate() {
             self.model.nodes[node].has_context = real.context.is_some();
         }
     }
 
-    fn drop_runtime(&mut self) {
+    pub(super) fn drop_runtime(&mut self) {
+        seen(Seen::DropRuntime);
         self.note("drop the runtime".to_owned());
         self.model.kill();
         drop(self.sim.take());
+        for call in &mut self.calls {
+            call.poll(Waker::noop());
+        }
     }
 
     /// What a node's start has to have come to.

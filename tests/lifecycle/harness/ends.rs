@@ -2,7 +2,8 @@
 
 use super::drive::Driver;
 use super::interp::Fault;
-use super::model::{Failure, Model, Outcome, Why};
+use super::model::Model;
+use super::node::{Failure, Outcome, Why};
 use super::ops::Kind;
 use super::same::same;
 use std::pin::pin;

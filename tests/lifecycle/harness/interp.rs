@@ -24,6 +24,8 @@ pub(crate) enum Do {
     Cancel(usize),
     Await(usize),
     Stop(usize),
+    StopWithin(usize, Duration),
+    Ready(usize),
     Sleep(Duration),
     Arm,
 }
@@ -207,6 +209,16 @@ fn level(node: usize, world: Arc<World>) -> Pin<Box<dyn Future<Output = Out> + S
                 Do::Stop(other) => {
                     world.cancel(other);
                     abortable(&control, world.wait(other)).await;
+                    continue;
+                }
+                Do::StopWithin(other, length) => {
+                    if let Some(manager) = world.manager(other) {
+                        abortable(&control, manager.stop_timeout(length)).await;
+                    }
+                    continue;
+                }
+                Do::Ready(service) => {
+                    world.set_ready(service);
                     continue;
                 }
                 Do::Sleep(length) => {

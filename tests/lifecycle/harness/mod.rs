@@ -2,18 +2,27 @@
 //! reference model. Used by `tests/lifecycle` on seeds and on a corpus, and by the fuzz target
 //! `lifecycle` on whatever bytes libFuzzer finds.
 
+mod calls;
 mod check;
+mod count;
+mod done;
 mod drive;
 mod ends;
+mod events;
 mod interp;
 mod model;
+mod node;
 mod ops;
+mod outside;
 mod rules;
 mod same;
 mod shrink;
+mod slots;
 mod tell;
 mod world;
 
+#[allow(unused_imports, reason = "each user has its own way to look at them")]
+pub(crate) use count::{counts, table};
 pub(crate) use shrink::shrink;
 
 use std::cell::Cell;

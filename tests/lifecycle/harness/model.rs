@@ -3,153 +3,11 @@
 //! A list of nodes, each with a stack of scopes. A command changes the node it is for; what follows
 //! is found by applying the rules in `rules.rs` until none applies any more.
 
-use super::ops::{How, Kind};
+use super::calls::Call;
+use super::count::{Seen, seen};
+use super::node::{Cleanup, CleanupState, Failure, Node, Outcome, Poll, Service, Why};
+use super::ops::Kind;
 use std::collections::VecDeque;
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Outcome {
-    Value,
-    Cancelled,
-    Panicked,
-    Failed,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Why {
-    Error(usize),
-    Panic,
-    DaemonExit,
-    /// That service's own failures.
-    Service(usize),
-}
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Failure {
-    pub(crate) node: usize,
-    pub(crate) why: Why,
-    /// When it happened: in the same step, in any order.
-    pub(crate) step: u64,
-}
-
-/// What follows a cleanup of `finally`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Then {
-    GoOn,
-    End(How),
-    /// The body was dropped: so is the rest.
-    Dropped,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Scope {
-    Shield,
-    /// The body of a `finally` with this cleanup.
-    Body(usize),
-    Cleanup(usize, Then),
-    /// Waits for that node to be done.
-    Await(usize),
-    /// Runs that service, which is cancelled when the wait is dropped.
-    Run(usize),
-    /// Until that time.
-    Sleep(u64),
-    /// Suspended for good.
-    Dead,
-}
-
-impl Scope {
-    pub(crate) fn is_hard(&self) -> bool {
-        matches!(self, Scope::Shield | Scope::Cleanup(..))
-    }
-
-    pub(crate) fn protects(&self) -> bool {
-        self.is_hard() || matches!(self, Scope::Body(_))
-    }
-
-    /// Whether the interpreter reads its mailbox in there.
-    pub(crate) fn listens(&self) -> bool {
-        matches!(self, Scope::Shield | Scope::Body(_))
-    }
-}
-
-pub(crate) struct Frame {
-    pub(crate) scope: Scope,
-    /// Its `defer` guards, oldest first.
-    pub(crate) guards: VecDeque<usize>,
-}
-
-pub(crate) struct Service {
-    pub(crate) max_children: usize,
-    pub(crate) started: bool,
-    /// Being cancelled, for whatever reason.
-    pub(crate) closing: bool,
-    pub(crate) cancelled: bool,
-    pub(crate) total: u64,
-    pub(crate) finished: u64,
-    pub(crate) failures: Vec<Failure>,
-}
-
-pub(crate) struct Node {
-    pub(crate) kind: Kind,
-    pub(crate) parent: Option<usize>,
-    /// It was linked into the tree.
-    pub(crate) attached: bool,
-    pub(crate) guards: VecDeque<usize>,
-    pub(crate) frames: Vec<Frame>,
-    pub(crate) armed: bool,
-    /// Deferred cleanups, the first one running.
-    pub(crate) cleanups: VecDeque<usize>,
-    /// Cancellation was asked for, at this time.
-    pub(crate) closing: Option<u64>,
-    pub(crate) grace: Option<u64>,
-    /// When its grace ends; meaningful while closing.
-    pub(crate) grace_end: u64,
-    pub(crate) ended: bool,
-    pub(crate) done: bool,
-    pub(crate) outcome: Outcome,
-    pub(crate) service: Option<Service>,
-    /// Its own context was handed out.
-    pub(crate) has_context: bool,
-    pub(crate) detached: bool,
-    /// When it was done.
-    pub(crate) done_at: u64,
-    cleanup_panicked: bool,
-}
-
-impl Node {
-    /// A deferred cleanup has panicked: that is its outcome.
-    pub(crate) fn set_cleanup_panicked(&mut self) {
-        self.cleanup_panicked = true;
-    }
-
-    pub(crate) fn cleanup_panicked(&self) -> bool {
-        self.cleanup_panicked
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum CleanupState {
-    Unborn,
-    Running,
-    Ended,
-    /// Dropped before its end.
-    Lost,
-}
-
-pub(crate) struct Cleanup {
-    pub(crate) node: usize,
-    pub(crate) released: bool,
-    pub(crate) panics: bool,
-    pub(crate) state: CleanupState,
-}
-
-/// What is known of the poll that commands are being told for.
-pub(crate) struct Poll {
-    pub(crate) node: usize,
-    /// An error it returns counts, also while being cancelled.
-    pub(crate) counts: bool,
-    /// What was cancelled during it.
-    pub(crate) cancels: Vec<usize>,
-}
 
 #[derive(Default)]
 pub(crate) struct Model {
@@ -157,6 +15,7 @@ pub(crate) struct Model {
     pub(crate) cleanups: Vec<Cleanup>,
     pub(crate) now: u64,
     pub(crate) poll: Option<Poll>,
+    pub(crate) calls: Vec<Call>,
     pub(crate) killed: bool,
 }
 
@@ -184,6 +43,7 @@ impl Model {
             total: 0,
             finished: 0,
             failures: Vec::new(),
+            ready: false,
         });
         self.nodes.push(Node {
             kind,
@@ -339,7 +199,10 @@ impl Model {
     /// Cancellation is asked for, of this node and all below it.
     pub(crate) fn cancel(&mut self, target: usize) {
         if !self.is_live(target) {
-            return;
+            return seen(Seen::CancelNothing);
+        }
+        if self.nodes[target].closing.is_some() {
+            seen(Seen::CancelAgain);
         }
         if let Some(service) = &mut self.nodes[target].service {
             service.cancelled = true;
@@ -370,6 +233,18 @@ impl Model {
     pub(crate) fn fail(&mut self, from: usize, node: usize, why: Why) {
         if let Some(service) = self.service_of(from) {
             let step = self.now;
+            seen(match why {
+                Why::Error(_) if from == service => Seen::FailedRun,
+                Why::Error(_) => Seen::FailedTask,
+                Why::Panic if from == service => Seen::PanickedRun,
+                Why::Panic => Seen::PanickedTask,
+                Why::DaemonExit if from == node => Seen::DaemonExit,
+                Why::DaemonExit => Seen::DaemonServiceExit,
+                Why::Service(_) => Seen::FailedChild,
+            });
+            if !self.service(service).failures.is_empty() {
+                seen(Seen::FailedAgain);
+            }
             let failure = Failure { node, why, step };
             self.service(service).failures.push(failure);
             self.cancel(service);

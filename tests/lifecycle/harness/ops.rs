@@ -37,8 +37,8 @@ pub(crate) struct Start {
     pub(crate) via: Option<u8>,
     /// Seconds of grace, of its own.
     pub(crate) grace: Option<u8>,
-    /// A limit of three children (services).
-    pub(crate) few: bool,
+    /// So many children at most, and no more (services).
+    pub(crate) limit: Option<u8>,
 }
 
 /// What a task is told to do.
@@ -60,10 +60,20 @@ pub(crate) enum Tell {
     DropDefer,
     Start(Start),
     /// Any node: a task by its handle, a service by its manager.
-    Cancel(u8),
+    /// `above`: something that is around it, if there is a handle of that.
+    Cancel {
+        which: u8,
+        above: bool,
+    },
     CancelSelf,
     Await(u8),
-    Stop(u8),
+    /// Cancels and waits, at most for so many seconds (services).
+    Stop {
+        which: u8,
+        within: Option<u8>,
+    },
+    /// Says that its service is ready.
+    Ready,
     Sleep(u8),
     /// The drop of its future panics.
     Arm,
@@ -75,7 +85,7 @@ pub(crate) enum Op {
     RootService,
     /// Schedules from outside any task.
     Schedule(Start),
-    /// `more`: what comes next is told for the same poll, if it is for the same task.
+    /// `more`: what is told next is told to the same task, for the same poll.
     Tell {
         task: u8,
         tell: Tell,
@@ -90,7 +100,24 @@ pub(crate) enum Op {
         panic: bool,
     },
     Advance(u8),
-    Detach(u8),
+    /// A task's handle is dropped; `all`: that to cancel it, too.
+    Detach {
+        which: u8,
+        all: bool,
+    },
+    /// All managers and contexts of a service are dropped.
+    Forget(u8),
+    CancelOnDrop(u8),
+    /// From outside, within so many seconds.
+    Stop {
+        which: u8,
+        within: u8,
+    },
+    /// A call from outside that takes so many seconds.
+    External {
+        which: u8,
+        lasts: u8,
+    },
     DropRuntime,
 }
 
@@ -109,7 +136,7 @@ fn start(b: u8, d: u8) -> Start {
         kind,
         via: (b & 8 != 0).then_some(b >> 4),
         grace: (d & 3 == 3).then_some((d >> 2) & 3),
-        few: d & 16 != 0,
+        limit: (d & 16 != 0).then_some(d >> 5 & 3),
     }
 }
 
@@ -128,13 +155,20 @@ pub(crate) fn decode_one(bytes: [u8; BYTES]) -> Op {
         56..62 => tell(Tell::Shield),
         62..68 => tell(Tell::Finally { waits: b & 3 != 0 }),
         68..74 => tell(Tell::Defer { waits: b & 3 != 0 }),
-        74..80 => tell(Tell::Leave),
+        74..79 => tell(Tell::Leave),
+        79 => tell(Tell::Ready),
         80..83 => tell(Tell::Abort),
         83..85 => tell(Tell::DropDefer),
-        85..88 => tell(Tell::Cancel(b)),
+        85..88 => tell(Tell::Cancel {
+            which: b,
+            above: d & 3 == 3,
+        }),
         88..90 => tell(Tell::CancelSelf),
         90..93 => tell(Tell::Await(b)),
-        93..95 => tell(Tell::Stop(b)),
+        93..95 => tell(Tell::Stop {
+            which: b,
+            within: (d & 3 != 0).then_some((d >> 2) & 3),
+        }),
         95..97 => tell(Tell::Sleep(b % 4)),
         97 => tell(Tell::Arm),
         98..103 => Op::Cancel(task),
@@ -143,8 +177,23 @@ pub(crate) fn decode_one(bytes: [u8; BYTES]) -> Op {
             which: task,
             panic: b & 15 == 15,
         },
-        118..123 => Op::Advance(task % 4),
-        123..126 => Op::Detach(task),
+        118..121 => Op::Advance(task % 4),
+        121 => Op::Stop {
+            which: task,
+            within: b % 4,
+        },
+        122 => Op::External {
+            which: task,
+            lasts: b % 4,
+        },
+        123..126 => match b % 8 {
+            0..4 => Op::Detach {
+                which: task,
+                all: b & 1 != 0,
+            },
+            4 | 5 => Op::Forget(task),
+            _ => Op::CancelOnDrop(task),
+        },
         // Seldom: nothing comes after it.
         _ if task < 64 => Op::DropRuntime,
         _ => tell(Tell::Leave),

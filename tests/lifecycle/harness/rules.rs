@@ -1,6 +1,8 @@
 //! What follows: the ends of futures, turns, cleanups, and when a node is done.
 
-use super::model::{CleanupState, Frame, Model, Outcome, Poll, Scope, Then, Why};
+use super::count::{Seen, seen};
+use super::model::Model;
+use super::node::{CleanupState, Frame, Outcome, Poll, Scope, Then, Why};
 use super::ops::{How, Kind};
 use std::collections::VecDeque;
 
@@ -9,7 +11,11 @@ impl Model {
         let asked = self.nodes[node].closing.is_some();
         self.poll = Some(Poll {
             node,
-            counts: !asked || self.is_protected(node) || self.in_grace(node),
+            counts: match () {
+                () if !asked => Some(Seen::CountsSamePoll),
+                () if self.is_protected(node) => Some(Seen::CountsProtected),
+                () => self.in_grace(node).then_some(Seen::CountsGrace),
+            },
             cancels: Vec::new(),
         });
     }
@@ -26,10 +32,11 @@ impl Model {
             if let Scope::Body(cleanup) = scope {
                 self.cleanups[cleanup].state = CleanupState::Lost;
             }
+            seen(Seen::NotBegun);
             return self.push(node, Scope::Dead);
         }
         if let Some(poll) = &mut self.poll {
-            poll.counts = true;
+            poll.counts = poll.counts.or(Some(Seen::CountsProtected));
         }
         self.push(node, scope);
     }
@@ -45,6 +52,12 @@ impl Model {
             Some(frame) => frame.guards.push_back(cleanup),
             None => it.guards.push_back(cleanup),
         }
+    }
+
+    pub(crate) fn has_guard(&self, node: usize) -> bool {
+        let it = &self.nodes[node];
+        let guards = it.frames.last().map_or(&it.guards, |frame| &frame.guards);
+        !guards.is_empty()
     }
 
     pub(crate) fn drop_guard(&mut self, node: usize) {
@@ -70,21 +83,32 @@ impl Model {
     }
 
     pub(crate) fn leave(&mut self, node: usize) {
-        if let Some(Scope::Body(cleanup)) = self.pop(node) {
-            self.begin_cleanup(node, cleanup, Then::GoOn);
-            self.end_cleanup(node);
+        match self.pop(node) {
+            Some(Scope::Body(cleanup)) => {
+                self.begin_cleanup(node, cleanup, Then::GoOn);
+                self.end_cleanup(node);
+            }
+            _ if self.is_turn(node) => seen(Seen::ShieldHolds),
+            _ => {}
         }
     }
 
     /// What is around the innermost scope, or wait, drops it.
     pub(crate) fn abort(&mut self, node: usize) {
         match self.pop(node) {
-            Some(Scope::Body(cleanup) | Scope::Cleanup(cleanup, _)) => {
+            Some(Scope::Body(cleanup)) => {
+                seen(Seen::FinallyLost);
+                self.cleanups[cleanup].state = CleanupState::Lost;
+            }
+            Some(Scope::Cleanup(cleanup, _)) => {
+                seen(Seen::CleanupLost);
                 self.cleanups[cleanup].state = CleanupState::Lost;
             }
             Some(Scope::Run(service)) => {
+                seen(Seen::RunDropped);
                 self.cancel(service);
             }
+            Some(Scope::Shield) => seen(Seen::ShieldLost),
             _ => {}
         }
     }
@@ -101,30 +125,48 @@ impl Model {
         let guards = std::mem::take(&mut self.nodes[node].guards);
         self.nodes[node].cleanups.extend(guards);
         self.nodes[node].ended = true;
+        if self.children(node).next().is_some() {
+            seen(Seen::EndsBeforeChildren);
+        }
+        if self.in_grace(node) {
+            seen(Seen::EndsInGrace);
+        }
         let armed = self.nodes[node].armed;
+        if armed {
+            seen(Seen::PanickedDrop);
+        }
         self.conclude(node, if armed { How::Panic } else { how });
     }
 
     fn conclude(&mut self, node: usize, how: How) {
         let kind = self.nodes[node].kind;
         let asked = self.nodes[node].closing.is_some();
-        let counts = self
-            .poll
-            .as_ref()
-            .is_none_or(|p| p.node != node || p.counts);
+        let counts = match &self.poll {
+            Some(poll) if poll.node == node => poll.counts,
+            // Not told to just now: it goes on after a cleanup.
+            _ => Some(Seen::CountsCleanup),
+        };
         let outcome = match how {
             How::Error if kind == Kind::Raw => Outcome::Value,
             How::Value => {
                 if kind == Kind::Daemon && !asked {
                     self.fail(node, node, Why::DaemonExit);
+                } else if kind == Kind::Daemon {
+                    seen(Seen::DaemonMayEnd);
                 }
                 Outcome::Value
             }
-            How::Error if counts => {
+            How::Error if let Some(because) = counts => {
+                if asked {
+                    seen(because);
+                }
                 self.fail(node, node, Why::Error(node));
                 Outcome::Failed
             }
-            How::Error => Outcome::Cancelled,
+            How::Error => {
+                seen(Seen::Consequence);
+                Outcome::Cancelled
+            }
             How::Panic => {
                 self.panicked(node);
                 Outcome::Panicked
@@ -134,7 +176,13 @@ impl Model {
     }
 
     fn panicked(&mut self, node: usize) {
+        if self.nodes[node].closing.is_some() {
+            seen(Seen::PanicCounts);
+        }
         if self.nodes[node].kind == Kind::Raw {
+            if self.children(node).next().is_some() {
+                seen(Seen::RawPanicCancels);
+            }
             self.cancel(node);
         } else {
             self.fail(node, node, Why::Panic);
@@ -154,6 +202,13 @@ impl Model {
         }
         self.cleanups[cleanup].state = CleanupState::Ended;
         self.pop(node);
+        seen(match then {
+            _ if self.cleanups[cleanup].panics => Seen::FinallyCleanupPanics,
+            Then::GoOn => Seen::FinallyGoesOn,
+            Then::End(How::Panic) => Seen::FinallyPanics,
+            Then::End(_) => Seen::FinallyEnds,
+            Then::Dropped => Seen::FinallyDropped,
+        });
         let then = match then {
             _ if self.cleanups[cleanup].panics => Then::End(How::Panic),
             then => then,
@@ -178,7 +233,7 @@ impl Model {
                 }
             }
             if !changed {
-                return;
+                return self.answer_calls();
             }
         }
     }
@@ -203,11 +258,20 @@ impl Model {
         }
         cleanup.state = CleanupState::Ended;
         self.nodes[node].cleanups.pop_front();
+        seen(match &self.nodes[node] {
+            it if it.closing.is_some() => Seen::DeferCancelled,
+            it if it.ended => Seen::DeferAfter,
+            _ => Seen::DeferRan,
+        });
         if self.cleanups[first].panics {
             self.nodes[node].set_cleanup_panicked();
             if self.nodes[node].kind != Kind::Raw {
+                seen(Seen::PanickedCleanup);
                 self.fail(node, node, Why::Panic);
-            } else if self.children(node).next().is_some() {
+                return true;
+            }
+            seen(Seen::DeferPanicked);
+            if self.children(node).next().is_some() {
                 self.cancel(node);
             }
         }
@@ -221,14 +285,21 @@ impl Model {
         }
         match self.pop(node) {
             Some(Scope::Body(cleanup)) => {
+                seen(Seen::BodyDropped);
                 self.begin_cleanup(node, cleanup, Then::Dropped);
             }
-            Some(_) => {}
+            Some(_) => seen(Seen::DroppedWaiting),
             None => {
+                let it = &self.nodes[node];
+                seen(match it.closing {
+                    Some(asked) if it.grace_end > asked => Seen::DroppedAfterGrace,
+                    _ => Seen::DroppedAtTurn,
+                });
                 let guards = std::mem::take(&mut self.nodes[node].guards);
                 self.nodes[node].cleanups.extend(guards);
                 self.nodes[node].ended = true;
                 if self.nodes[node].armed {
+                    seen(Seen::PanickedDrop);
                     self.panicked(node);
                     self.nodes[node].outcome = Outcome::Panicked;
                 } else {
@@ -241,42 +312,16 @@ impl Model {
 
     fn stop_waiting(&mut self, node: usize) -> bool {
         let over = match self.nodes[node].frames.last().map(|f| f.scope) {
-            Some(Scope::Await(other) | Scope::Run(other)) => self.nodes[other].done,
-            Some(Scope::Sleep(until)) => until <= self.now,
-            _ => false,
-        };
-        if over {
-            self.pop(node);
-        }
-        over
-    }
-
-    fn finish(&mut self, node: usize) -> bool {
-        let it = &self.nodes[node];
-        if !it.ended || !it.cleanups.is_empty() || self.children(node).next().is_some() {
-            return false;
-        }
-        self.nodes[node].done = true;
-        self.nodes[node].done_at = self.now;
-        if self.nodes[node].cleanup_panicked() {
-            self.nodes[node].outcome = Outcome::Panicked;
-        }
-        if !self.is_supervised(node) {
-            return true;
-        }
-        let parent = self.nodes[node].parent.expect("supervised");
-        if let Some(around) = self.service_of(parent) {
-            self.service(around).finished += 1;
-        }
-        let asked = self.nodes[node].closing.is_some();
-        let daemon = self.nodes[node].kind.is_daemon();
-        if let Some(service) = &self.nodes[node].service {
-            if !service.failures.is_empty() {
-                self.fail(parent, node, Why::Service(node));
-            } else if daemon && !asked {
-                self.fail(parent, node, Why::DaemonExit);
+            Some(Scope::Await(other) | Scope::Run(other)) if self.nodes[other].done => {
+                Seen::AwaitOver
             }
-        }
+            Some(Scope::Until(other, _)) if self.nodes[other].done => Seen::StopOver,
+            Some(Scope::Until(_, until)) if until <= self.now => Seen::StopLate,
+            Some(Scope::Sleep(until)) if until <= self.now => Seen::SleepOver,
+            _ => return false,
+        };
+        seen(over);
+        self.pop(node);
         true
     }
 
@@ -290,13 +335,15 @@ impl Model {
                 u64::MAX
             };
             let sleep = match node.frames.last().map(|f| f.scope) {
-                Some(Scope::Sleep(until)) => until,
+                Some(Scope::Sleep(until) | Scope::Until(_, until)) => until,
                 _ => u64::MAX,
             };
             let later = [grace, sleep].into_iter().filter(|at| *at > self.now);
             later.min().unwrap_or(u64::MAX)
         });
-        times.min().filter(|at| *at < u64::MAX)
+        let calls = self.calls.iter().filter(|call| call.answer.is_none());
+        let calls = calls.map(|call| call.at).filter(|at| *at > self.now);
+        times.chain(calls).min().filter(|at| *at < u64::MAX)
     }
 
     /// Lets time pass.
@@ -307,30 +354,5 @@ impl Model {
             self.settle();
         }
         self.now = end;
-    }
-
-    /// The runtime is dropped: nothing is waited for.
-    pub(crate) fn kill(&mut self) {
-        self.killed = true;
-        for node in self.live().into_iter().rev() {
-            let it = &mut self.nodes[node];
-            if !it.ended {
-                it.outcome = if it.armed {
-                    Outcome::Panicked
-                } else {
-                    Outcome::Cancelled
-                };
-            }
-            if it.cleanup_panicked() {
-                it.outcome = Outcome::Panicked;
-            }
-            it.ended = true;
-            it.done = true;
-        }
-        for cleanup in &mut self.cleanups {
-            if cleanup.state != CleanupState::Ended {
-                cleanup.state = CleanupState::Lost;
-            }
-        }
     }
 }

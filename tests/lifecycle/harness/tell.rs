@@ -1,8 +1,9 @@
 //! Commands to tasks: what they mean in the model, and for the interpreter.
 
+use super::count::{Seen, seen};
 use super::drive::{Driver, choose, length};
 use super::interp::Do;
-use super::model::Scope;
+use super::node::Scope;
 use super::ops::{How, Kind, Tell};
 
 impl Driver<'_> {
@@ -10,6 +11,11 @@ impl Driver<'_> {
     pub(super) fn tell_model(&mut self, node: usize, tell: Tell) -> Option<Do> {
         Some(match tell {
             Tell::End(how) => {
+                seen(match how {
+                    How::Value => Seen::EndValue,
+                    How::Error => Seen::EndError,
+                    How::Panic => Seen::EndPanic,
+                });
                 self.model.end(node, how);
                 Do::End(how)
             }
@@ -22,25 +28,30 @@ impl Driver<'_> {
                     return None;
                 }
                 if let Tell::Finally { waits } = tell {
+                    seen(Seen::Finally);
                     let cleanup = self.new_cleanup(node, waits);
                     self.model.enter(node, Scope::Body(cleanup));
                     Do::Finally(cleanup)
                 } else {
+                    seen(Seen::Shield);
                     self.model.enter(node, Scope::Shield);
                     Do::Shield
                 }
             }
             Tell::Defer { waits } => {
+                seen(Seen::Defer);
                 let cleanup = self.new_cleanup(node, waits);
                 self.model.add_guard(node, cleanup);
                 Do::Defer(cleanup)
             }
             Tell::Leave | Tell::Abort if self.model.nodes[node].frames.is_empty() => return None,
             Tell::Leave => {
+                seen(Seen::Leave);
                 self.model.leave(node);
                 Do::Leave
             }
             Tell::Abort => {
+                seen(Seen::Abort);
                 if let Some(Scope::Run(service)) =
                     self.model.nodes[node].frames.last().map(|f| f.scope)
                 {
@@ -50,6 +61,7 @@ impl Driver<'_> {
                 Do::Abort
             }
             Tell::DropDefer => {
+                seen(Seen::DropDefer);
                 self.model.drop_guard(node);
                 Do::DropDefer
             }
@@ -60,8 +72,13 @@ impl Driver<'_> {
                 }
                 Do::Start(launch)
             }
-            Tell::Cancel(other) => {
-                let other = self.pick_handle(other)?;
+            Tell::Cancel { which, above } => {
+                let other = self.pick_handle(which, |n| !above || self.model.is_below(node, n))?;
+                self.count_cancel(other);
+                seen(Seen::CancelFromTask);
+                if self.model.is_below(node, other) {
+                    seen(Seen::CancelAbove);
+                }
                 self.cancels(other);
                 Do::Cancel(other)
             }
@@ -69,27 +86,56 @@ impl Driver<'_> {
                 if self.model.nodes[node].detached {
                     return None;
                 }
+                seen(Seen::CancelSelf);
                 self.cancels(node);
                 Do::Cancel(node)
             }
             Tell::Await(other) => {
-                let other = self.pick_handle(other)?;
+                let other = self.pick_handle(other, |_| true)?;
+                seen(Seen::Await);
                 self.model.wait(node, Scope::Await(other));
                 Do::Await(other)
             }
-            Tell::Stop(other) => {
-                let other = self.pick_handle(other)?;
+            Tell::Stop { which, within } => {
+                let services = |n: usize| self.model.nodes[n].service.is_some();
+                let other = self.pick_handle(which, |n| within.is_none() || services(n))?;
                 self.cancels(other);
-                self.model.wait(node, Scope::Await(other));
-                Do::Stop(other)
+                match within {
+                    Some(within) => {
+                        seen(Seen::StopWithin);
+                        let length = length(within + 1);
+                        let until = self.model.now + length.as_nanos() as u64;
+                        self.model.wait(node, Scope::Until(other, until));
+                        Do::StopWithin(other, length)
+                    }
+                    None => {
+                        seen(Seen::Stop);
+                        self.model.wait(node, Scope::Await(other));
+                        Do::Stop(other)
+                    }
+                }
+            }
+            Tell::Ready => {
+                let own = self.model.service_of(node)?;
+                if !self.model.nodes[own].has_context {
+                    return None;
+                }
+                seen(Seen::Ready);
+                let service = self.model.service(own);
+                if !std::mem::replace(&mut service.ready, true) {
+                    seen(Seen::BecameReady);
+                }
+                Do::Ready(own)
             }
             Tell::Sleep(seconds) => {
+                seen(Seen::Sleep);
                 let length = length(seconds + 1);
                 let until = self.model.now + length.as_nanos() as u64;
                 self.model.wait(node, Scope::Sleep(until));
                 Do::Sleep(length)
             }
             Tell::Arm => {
+                seen(Seen::Arm);
                 self.model.nodes[node].armed = true;
                 Do::Arm
             }
@@ -111,7 +157,8 @@ impl Driver<'_> {
         let Some(node) = choose(&leaves, task) else {
             return false;
         };
-        let Some(service) = model.service_of(node) else {
+        let service = model.service_of(node);
+        let Some(service) = service.filter(|service| !model.nodes[*service].detached) else {
             return false;
         };
         let frames = &model.nodes[node].frames;
@@ -119,6 +166,7 @@ impl Driver<'_> {
         if !hard && !frames.is_empty() {
             return false;
         }
+        seen(Seen::CancelAndFail);
         self.note(format!("cancel {service}, tell {node} End(Error)"));
         self.model.cancel(service);
         self.world.cancel(service);
@@ -127,6 +175,8 @@ impl Driver<'_> {
         if hard || self.model.in_grace(node) {
             self.model.begin_poll(node);
             self.model.end(node, How::Error);
+        } else {
+            seen(Seen::ConsequenceAtOnce);
         }
         true
     }

@@ -4,7 +4,7 @@ use super::interp::{Control, Launch, Told, raw, supervised};
 use super::ops::Kind;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Poll, Waker};
+use std::task::{Poll, Wake, Waker};
 use taskgrove::{CancelHandle, Context, Handle, LifecycleError, Manager, SpawnError, Task, TaskId};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -125,8 +125,8 @@ impl World {
         self.events.lock().unwrap().push(event);
     }
 
-    pub(crate) fn events(&self) -> Vec<Event> {
-        self.events.lock().unwrap().clone()
+    pub(crate) fn events(&self) -> MutexGuard<'_, Vec<Event>> {
+        self.events.lock().unwrap()
     }
 
     pub(crate) fn control(&self, node: usize) -> Arc<Control> {
@@ -240,8 +240,78 @@ impl World {
         }
     }
 
-    pub(crate) fn detach(&self, node: usize) {
+    pub(crate) fn detach(&self, node: usize, all: bool) {
         let task = self.nodes()[node].task.take();
-        drop(task);
+        let cancel = self.nodes()[node].cancel.take_if(|_| all);
+        drop((task, cancel));
+    }
+
+    pub(crate) fn cancel_on_drop(&self, node: usize) -> bool {
+        let Some(task) = self.nodes()[node].task.take() else {
+            return false;
+        };
+        match Arc::try_unwrap(task) {
+            Ok(task) => {
+                drop(task.cancel_on_drop());
+                true
+            }
+            // Somebody waits for it.
+            Err(task) => {
+                self.nodes()[node].task = Some(task);
+                false
+            }
+        }
+    }
+
+    pub(crate) fn forget(&self, node: usize) {
+        let real = &mut self.nodes()[node];
+        let gone = (real.manager.take(), real.context.take());
+        real.id = gone.0.as_ref().and_then(Manager::id);
+        drop(gone);
+    }
+
+    pub(crate) fn manager(&self, node: usize) -> Option<Manager> {
+        self.nodes()[node].manager.clone()
+    }
+
+    pub(crate) fn set_ready(&self, service: usize) {
+        let context = self.nodes()[service].context.clone();
+        context.expect("a context that was handed out").set_ready();
+    }
+
+    /// Lets go of everything: what is left of the run is its own.
+    pub(crate) fn clear(&self) {
+        let nodes = std::mem::take(&mut *self.nodes());
+        drop(nodes);
+    }
+}
+
+/// Whether a wait from outside was woken since the last look.
+#[derive(Default)]
+pub(crate) struct Woken(Mutex<(bool, Option<Waker>)>);
+
+impl Woken {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Woken(Mutex::new((true, None))))
+    }
+
+    /// `around` is woken the next time.
+    pub(crate) fn take(&self, around: &Waker) -> bool {
+        let mut state = self.0.lock().unwrap();
+        state.1 = Some(around.clone());
+        std::mem::take(&mut state.0)
+    }
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        let around = {
+            let mut state = self.0.lock().unwrap();
+            state.0 = true;
+            state.1.take()
+        };
+        if let Some(around) = around {
+            around.wake();
+        }
     }
 }

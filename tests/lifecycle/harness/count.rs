@@ -1,0 +1,176 @@
+//! How often each call was made, and each outcome of the model came about: what was never seen was
+//! not tested.
+
+use std::cell::Cell;
+
+macro_rules! countable {
+    ($($name:ident $text:literal)*) => {
+        /// What is counted.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub(crate) enum Seen {
+            $($name),*
+        }
+
+        const TEXTS: [&str; [$($text),*].len()] = [$($text),*];
+    };
+}
+
+countable! {
+    RootTask "call: a root task"
+    RootService "call: a root service"
+    StartRaw "call: spawn"
+    StartTask "call: run_task"
+    StartDaemon "call: run_daemon_task"
+    StartService "call: run_child_service"
+    StartDaemonService "call: run_daemon_child_service"
+    StartRun "call: run, in a task"
+    FromOutside "call: .. from outside any task"
+    FromDeep "call: .. four levels deep or more"
+    ViaOther "call: .. through another service's context"
+    WithGrace "call: .. with a grace"
+    WithoutGrace "call: .. with a grace of zero"
+    WithLimit "call: .. with few children allowed"
+    EndValue "call: return a value"
+    EndError "call: return an error"
+    EndPanic "call: panic"
+    Shield "call: shielded"
+    Finally "call: finally"
+    Defer "call: defer"
+    DropDefer "call: drop a defer guard"
+    Leave "call: leave a scope"
+    Abort "call: drop a scope, or a wait, from around it"
+    CancelLeaf "call: cancel a task"
+    CancelSubtree "call: cancel a subtree"
+    CancelService "call: cancel a service"
+    CancelFromTask "call: .. from a task"
+    CancelAbove "call: .. from a task below"
+    CancelSelf "call: .. of oneself"
+    CancelAndFail "call: cancel, and an error right after"
+    Await "call: wait_done, wait_finished"
+    Stop "call: stop"
+    StopWithin "call: stop_timeout, in a task"
+    StopOutside "call: stop_timeout, from outside"
+    External "call: external_api"
+    Ready "call: set_ready"
+    Sleep "call: sleep"
+    Arm "call: make the future's drop panic"
+    Release "call: let a cleanup end"
+    ReleasePanic "call: let a cleanup panic"
+    Advance "call: let time pass"
+    Detach "call: drop a task's handle"
+    DetachAll "call: drop a task's handles"
+    Forget "call: drop a service's managers and contexts"
+    CancelOnDrop "call: cancel_on_drop"
+    Batch "call: several in one poll"
+    DropRuntime "call: drop the runtime"
+
+    UnderTask "outcome: a child of a task"
+    UnderService "outcome: a child of a service"
+    BornDone "outcome: born done"
+    BornUnderLateMark "outcome: born before the mark arrives"
+    NotRunning "outcome: NotRunning"
+    TooMany "outcome: TooManyChildren"
+    RawValue "outcome: spawned, a value"
+    RawCancelled "outcome: spawned, Cancelled"
+    RawPanicked "outcome: spawned, Panicked"
+    TaskValue "outcome: task, a value"
+    TaskCancelled "outcome: task, Cancelled"
+    TaskPanicked "outcome: task, Panicked"
+    TaskFailed "outcome: task, Failed"
+    DaemonValue "outcome: daemon, a value"
+    DaemonCancelled "outcome: daemon, Cancelled"
+    DaemonPanicked "outcome: daemon, Panicked"
+    DaemonFailed "outcome: daemon, Failed"
+    ServiceClean "outcome: service, its own clean end"
+    ServiceStopped "outcome: service, a clean stop"
+    ServiceFailed "outcome: service, failed"
+    FailedRun "outcome: failure of run, an error"
+    FailedTask "outcome: failure of a task, an error"
+    PanickedRun "outcome: failure of run, a panic"
+    PanickedTask "outcome: failure of a task, a panic"
+    PanickedDrop "outcome: failure, a panic in the future's drop"
+    PanickedCleanup "outcome: failure, a panic in a deferred cleanup"
+    DaemonExit "outcome: DaemonExit of a task"
+    DaemonServiceExit "outcome: DaemonExit of a child service"
+    FailedChild "outcome: failure of a child service"
+    FailedAgain "outcome: a further failure"
+    CountsSamePoll "outcome: counts, cancelled in the same poll"
+    CountsProtected "outcome: counts, from inside protection"
+    CountsGrace "outcome: counts, from inside grace"
+    CountsCleanup "outcome: counts, goes on after a cleanup"
+    Consequence "outcome: counts not, a consequence of the shutdown"
+    ConsequenceAtOnce "outcome: counts not, woken right after the cancel"
+    PanicCounts "outcome: a panic counts while being cancelled"
+    DaemonMayEnd "outcome: a daemon ends while being cancelled"
+    DaemonByHand "outcome: a daemon cancelled by hand is no failure"
+    ServiceByHand "outcome: a child service cancelled by hand is no failure"
+    RunStaysOwn "outcome: the failure of what a task runs is its own"
+    RunWithTree "outcome: what a task runs goes with the tree, not cancelled"
+    EndsBeforeChildren "outcome: ended, and waits for children"
+    RawPanicCancels "outcome: a spawned task's panic cancels its children"
+    CancelNothing "outcome: a cancel of what is done"
+    CancelAgain "outcome: a cancel of what is being cancelled"
+    DroppedAtTurn "outcome: dropped at its turn"
+    DroppedAfterGrace "outcome: dropped when the grace is over"
+    EndsInGrace "outcome: ends within its grace"
+    DroppedWaiting "outcome: dropped in one of the crate's waits"
+    BodyDropped "outcome: a body dropped, its cleanup awaited"
+    ShieldHolds "outcome: a shield ends after the turn"
+    NotBegun "outcome: a shield that comes too late does not begin"
+    FinallyGoesOn "outcome: finally, its body returned"
+    FinallyEnds "outcome: finally, the task ends through it"
+    FinallyPanics "outcome: finally, its body panicked"
+    FinallyDropped "outcome: finally, the task is dropped after it"
+    FinallyCleanupPanics "outcome: finally, the cleanup panicked"
+    FinallyLost "outcome: finally, dropped by its owner"
+    CleanupLost "outcome: finally, dropped by its owner in the cleanup"
+    ShieldLost "outcome: a shield dropped by its owner"
+    RunDropped "outcome: a run dropped cancels the service"
+    DeferRan "outcome: defer, run while the task goes on"
+    DeferAfter "outcome: defer, run after the future's end"
+    DeferCancelled "outcome: defer, run while being cancelled"
+    DeferPanicked "outcome: defer, the cleanup of a spawned task panicked"
+    AwaitOver "outcome: a wait for a task resolves"
+    SleepOver "outcome: a sleep is over"
+    StopOver "outcome: stop_timeout in a task, in time"
+    StopLate "outcome: stop_timeout in a task, too late"
+    Stopped "outcome: stop_timeout, in time"
+    TimedOut "outcome: stop_timeout, names what is left"
+    ExternalValue "outcome: external_api, a value"
+    ExternalRefused "outcome: external_api, NotRunning at once"
+    ExternalEnded "outcome: external_api, ended by the cancellation"
+    BecameReady "outcome: wait_ready, ready"
+    NeverReady "outcome: wait_ready, NotRunning"
+    Killed "outcome: dropped with the runtime"
+    KilledProtected "outcome: dropped with the runtime, protected"
+    KilledInGrace "outcome: dropped with the runtime, in its grace"
+    KilledClosed "outcome: done with the runtime, its children dropped"
+    KilledPanics "outcome: dropped with the runtime, the drop panics"
+    KilledCleanup "outcome: a cleanup dropped with the runtime"
+    KilledUnborn "outcome: a cleanup dropped unrun with the runtime"
+}
+
+thread_local! {
+    static COUNTS: [Cell<u64>; TEXTS.len()] = const { [const { Cell::new(0) }; TEXTS.len()] };
+}
+
+pub(crate) fn seen(what: Seen) {
+    COUNTS.with(|counts| {
+        let count = &counts[what as usize];
+        count.set(count.get() + 1);
+    });
+}
+
+/// What the calling thread has seen so far: rarest first.
+pub(crate) fn counts() -> Vec<(u64, &'static str)> {
+    let counts = COUNTS.with(|counts| counts.each_ref().map(Cell::get));
+    let mut all: Vec<_> = counts.into_iter().zip(TEXTS).collect();
+    all.sort_unstable();
+    all
+}
+
+/// The same as a table.
+pub(crate) fn table() -> String {
+    let line = |(count, text)| format!("{count:>12} {text}\n");
+    counts().into_iter().map(line).collect()
+}

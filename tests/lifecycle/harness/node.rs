@@ -1,0 +1,158 @@
+//! What the model knows of each node: scopes, cleanups, failures, the service it is.
+
+use super::count::Seen;
+use super::ops::{How, Kind};
+use std::collections::VecDeque;
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Outcome {
+    Value,
+    Cancelled,
+    Panicked,
+    Failed,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Why {
+    Error(usize),
+    Panic,
+    DaemonExit,
+    /// That service's own failures.
+    Service(usize),
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Failure {
+    pub(crate) node: usize,
+    pub(crate) why: Why,
+    /// When it happened: in the same step, in any order.
+    pub(crate) step: u64,
+}
+
+/// What follows a cleanup of `finally`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Then {
+    GoOn,
+    End(How),
+    /// The body was dropped: so is the rest.
+    Dropped,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Scope {
+    Shield,
+    /// The body of a `finally` with this cleanup.
+    Body(usize),
+    Cleanup(usize, Then),
+    /// Waits for that node to be done.
+    Await(usize),
+    /// Runs that service, which is cancelled when the wait is dropped.
+    Run(usize),
+    /// Waits for that node to be done, but no longer than until that time.
+    Until(usize, u64),
+    /// Until that time.
+    Sleep(u64),
+    /// Suspended for good.
+    Dead,
+}
+
+impl Scope {
+    pub(crate) fn is_hard(&self) -> bool {
+        matches!(self, Scope::Shield | Scope::Cleanup(..))
+    }
+
+    pub(crate) fn protects(&self) -> bool {
+        self.is_hard() || matches!(self, Scope::Body(_))
+    }
+
+    /// Whether the interpreter reads its mailbox in there.
+    pub(crate) fn listens(&self) -> bool {
+        matches!(self, Scope::Shield | Scope::Body(_))
+    }
+}
+
+pub(crate) struct Frame {
+    pub(crate) scope: Scope,
+    /// Its `defer` guards, oldest first.
+    pub(crate) guards: VecDeque<usize>,
+}
+
+pub(crate) struct Service {
+    pub(crate) max_children: usize,
+    pub(crate) started: bool,
+    /// Being cancelled, for whatever reason.
+    pub(crate) closing: bool,
+    pub(crate) cancelled: bool,
+    pub(crate) total: u64,
+    pub(crate) finished: u64,
+    pub(crate) failures: Vec<Failure>,
+    pub(crate) ready: bool,
+}
+
+pub(crate) struct Node {
+    pub(crate) kind: Kind,
+    pub(crate) parent: Option<usize>,
+    /// It was linked into the tree.
+    pub(crate) attached: bool,
+    pub(crate) guards: VecDeque<usize>,
+    pub(crate) frames: Vec<Frame>,
+    pub(crate) armed: bool,
+    /// Deferred cleanups, the first one running.
+    pub(crate) cleanups: VecDeque<usize>,
+    /// Cancellation was asked for, at this time.
+    pub(crate) closing: Option<u64>,
+    pub(crate) grace: Option<u64>,
+    /// When its grace ends; meaningful while closing.
+    pub(crate) grace_end: u64,
+    pub(crate) ended: bool,
+    pub(crate) done: bool,
+    pub(crate) outcome: Outcome,
+    pub(crate) service: Option<Service>,
+    /// Its own context was handed out.
+    pub(crate) has_context: bool,
+    pub(crate) detached: bool,
+    /// When it was done.
+    pub(crate) done_at: u64,
+    pub(crate) cleanup_panicked: bool,
+}
+
+impl Node {
+    /// A deferred cleanup has panicked: that is its outcome.
+    pub(crate) fn set_cleanup_panicked(&mut self) {
+        self.cleanup_panicked = true;
+    }
+
+    /// A service without managers and contexts.
+    pub(crate) fn is_forgotten(&self) -> bool {
+        self.detached && self.service.is_some()
+    }
+
+    pub(crate) fn cleanup_panicked(&self) -> bool {
+        self.cleanup_panicked
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum CleanupState {
+    Unborn,
+    Running,
+    Ended,
+    /// Dropped before its end.
+    Lost,
+}
+
+pub(crate) struct Cleanup {
+    pub(crate) node: usize,
+    pub(crate) released: bool,
+    pub(crate) panics: bool,
+    pub(crate) state: CleanupState,
+}
+
+/// What is known of the poll that commands are being told for.
+pub(crate) struct Poll {
+    pub(crate) node: usize,
+    /// Why an error it returns counts, also while being cancelled.
+    pub(crate) counts: Option<Seen>,
+    /// What was cancelled during it.
+    pub(crate) cancels: Vec<usize>,
+}
