@@ -32,5 +32,5 @@ while read -r name; do
     if [[ -d $known ]]; then
         inputs+=("$known")
     fi
-    cargo +nightly fuzz run "$name" "${inputs[@]}" -- -max_total_time="$seconds" -timeout=20
+    cargo +nightly fuzz run "$name" "${inputs[@]}" -- -max_total_time="$seconds" -timeout=20 -len_control=0
 done < <(cargo +nightly fuzz list)

@@ -4,7 +4,7 @@ use super::calls;
 use super::drive::Driver;
 use super::ends::{failures, outcome, path};
 use super::events::Tally;
-use super::model::{Model, Scheduled};
+use super::model::Scheduled;
 use super::ops::Kind;
 use super::same::same;
 use super::world::{Real, Woken};
