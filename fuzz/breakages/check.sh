@@ -12,9 +12,11 @@ export CARGO_TARGET_DIR="$target/build" RUST_BACKTRACE=0
 # A fresh copy, with a patch or without.
 copy() {
     rm -rf "$copy"
-    mkdir -p "$copy/fuzz"
-    cp -r "$root"/{Cargo.toml,Cargo.lock,README.md,src,tests,benches,examples} "$copy"
-    cp -r "$root/fuzz/corpus" "$copy/fuzz"
+    mkdir -p "$copy/tests" "$copy/fuzz"
+    cp -r "$root"/{Cargo.toml,Cargo.lock,README.md,src} "$copy"
+    cp -r "$root/tests/lifecycle" "$copy/tests"
+    # The harness needs nothing of this, which takes long to build.
+    sed -i '/^\[dev-dependencies\]/,/^$/d; /^\[\[bench\]\]/,/^$/d' "$copy/Cargo.toml"
     if [[ $# -gt 0 ]] && ! patch -d "$copy" -p1 --quiet --fuzz=0 <"$1"; then
         echo "$1: does not apply" >&2
         exit 1

@@ -201,6 +201,10 @@ fn fail_service(from: Node, failure: TaskFailure) {
         record.close(true);
     }
     cancel::request(service, Level::Cancel);
+    // Who waits for a failure hears of it also if the service is being cancelled already: then that
+    // request changes nothing, and wakes nobody.
+    let _none = InTask::enter(None);
+    cancel::notify(service);
 }
 
 /// Drops the future of a task that was claimed, as code of that task.

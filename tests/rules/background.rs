@@ -246,6 +246,43 @@ fn background_goes_on_after_a_clean_end() {
     });
 }
 
+/// It ends the body also when the service fails while it is being cancelled, and long before it has
+/// finished: here it goes on until the body is gone.
+#[test]
+fn background_ends_the_body_of_a_service_that_is_stopping() {
+    everywhere(async |_| {
+        let [fallen, heard, go] = [(); 3].map(|()| Event::new());
+        let (guard, gone) = (Falls(fallen.clone()), fallen.wait());
+        let (hears, told) = (heard.clone(), go.wait());
+        let service = service_fn("bad", |ctx| {
+            shielded(async move {
+                let inside = ctx.clone();
+                ctx.run_task(shielded(async move {
+                    inside.set_ready();
+                    gone.await;
+                    Ok(())
+                }))?;
+                ctx.cancelled().await;
+                hears.set();
+                told.await;
+                Err("late")?
+            })
+        });
+        let result = background_service(service, async move |m| {
+            let _guard = guard;
+            m.wait_ready().await.unwrap();
+            m.cancel().unwrap();
+            // All who wait have heard of the cancellation by now: what follows is news.
+            heard.wait().await;
+            go.set();
+            pending::<()>().await
+        })
+        .await;
+        assert_eq!(result.unwrap_err().failures().len(), 1);
+        assert!(fallen.is_set());
+    });
+}
+
 /// A failure while the service is being stopped comes out, too.
 #[test]
 fn background_gives_the_failure_of_the_stop() {

@@ -179,7 +179,15 @@ impl Driver<'_> {
             let near = |n: &usize| *n == from || Some(*n) == own;
             if kind == Kind::Run || via != own || !poll.cancels.iter().all(near) {
                 let kind = Kind::Raw;
-                return self.start(Some(from), Start { kind, ..start });
+                let beside = false;
+                return self.start(
+                    Some(from),
+                    Start {
+                        kind,
+                        beside,
+                        ..start
+                    },
+                );
             }
         }
         let mut place = self.model.place(from, kind, via);
@@ -198,7 +206,13 @@ impl Driver<'_> {
         {
             return None;
         }
-        let limit = start.limit.filter(|_| kind.is_service()).map(usize::from);
+        let beside = start.beside && from.is_some_and(|from| !self.model.turn_in_here(from));
+        let grace = grace.filter(|_| !beside);
+        let limit = start
+            .limit
+            .filter(|_| !beside)
+            .filter(|_| kind.is_service())
+            .map(usize::from);
         let grace = grace.filter(|_| kind != Kind::Raw);
         let node = self.new_node(kind, grace, limit.unwrap_or(1000));
         self.place(node, place);
@@ -210,7 +224,7 @@ impl Driver<'_> {
         }
         self.count_start(start, node, place, late);
         self.note(format!(
-            "{node} = {kind:?} from {from:?} via {via:?}, grace {grace:?}, limit {limit:?}: {place:?}"
+            "{node} = {kind:?} from {from:?} via {via:?}, grace {grace:?}, limit {limit:?}, beside {beside}: {place:?}"
         ));
         Some(Launch {
             node,
@@ -218,6 +232,7 @@ impl Driver<'_> {
             via,
             grace: grace.map(length),
             limit,
+            beside,
         })
     }
 

@@ -8,7 +8,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::time::Duration;
-use taskgrove::{BoxError, Context, Defer, Manager, Service, defer, finally, shielded};
+use taskgrove::{
+    BoxError, Context, Defer, Manager, Service, background_service, defer, finally, shielded,
+};
 
 /// What an interpreter is to do; nodes and cleanups by their numbers.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +39,7 @@ pub(crate) struct Launch {
     pub(crate) via: Option<usize>,
     pub(crate) grace: Option<Duration>,
     pub(crate) limit: Option<usize>,
+    pub(crate) beside: bool,
 }
 
 /// The error that node ends with.
@@ -187,6 +190,15 @@ fn level(node: usize, world: Arc<World>) -> Pin<Box<dyn Future<Output = Out> + S
                 Do::DropDefer => {
                     drop(guards.0.pop_front());
                     continue;
+                }
+                Do::Start(launch) if launch.beside => {
+                    let (outer, service) = (world.clone(), launch.node);
+                    let body = async move |manager: Manager| {
+                        outer.set_manager(service, manager);
+                        level(node, outer).await
+                    };
+                    let inner = background_service(Told::new(&world, service), body);
+                    abortable(&control, inner).await.and_then(Result::ok)
                 }
                 Do::Start(launch) if launch.kind == Kind::Run => {
                     if let Some(manager) = make(&world, launch) {

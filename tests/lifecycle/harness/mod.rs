@@ -2,6 +2,7 @@
 //! reference model. Used by `tests/lifecycle` on seeds and on a corpus, and by the fuzz target
 //! `lifecycle` on whatever bytes libFuzzer finds.
 
+mod beside;
 mod calls;
 mod check;
 mod count;

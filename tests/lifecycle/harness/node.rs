@@ -48,6 +48,10 @@ pub(crate) enum Scope {
     Await(usize),
     /// Runs that service, which is cancelled when the wait is dropped.
     Run(usize),
+    /// Beside that service: its failure ends what is in here.
+    Beside(usize),
+    /// Waits for the service that was beside it, and then goes on.
+    Ending(usize, Then),
     /// Waits for that node to be done, but no longer than until that time.
     Until(usize, u64),
     /// Until that time.
@@ -67,7 +71,7 @@ impl Scope {
 
     /// Whether the interpreter reads its mailbox in there.
     pub(crate) fn listens(&self) -> bool {
-        matches!(self, Scope::Shield | Scope::Body(_))
+        matches!(self, Scope::Shield | Scope::Body(_) | Scope::Beside(_))
     }
 }
 

@@ -39,6 +39,8 @@ pub(crate) struct Start {
     pub(crate) grace: Option<u8>,
     /// So many children at most, and no more (services).
     pub(crate) limit: Option<u8>,
+    /// It runs beside a body of the task's (`background_service`), and is not waited for.
+    pub(crate) beside: bool,
 }
 
 /// What a task is told to do.
@@ -137,6 +139,7 @@ fn start(b: u8, d: u8) -> Start {
         via: (b & 8 != 0).then_some(b >> 4),
         grace: (d & 3 == 3).then_some((d >> 2) & 3),
         limit: (d & 16 != 0).then_some(d >> 5 & 3),
+        beside: kind == Kind::Run && d & 128 != 0,
     }
 }
 

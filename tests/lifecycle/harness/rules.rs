@@ -20,15 +20,14 @@ impl Model {
         });
     }
 
-    fn push(&mut self, node: usize, scope: Scope) {
+    pub(super) fn push(&mut self, node: usize, scope: Scope) {
         let guards = VecDeque::new();
         self.nodes[node].frames.push(Frame { scope, guards });
     }
 
     /// Enters a shield or a `finally`; first polled after the turn it does not start.
     pub(crate) fn enter(&mut self, node: usize, scope: Scope) {
-        let hard = self.nodes[node].frames.iter().any(|f| f.scope.is_hard());
-        if self.is_turn(node) && !hard {
+        if self.turn_in_here(node) {
             if let Scope::Body(cleanup) = scope {
                 self.cleanups[cleanup].state = CleanupState::Lost;
             }
@@ -70,14 +69,14 @@ impl Model {
     }
 
     /// The innermost frame goes, with its guards.
-    fn pop(&mut self, node: usize) -> Option<Scope> {
+    pub(super) fn pop(&mut self, node: usize) -> Option<Scope> {
         let frame = self.nodes[node].frames.pop()?;
         self.nodes[node].cleanups.extend(frame.guards);
         Some(frame.scope)
     }
 
     /// A body has ended: its cleanup begins.
-    fn begin_cleanup(&mut self, node: usize, cleanup: usize, then: Then) {
+    pub(super) fn begin_cleanup(&mut self, node: usize, cleanup: usize, then: Then) {
         self.cleanups[cleanup].state = CleanupState::Running;
         self.push(node, Scope::Cleanup(cleanup, then));
     }
@@ -88,6 +87,7 @@ impl Model {
                 self.begin_cleanup(node, cleanup, Then::GoOn);
                 self.end_cleanup(node);
             }
+            Some(Scope::Beside(service)) => self.stop_beside(node, service, Then::GoOn),
             _ if self.is_turn(node) => seen(Seen::ShieldHolds),
             _ => {}
         }
@@ -104,7 +104,7 @@ impl Model {
                 seen(Seen::CleanupLost);
                 self.cleanups[cleanup].state = CleanupState::Lost;
             }
-            Some(Scope::Run(service)) => {
+            Some(Scope::Run(service) | Scope::Beside(service) | Scope::Ending(service, _)) => {
                 seen(Seen::RunDropped);
                 self.cancel(service);
             }
@@ -116,10 +116,23 @@ impl Model {
     /// The future ends from within its innermost scope, outwards.
     pub(crate) fn end(&mut self, node: usize, how: How) {
         while let Some(scope) = self.pop(node) {
-            if let Scope::Body(cleanup) = scope {
-                self.begin_cleanup(node, cleanup, Then::End(how));
-                self.end_cleanup(node);
-                return;
+            match scope {
+                Scope::Body(cleanup) => {
+                    self.begin_cleanup(node, cleanup, Then::End(how));
+                    self.end_cleanup(node);
+                    return;
+                }
+                // It does not wait when it panics.
+                Scope::Beside(service) if how == How::Panic => self.cancel(service),
+                Scope::Beside(service) => {
+                    if !self.nodes[service].done || self.turn_in_here(node) {
+                        return self.stop_beside(node, service, Then::End(how));
+                    }
+                    if self.has_failed(service) {
+                        return;
+                    }
+                }
+                _ => {}
             }
         }
         let guards = std::mem::take(&mut self.nodes[node].guards);
@@ -241,6 +254,7 @@ impl Model {
     fn step(&mut self, node: usize) -> bool {
         self.step_cleanups(node)
             || self.end_cleanup(node)
+            || self.end_body(node)
             || self.take_turn(node)
             || self.stop_waiting(node)
             || self.finish(node)
@@ -314,6 +328,17 @@ impl Model {
         let over = match self.nodes[node].frames.last().map(|f| f.scope) {
             Some(Scope::Await(other) | Scope::Run(other)) if self.nodes[other].done => {
                 Seen::AwaitOver
+            }
+            Some(Scope::Ending(service, then)) if self.nodes[service].done => {
+                self.pop(node);
+                if let Then::End(how) = then
+                    && !self.has_failed(service)
+                {
+                    self.begin_poll(node);
+                    self.end(node, how);
+                    self.poll = None;
+                }
+                return true;
             }
             Some(Scope::Until(other, _)) if self.nodes[other].done => Seen::StopOver,
             Some(Scope::Until(_, until)) if until <= self.now => Seen::StopLate,

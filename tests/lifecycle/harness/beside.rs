@@ -1,0 +1,60 @@
+//! `background_service`: the body, which the failure of the service beside it ends.
+
+use super::count::{Seen, seen};
+use super::model::Model;
+use super::node::{Scope, Then};
+
+impl Model {
+    /// Whether the code in the innermost scope may not go on: the task's turn has come, or that of
+    /// a body around it.
+    pub(crate) fn turn_in_here(&self, node: usize) -> bool {
+        let hard = self.nodes[node].frames.iter().any(|f| f.scope.is_hard());
+        self.is_turn(node) && !hard || self.failed_body(node).is_some()
+    }
+
+    /// The outermost body whose service has failed, and in which nothing is protected.
+    fn failed_body(&self, node: usize) -> Option<usize> {
+        let frames = &self.nodes[node].frames;
+        let inside = frames.iter().rposition(|frame| frame.scope.is_hard());
+        (inside.map_or(0, |hard| hard + 1)..frames.len()).find(
+            |at| matches!(frames[*at].scope, Scope::Beside(service) if self.has_failed(service)),
+        )
+    }
+
+    /// Whether it is in the body of a `background_service`.
+    pub(crate) fn is_beside(&self, node: usize) -> bool {
+        let mut frames = self.nodes[node].frames.iter();
+        frames.any(|frame| matches!(frame.scope, Scope::Beside(_)))
+    }
+
+    pub(crate) fn has_failed(&self, service: usize) -> bool {
+        let service = self.nodes[service].service.as_ref();
+        service.is_some_and(|service| !service.failures.is_empty())
+    }
+
+    /// A body has ended: its service is stopped, and waited for.
+    pub(super) fn stop_beside(&mut self, node: usize, service: usize, then: Then) {
+        seen(Seen::BodyStops);
+        self.cancel(service);
+        self.push(node, Scope::Ending(service, then));
+    }
+
+    /// The failure of the service beside a body ends that, from the inside out.
+    pub(super) fn end_body(&mut self, node: usize) -> bool {
+        let Some(at) = self.failed_body(node) else {
+            return false;
+        };
+        match self.pop(node) {
+            Some(Scope::Beside(service)) if self.nodes[node].frames.len() == at => {
+                seen(Seen::BodyFails);
+                self.push(node, Scope::Ending(service, Then::GoOn));
+            }
+            Some(Scope::Run(service) | Scope::Beside(service) | Scope::Ending(service, _)) => {
+                self.cancel(service);
+            }
+            Some(Scope::Body(cleanup)) => self.begin_cleanup(node, cleanup, Then::Dropped),
+            _ => {}
+        }
+        true
+    }
+}
