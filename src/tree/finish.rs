@@ -127,7 +127,7 @@ fn poll_cleanups(node: Node, side: &Side) -> bool {
             Err(panic) => {
                 quietly(|| drop(cleanup));
                 let panic = Panic::new(panic);
-                count_panic(node, &panic);
+                count_panic(node, &panic, true);
                 // The first is the task's outcome.
                 if let Some(extra) = side.keep_panic(panic.into_payload()) {
                     discard(extra);
@@ -163,15 +163,16 @@ fn conclude(node: Node, before: Snapshot, polled: Polled) {
 
 fn panicked(node: Node, payload: Box<dyn std::any::Any + Send>) {
     let panic = Panic::new(payload);
-    count_panic(node, &panic);
+    count_panic(node, &panic, false);
     node.store_error(JoinError::Panicked(panic));
 }
 
-/// A panic is a failure of the service; a raw task's cancels what is below it.
-fn count_panic(node: Node, panic: &Panic) {
+/// A panic is a failure of the service; a raw task's cancels what is below it, and the task too if
+/// its future may be there still: the panic was a deferred cleanup's.
+fn count_panic(node: Node, panic: &Panic, may_go_on: bool) {
     if is_supervised(node) {
         fail(node, FailureKind::Panic(panic.message().to_owned()));
-    } else if node.state.load().children() > 0 {
+    } else if may_go_on || node.state.load().children() > 0 {
         cancel::request(node, Level::Cancel);
     }
 }

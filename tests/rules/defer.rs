@@ -308,3 +308,21 @@ fn the_runtime_drops_it() {
         }
     });
 }
+
+/// A panic in a cleanup is the task's: the task ends, as after a panic of its own, whether there is
+/// anything below it or not.
+#[test]
+fn a_panic_ends_a_task_that_goes_on() {
+    everywhere(async |h| {
+        for children in [0, 1] {
+            let task = h.spawn(async move {
+                for _ in 0..children {
+                    taskgrove::spawn(pending::<()>());
+                }
+                drop(defer(async { panic!("intended") }));
+                pending::<()>().await
+            });
+            assert!(matches!(task.await, Err(JoinError::Panicked(_))));
+        }
+    });
+}

@@ -21,22 +21,16 @@ impl Model {
         )
     }
 
-    /// Whether it is in the body of a `background_service`.
-    pub(crate) fn is_beside(&self, node: usize) -> bool {
-        let mut frames = self.nodes[node].frames.iter();
-        frames.any(|frame| matches!(frame.scope, Scope::Beside(_)))
-    }
-
     pub(crate) fn has_failed(&self, service: usize) -> bool {
         let service = self.nodes[service].service.as_ref();
         service.is_some_and(|service| !service.failures.is_empty())
     }
 
     /// A body has ended: its service is stopped, and waited for.
-    pub(super) fn stop_beside(&mut self, node: usize, service: usize, then: Then) {
+    pub(super) fn stop_beside(&mut self, node: usize, service: usize) {
         seen(Seen::BodyStops);
         self.cancel(service);
-        self.push(node, Scope::Ending(service, then));
+        self.push(node, Scope::Ending(service));
     }
 
     /// The failure of the service beside a body ends that, from the inside out.
@@ -47,9 +41,9 @@ impl Model {
         match self.pop(node) {
             Some(Scope::Beside(service)) if self.nodes[node].frames.len() == at => {
                 seen(Seen::BodyFails);
-                self.push(node, Scope::Ending(service, Then::GoOn));
+                self.push(node, Scope::Ending(service));
             }
-            Some(Scope::Run(service) | Scope::Beside(service) | Scope::Ending(service, _)) => {
+            Some(Scope::Run(service) | Scope::Beside(service) | Scope::Ending(service)) => {
                 self.cancel(service);
             }
             Some(Scope::Body(cleanup)) => self.begin_cleanup(node, cleanup, Then::Dropped),

@@ -198,7 +198,9 @@ fn level(node: usize, world: Arc<World>) -> Pin<Box<dyn Future<Output = Out> + S
                         level(node, outer).await
                     };
                     let inner = background_service(Told::new(&world, service), body);
-                    abortable(&control, inner).await.and_then(Result::ok)
+                    // Whatever its end: what follows would race with the turn.
+                    abortable(&control, inner).await;
+                    continue;
                 }
                 Do::Start(launch) if launch.kind == Kind::Run => {
                     if let Some(manager) = make(&world, launch) {

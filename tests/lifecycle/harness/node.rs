@@ -51,7 +51,7 @@ pub(crate) enum Scope {
     /// Beside that service: its failure ends what is in here.
     Beside(usize),
     /// Waits for the service that was beside it, and then goes on.
-    Ending(usize, Then),
+    Ending(usize),
     /// Waits for that node to be done, but no longer than until that time.
     Until(usize, u64),
     /// Until that time.

@@ -87,7 +87,7 @@ impl Model {
                 self.begin_cleanup(node, cleanup, Then::GoOn);
                 self.end_cleanup(node);
             }
-            Some(Scope::Beside(service)) => self.stop_beside(node, service, Then::GoOn),
+            Some(Scope::Beside(service)) => self.stop_beside(node, service),
             _ if self.is_turn(node) => seen(Seen::ShieldHolds),
             _ => {}
         }
@@ -104,7 +104,7 @@ impl Model {
                 seen(Seen::CleanupLost);
                 self.cleanups[cleanup].state = CleanupState::Lost;
             }
-            Some(Scope::Run(service) | Scope::Beside(service) | Scope::Ending(service, _)) => {
+            Some(Scope::Run(service) | Scope::Beside(service) | Scope::Ending(service)) => {
                 seen(Seen::RunDropped);
                 self.cancel(service);
             }
@@ -124,14 +124,8 @@ impl Model {
                 }
                 // It does not wait when it panics.
                 Scope::Beside(service) if how == How::Panic => self.cancel(service),
-                Scope::Beside(service) => {
-                    if !self.nodes[service].done || self.turn_in_here(node) {
-                        return self.stop_beside(node, service, Then::End(how));
-                    }
-                    if self.has_failed(service) {
-                        return;
-                    }
-                }
+                // Otherwise it waits, and goes on: what ends is the body.
+                Scope::Beside(service) => return self.stop_beside(node, service),
                 _ => {}
             }
         }
@@ -285,9 +279,7 @@ impl Model {
                 return true;
             }
             seen(Seen::DeferPanicked);
-            if self.children(node).next().is_some() {
-                self.cancel(node);
-            }
+            self.cancel(node);
         }
         true
     }
@@ -326,19 +318,10 @@ impl Model {
 
     fn stop_waiting(&mut self, node: usize) -> bool {
         let over = match self.nodes[node].frames.last().map(|f| f.scope) {
-            Some(Scope::Await(other) | Scope::Run(other)) if self.nodes[other].done => {
+            Some(Scope::Await(other) | Scope::Run(other) | Scope::Ending(other))
+                if self.nodes[other].done =>
+            {
                 Seen::AwaitOver
-            }
-            Some(Scope::Ending(service, then)) if self.nodes[service].done => {
-                self.pop(node);
-                if let Then::End(how) = then
-                    && !self.has_failed(service)
-                {
-                    self.begin_poll(node);
-                    self.end(node, how);
-                    self.poll = None;
-                }
-                return true;
             }
             Some(Scope::Until(other, _)) if self.nodes[other].done => Seen::StopOver,
             Some(Scope::Until(_, until)) if until <= self.now => Seen::StopLate,

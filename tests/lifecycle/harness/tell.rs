@@ -10,7 +10,6 @@ impl Driver<'_> {
     /// Carries it out in the model. `None`: it is not possible, or what comes of it is not said.
     pub(super) fn tell_model(&mut self, node: usize, tell: Tell) -> Option<Do> {
         Some(match tell {
-            Tell::End(_) if self.cancelled_beside(node) => return None,
             Tell::End(how) => {
                 seen(match how {
                     How::Value => Seen::EndValue,
@@ -146,13 +145,6 @@ impl Driver<'_> {
         })
     }
 
-    /// In a body beside a service, which is waited for at the end: that suspends if the task's turn
-    /// has come, and whether it has within the poll that cancels is not said.
-    fn cancelled_beside(&self, node: usize) -> bool {
-        let poll = self.model.poll.as_ref();
-        poll.is_some_and(|poll| !poll.cancels.is_empty()) && self.model.is_beside(node)
-    }
-
     /// The service of a task is cancelled, and before anything follows from it the task is told to
     /// end with an error: whether that is polled, or the task dropped first, it is a consequence of
     /// the shutdown, unless the task is protected.
@@ -172,9 +164,6 @@ impl Driver<'_> {
         let Some(service) = service.filter(|service| !model.nodes[*service].detached) else {
             return false;
         };
-        if model.is_beside(node) {
-            return false;
-        }
         let frames = &model.nodes[node].frames;
         let hard = frames.iter().any(|f| f.scope.is_hard());
         if !hard && !frames.is_empty() {
