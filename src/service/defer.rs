@@ -23,9 +23,9 @@ pub struct Defer {
 /// The cleanup then belongs to the task in whose poll or drop the guard was dropped, and runs
 /// before that task is done, also while it is being cancelled, and out of cancellation's reach.
 /// Cleanups of one task run one after another in the order of the drops. A panic in one is the
-/// task's panic. Dropped outside of any task, the cleanup becomes a root task of the runtime the guard was
-/// made in; without one, or once that has ended, it is dropped unrun. Dropping the runtime drops
-/// it, too.
+/// task's panic, and cancels a task that would have gone on. Dropped outside of any task, the
+/// cleanup becomes a root task of the runtime the guard was made in; without one, or once that has
+/// ended, it is dropped unrun. Dropping the runtime drops it, too.
 ///
 /// # Examples
 ///
