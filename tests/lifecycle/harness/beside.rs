@@ -33,6 +33,14 @@ impl Model {
         self.push(node, Scope::Ending(service));
     }
 
+    /// Who ran this service is dropped: that cancels it. If it is going with the tree anyway, that
+    /// comes before or after its end.
+    pub(super) fn drop_run(&mut self, service: usize) {
+        let it = self.service(service);
+        it.cancelled_or_not |= it.closing && !it.cancelled;
+        self.cancel(service);
+    }
+
     /// The failure of the service beside a body ends that, from the inside out.
     pub(super) fn end_body(&mut self, node: usize) -> bool {
         let Some(at) = self.failed_body(node) else {
@@ -44,7 +52,7 @@ impl Model {
                 self.push(node, Scope::Ending(service));
             }
             Some(Scope::Run(service) | Scope::Beside(service) | Scope::Ending(service)) => {
-                self.cancel(service);
+                self.drop_run(service);
             }
             Some(Scope::Body(cleanup)) => self.begin_cleanup(node, cleanup, Then::Dropped),
             _ => {}

@@ -268,12 +268,14 @@ fn service(driver: &Driver<'_>, node: usize, real: &Real, dropped: usize) -> Res
     if model.killed {
         return Ok(());
     }
-    same!(
-        node,
-        "is_cancelled",
-        manager.is_cancelled(),
-        service.cancelled
-    );
+    if !service.cancelled_or_not {
+        same!(
+            node,
+            "is_cancelled",
+            manager.is_cancelled(),
+            service.cancelled
+        );
+    }
     same!(
         node,
         "did_error",

@@ -40,6 +40,7 @@ impl Model {
             started: false,
             closing: false,
             cancelled: false,
+            cancelled_or_not: false,
             total: 0,
             finished: 0,
             failures: Vec::new(),

@@ -87,6 +87,8 @@ pub(crate) struct Service {
     /// Being cancelled, for whatever reason.
     pub(crate) closing: bool,
     pub(crate) cancelled: bool,
+    /// Who ran it was dropped while it went with the tree: first come, first served.
+    pub(crate) cancelled_or_not: bool,
     pub(crate) total: u64,
     pub(crate) finished: u64,
     pub(crate) failures: Vec<Failure>,

@@ -123,7 +123,7 @@ impl Model {
                     return;
                 }
                 // It does not wait when it panics.
-                Scope::Beside(service) if how == How::Panic => self.cancel(service),
+                Scope::Beside(service) if how == How::Panic => self.drop_run(service),
                 // Otherwise it waits, and goes on: what ends is the body.
                 Scope::Beside(service) => return self.stop_beside(node, service),
                 _ => {}
