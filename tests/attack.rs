@@ -2,6 +2,8 @@
 
 mod common;
 
+#[path = "attack/managers.rs"]
+mod managers;
 #[path = "attack/memory.rs"]
 mod memory;
 #[path = "attack/moved.rs"]

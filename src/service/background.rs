@@ -53,8 +53,11 @@ where
         let mut waiting = Waiting::new(&manager.record);
         poll_fn(|cx| {
             scope.follow(Some(cx.waker()));
-            let failed = waiting.poll(cx, |record| record.has_errored().then_some(()));
-            if failed.is_ready() {
+            // Its end is the last that is to be heard of it: who waits after that is not forgotten.
+            let failed = waiting.poll(cx, |record| {
+                (record.has_errored() || record.is_finished()).then(|| record.has_errored())
+            });
+            if failed == Poll::Ready(true) {
                 scope.ended.store(true, Ordering::Release);
             }
             if !scope.is_due()

@@ -234,7 +234,7 @@ impl<'a, S: Service> ChildServiceBuilder<'a, S> {
         location: &'static Location<'static>,
     ) -> Result<Manager, SpawnError> {
         let place = self.context.place()?;
-        let (records, service) = manage(self.service, self.options)?;
+        let (records, service) = manage(self.service, self.options);
         start_child(records, service, &place, self.daemon, location)
     }
 }

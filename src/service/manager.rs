@@ -70,12 +70,16 @@ impl Manager {
         service: S,
         options: Options,
     ) -> Result<Manager, LifecycleError> {
-        let ([record], service) = manage(service, options)?;
+        let ([record], service) = manage(service, options);
         let seed: std::sync::Arc<Seed> = std::sync::Arc::new(Mutex::new(None));
-        if let Some(slot) = S::shared_slot(&service) {
-            slot.set_seed(&seed);
+        let slot = S::shared_slot(&service);
+        // Who finds the seed in the slot waits until the service is in it.
+        let mut place = seed.lock();
+        if let Some(slot) = slot {
+            slot.fill(&record, std::sync::Arc::downgrade(&seed))?;
         }
-        *seed.lock() = Some(Box::new(service));
+        *place = Some(Box::new(service));
+        drop(place);
         Ok(Self::from_parts(record, Some(seed)))
     }
 

@@ -50,33 +50,32 @@ use std::sync::{OnceLock, Weak};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Default)]
-pub struct ManagerSlot {
-    record: OnceLock<Counted<Record>>,
-    /// For a service that was not started when it was given its manager.
-    seed: OnceLock<Weak<Seed>>,
+pub struct ManagerSlot(OnceLock<Filled>);
+
+struct Filled {
+    record: Counted<Record>,
+    /// Of a service that was not started when it was given its manager.
+    seed: Weak<Seed>,
 }
 
 impl ManagerSlot {
     /// An empty slot.
     pub const fn new() -> ManagerSlot {
-        ManagerSlot {
-            record: OnceLock::new(),
-            seed: OnceLock::new(),
-        }
+        ManagerSlot(OnceLock::new())
     }
 
-    pub(crate) fn fill(&self, record: &Counted<Record>) -> Result<(), LifecycleError> {
-        self.record
-            .set(record.clone())
-            .map_err(|record| LifecycleError::AlreadyManaged {
-                service: record.name.to_string(),
+    /// With the seed, managers from this slot can start the service.
+    pub(crate) fn fill(
+        &self,
+        record: &Counted<Record>,
+        seed: Weak<Seed>,
+    ) -> Result<(), LifecycleError> {
+        let record = record.clone();
+        self.0
+            .set(Filled { record, seed })
+            .map_err(|refused| LifecycleError::AlreadyManaged {
+                service: refused.record.name.to_string(),
             })
-    }
-
-    /// Lets managers from this slot start the service; by whoever filled it.
-    pub(crate) fn set_seed(&self, seed: &std::sync::Arc<Seed>) {
-        let set = self.seed.set(std::sync::Arc::downgrade(seed));
-        assert!(set.is_ok(), "a slot is filled once");
     }
 
     /// The service's manager.
@@ -85,9 +84,11 @@ impl ManagerSlot {
     ///
     /// [`NoManager`](LifecycleError::NoManager) if it was never given one.
     pub fn get(&self) -> Result<Manager, LifecycleError> {
-        let record = self.record.get().ok_or(LifecycleError::NoManager)?;
-        let seed = self.seed.get().and_then(Weak::upgrade);
-        Ok(Manager::from_parts(record.clone(), seed))
+        let filled = self.0.get().ok_or(LifecycleError::NoManager)?;
+        Ok(Manager::from_parts(
+            filled.record.clone(),
+            filled.seed.upgrade(),
+        ))
     }
 
     /// The service's context, to schedule tasks from its own methods.

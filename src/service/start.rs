@@ -13,7 +13,7 @@ use crate::task::{Hub, Node, current, kind};
 use crate::tree::{cancel, spawn};
 use std::borrow::Cow;
 use std::panic::Location;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// A service that waits for its start.
 pub(crate) trait Launch: Send {
@@ -38,20 +38,16 @@ impl<S: Service> Launch for Arc<S> {
     }
 }
 
-/// Gives a service its record, with `N` counts.
+/// Gives a service its record, with `N` counts; its slot is yet to be filled.
 #[inline]
 pub(crate) fn manage<S: Service, const N: usize>(
     service: S,
     options: Options,
-) -> Result<([Counted<Record>; N], Arc<S>), LifecycleError> {
+) -> ([Counted<Record>; N], Arc<S>) {
     let own = service.name();
     let name = options.name.map_or(own, Cow::Owned);
     let records = Counted::several(Record::new(name, options.max_children, options.grace));
-    let service = Arc::new(service);
-    if let Some(slot) = S::shared_slot(&service) {
-        slot.fill(&records[0])?;
-    }
-    Ok((records, service))
+    (records, Arc::new(service))
 }
 
 /// Puts a service's node into the tree.
@@ -90,6 +86,11 @@ pub(crate) fn start_child<S: Service>(
     location: &'static Location<'static>,
 ) -> Result<Manager, SpawnError> {
     let [record, counts @ ..] = records;
+    // In no slot, nobody can wait for the start yet.
+    let known = match S::shared_slot(&service) {
+        None => false,
+        Some(slot) => slot.fill(&record, Weak::new()).map(|()| true)?,
+    };
     if place.closing {
         // Dropped here, as code of the caller.
         crate::wait::quietly(|| drop(service));
@@ -109,8 +110,6 @@ pub(crate) fn start_child<S: Service>(
         options,
         location,
     };
-    // In no slot, nobody can wait for the start yet.
-    let known = S::shared_slot(&service).is_some();
     match launch(service, launching) {
         Ok(()) => {
             if known {
