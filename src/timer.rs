@@ -11,8 +11,9 @@
 //! between [`Timers::insert`] and looking for sleepers.
 
 mod clock;
-mod heap;
 mod pages;
+mod queue;
+mod run;
 
 use std::task::Waker;
 
@@ -20,8 +21,8 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 
 pub(crate) use clock::{Clock, NEVER};
-use heap::Heap;
-pub(crate) use heap::TimerKey;
+use queue::Queue;
+pub(crate) use queue::TimerKey;
 
 /// What is to be done when a deadline has come.
 #[derive(Debug)]
@@ -42,7 +43,7 @@ pub(crate) struct Timers<J> {
 
 #[derive(Debug)]
 struct Inner<J> {
-    heap: Heap<Fire<J>>,
+    queue: Queue<Fire<J>>,
     closed: bool,
 }
 
@@ -51,7 +52,7 @@ impl<J> Timers<J> {
     pub(crate) fn new() -> Self {
         Self {
             inner: Mutex::new(Inner {
-                heap: Heap::new(),
+                queue: Queue::new(),
                 closed: false,
             }),
             next: AtomicU64::new(NEVER),
@@ -69,7 +70,7 @@ impl<J> Timers<J> {
             drop(inner); // `fire` is dropped after it
             return None;
         }
-        let key = inner.heap.insert(deadline, fire);
+        let key = inner.queue.insert(deadline, fire);
         let is_next = self.publish(&inner);
         Some((key, is_next))
     }
@@ -79,14 +80,14 @@ impl<J> Timers<J> {
     ///
     /// An entry which would wake the same task is left as it is, and costs no clone.
     pub(crate) fn set_waker(&self, key: TimerKey, waker: &Waker) -> bool {
-        match self.inner.lock().heap.get_mut(key) {
+        match self.inner.lock().queue.get_mut(key) {
             Some(Fire::Waker(old)) if old.will_wake(waker) => return true,
             Some(Fire::Waker(_)) => {}
             Some(Fire::Job(_)) | None => return false,
         }
         let new = waker.clone();
         let mut inner = self.inner.lock();
-        let Some(Fire::Waker(place)) = inner.heap.get_mut(key) else {
+        let Some(Fire::Waker(place)) = inner.queue.get_mut(key) else {
             drop(inner); // `new` is dropped after it
             return false;
         };
@@ -100,7 +101,7 @@ impl<J> Timers<J> {
     /// for late deadlines.
     pub(crate) fn remove(&self, key: TimerKey) -> bool {
         let mut inner = self.inner.lock();
-        let Some(fire) = inner.heap.remove(key) else {
+        let Some(fire) = inner.queue.remove(key) else {
             return false;
         };
         self.publish(&inner);
@@ -124,14 +125,7 @@ impl<J> Timers<J> {
             return 0;
         }
         let mut inner = self.inner.lock();
-        let mut count = 0;
-        while count < max
-            && inner.heap.first().is_some_and(|d| d <= now && d != NEVER)
-            && let Some(fire) = inner.heap.pop()
-        {
-            out.push(fire);
-            count += 1;
-        }
+        let count = inner.queue.take_due(now.min(NEVER - 1), max, out);
         self.publish(&inner);
         count
     }
@@ -140,20 +134,20 @@ impl<J> Timers<J> {
     pub(crate) fn close(&self) -> Vec<Fire<J>> {
         let mut inner = self.inner.lock();
         inner.closed = true;
-        let all = inner.heap.drain();
+        let all = inner.queue.drain();
         self.publish(&inner);
         all
     }
 
     /// How many entries are live.
     pub(crate) fn len(&self) -> usize {
-        self.inner.lock().heap.len()
+        self.inner.lock().queue.len()
     }
 
     /// Makes the earliest deadline known; says whether it is earlier than the one known so far.
     #[inline]
     fn publish(&self, inner: &MutexGuard<'_, Inner<J>>) -> bool {
-        let next = inner.heap.first().unwrap_or(NEVER);
+        let next = inner.queue.first().unwrap_or(NEVER);
         let known = self.next.load(Ordering::Relaxed);
         if next != known {
             self.next.store(next, Ordering::Release);

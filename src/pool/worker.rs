@@ -12,7 +12,7 @@ use crate::wait::quietly;
 
 /// The injector goes first once in so many polls.
 const INJECTOR_EVERY: u32 = 61;
-/// Most timers fired in one go.
+/// Most timers taken out under one lock, before they are woken.
 const TIMER_BATCH: usize = 256;
 /// Polls between two looks at the clock, at most.
 const CLOCK_EVERY: u32 = 64;
@@ -23,11 +23,16 @@ pub(crate) fn fire_timers(hub: &Hub, now: u64) {
         return;
     }
     let mut due = Vec::new();
-    while hub.timers.fire_due(now, TIMER_BATCH, &mut due) == TIMER_BATCH {}
-    for fire in due {
-        match fire {
-            Fire::Waker(waker) => quietly(|| waker.wake()),
-            Fire::Job(job) => hub.schedule().job(job),
+    loop {
+        let count = hub.timers.fire_due(now, TIMER_BATCH, &mut due);
+        for fire in due.drain(..) {
+            match fire {
+                Fire::Waker(waker) => quietly(|| waker.wake()),
+                Fire::Job(job) => hub.schedule().job(job),
+            }
+        }
+        if count < TIMER_BATCH {
+            return;
         }
     }
 }

@@ -32,7 +32,6 @@ impl<V> Pages<V> {
         }
     }
 
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.len
     }

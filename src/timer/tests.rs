@@ -243,7 +243,7 @@ fn closing_takes_everything_out_and_refuses_more() {
 fn memory_is_given_back_after_a_peak() {
     let peak = if cfg!(miri) { 5_000 } else { 200_000 };
     let timers = Timers::new();
-    let capacity = || timers.inner.lock().heap.capacity();
+    let capacity = || timers.inner.lock().queue.capacity();
     let mut random = Random(3);
     let mut keys: Vec<_> = (0..peak)
         .map(|n| insert(&timers, 1_000 + random.below(1_000_000), n).0)

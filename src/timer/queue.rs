@@ -1,0 +1,259 @@
+//! Values in the order of their deadlines; each can be taken out before its time.
+
+use super::pages::Pages;
+use super::run::{Entries, Entry, Node, Open, Run};
+
+/// How many nodes a run has when it is sealed.
+const RUN: usize = 1024;
+/// Children of a head in the heap.
+const CHILDREN: usize = 4;
+/// Below this many heads their memory is not given back.
+const SHRINK_ABOVE: usize = 64;
+/// Entries that are taken out together when they are due.
+const TOGETHER: usize = 64;
+
+/// Names one value of one queue, for ever: keys are never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TimerKey {
+    index: u32,
+    seq: u64,
+}
+
+const UNKNOWN: &str = "a run with nodes is there";
+
+#[derive(Debug)]
+pub(super) struct Queue<V> {
+    entries: Entries<V>,
+    open: Open,
+    /// The number that the open run will have among the others; there is an empty one till then.
+    open_number: u32,
+    /// Those that are sealed.
+    runs: Pages<Run>,
+    /// Their first nodes, as a heap.
+    heads: Vec<Node>,
+    next_seq: u64,
+}
+
+impl<V> Queue<V> {
+    pub(super) fn new() -> Self {
+        let mut runs = Pages::new();
+        Self {
+            entries: Pages::new(),
+            open: Open::default(),
+            open_number: runs.insert(Run::default()),
+            runs,
+            heads: Vec::new(),
+            next_seq: 0,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The earliest deadline.
+    #[inline]
+    pub(super) fn first(&self) -> Option<u64> {
+        match (self.open.first(), self.heads.first()) {
+            (Some(open), Some(sealed)) => Some(open.deadline.min(sealed.deadline)),
+            (open, sealed) => open.or(sealed).map(|node| node.deadline),
+        }
+    }
+
+    /// Adds a value, behind those with the same deadline.
+    #[inline]
+    pub(super) fn insert(&mut self, deadline: u64, value: V) -> TimerKey {
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        let run = self.open_number;
+        let index = self.entries.insert(Entry { seq, run, value });
+        self.open.insert(Node {
+            deadline,
+            seq,
+            of: index,
+        });
+        if self.open.len() >= RUN {
+            self.seal();
+        }
+        TimerKey { index, seq }
+    }
+
+    /// The value, if it is still here.
+    #[inline]
+    pub(super) fn get_mut(&mut self, key: TimerKey) -> Option<&mut V> {
+        let entry = self.entries.get_mut(key.index)?;
+        (entry.seq == key.seq).then_some(&mut entry.value)
+    }
+
+    /// Takes a value out, if it is still here.
+    #[inline]
+    pub(super) fn remove(&mut self, key: TimerKey) -> Option<V> {
+        let entry = self.entries.get(key.index)?;
+        if entry.seq != key.seq {
+            return None;
+        }
+        let Entry { seq, run, value } = self.entries.remove(key.index)?;
+        self.lose(run, seq);
+        Some(value)
+    }
+
+    /// Takes out what is due at `now`, in order, at most `max`. Says how many that are.
+    pub(super) fn take_due(&mut self, now: u64, max: usize, out: &mut Vec<V>) -> usize {
+        let mut taken = 0;
+        loop {
+            // In two passes, so that the misses of the second, one an entry, overlap.
+            let mut due = [0; TOGETHER];
+            let mut count = 0;
+            while count < TOGETHER.min(max - taken)
+                && let Some(node) = self.pop_node(now)
+            {
+                due[count] = node.of;
+                count += 1;
+            }
+            let entries = due[..count].iter().map(|&index| self.entries.remove(index));
+            out.extend(entries.flatten().map(|entry| entry.value));
+            taken += count;
+            if count < TOGETHER {
+                return taken;
+            }
+        }
+    }
+
+    /// Takes everything out, in order, and gives all memory back. Keys stay used up.
+    pub(super) fn drain(&mut self) -> Vec<V> {
+        let mut values = Vec::with_capacity(self.len());
+        self.take_due(u64::MAX, usize::MAX, &mut values);
+        let next_seq = self.next_seq;
+        *self = Self::new();
+        self.next_seq = next_seq;
+        values
+    }
+
+    /// Takes the first node out if it is due; its entry has to go next.
+    #[inline]
+    fn pop_node(&mut self, now: u64) -> Option<Node> {
+        let (node, run) = match (self.open.first(), self.heads.first()) {
+            (Some(open), Some(sealed)) if open.rank() < sealed.rank() => (*open, self.open_number),
+            (Some(open), None) => (*open, self.open_number),
+            (_, sealed) => {
+                let number = sealed?.of;
+                (*self.runs.get(number).expect(UNKNOWN).first()?, number)
+            }
+        };
+        if node.deadline > now {
+            return None;
+        }
+        self.lose(run, node.seq);
+        Some(node)
+    }
+
+    /// An entry of a run is gone, or about to go.
+    #[inline]
+    fn lose(&mut self, number: u32, seq: u64) {
+        if number == self.open_number {
+            return self.open.lose(&self.entries, seq);
+        }
+        let run = self.runs.get_mut(number).expect(UNKNOWN);
+        if !run.lose(&self.entries, seq) {
+            return;
+        }
+        let place = run.place as usize;
+        if let Some(&first) = run.first() {
+            self.sink(
+                place,
+                Node {
+                    of: number,
+                    ..first
+                },
+            );
+        } else {
+            self.runs.remove(number);
+            self.remove_head(place);
+        }
+    }
+
+    /// The open run is full.
+    #[cold]
+    fn seal(&mut self) {
+        if self.open.live() < RUN / 2 {
+            return self.open.clean(&self.entries);
+        }
+        let run = self.open.seal(&self.entries);
+        let number = std::mem::replace(&mut self.open_number, self.runs.insert(Run::default()));
+        let first = *run.first().expect("half of it is live");
+        *self.runs.get_mut(number).expect(UNKNOWN) = run;
+        let head = Node {
+            of: number,
+            ..first
+        };
+        self.heads.push(head);
+        self.rise(self.heads.len() - 1, head);
+    }
+
+    #[cold]
+    fn remove_head(&mut self, place: usize) {
+        self.heads.swap_remove(place);
+        if let Some(&moved) = self.heads.get(place)
+            && !self.rise(place, moved)
+        {
+            self.sink(place, moved);
+        }
+        let (len, capacity) = (self.heads.len(), self.heads.capacity());
+        if capacity > SHRINK_ABOVE && len < capacity / 4 {
+            self.heads.shrink_to(capacity / 2);
+        }
+    }
+
+    /// Moves a head from `place` towards the root; says whether it moved.
+    fn rise(&mut self, place: usize, head: Node) -> bool {
+        let mut at = place;
+        while at > 0 {
+            let parent = self.heads[(at - 1) / CHILDREN];
+            if parent.rank() < head.rank() {
+                break;
+            }
+            self.put(at, parent);
+            at = (at - 1) / CHILDREN;
+        }
+        self.put(at, head);
+        at < place
+    }
+
+    /// Moves a head from `place` towards the leaves.
+    #[inline]
+    fn sink(&mut self, place: usize, head: Node) {
+        let mut at = place;
+        loop {
+            let first = at * CHILDREN + 1;
+            let end = (first + CHILDREN).min(self.heads.len());
+            let mut least = (at, head);
+            for child in first..end {
+                let node = self.heads[child];
+                if node.rank() < least.1.rank() {
+                    least = (child, node);
+                }
+            }
+            if least.0 == at {
+                break;
+            }
+            self.put(at, least.1);
+            at = least.0;
+        }
+        self.put(at, head);
+    }
+
+    #[inline]
+    fn put(&mut self, place: usize, head: Node) {
+        self.heads[place] = head;
+        self.runs.get_mut(head.of).expect(UNKNOWN).place = place as u32;
+    }
+
+    /// For how many values there is memory, in the order and in the entries.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> (usize, usize) {
+        let sealed = self.heads.iter().map(|head| self.runs.get(head.of));
+        let sealed = sealed.map(|run| run.expect(UNKNOWN).capacity());
+        let order = self.open.capacity() + self.heads.capacity() + sealed.sum::<usize>();
+        (order, self.entries.capacity())
+    }
+}
