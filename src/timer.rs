@@ -97,8 +97,8 @@ impl<J> Timers<J> {
         true
     }
 
-    /// Takes an entry out and drops it; `false` if it was not there any more. O(log n), and constant
-    /// for late deadlines.
+    /// Takes an entry out and drops it; `false` if it was not there any more. Constant, but for the
+    /// first of a run (see `queue.rs`).
     pub(crate) fn remove(&self, key: TimerKey) -> bool {
         let mut inner = self.inner.lock();
         let Some(fire) = inner.queue.remove(key) else {

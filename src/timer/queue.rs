@@ -1,10 +1,41 @@
 //! Values in the order of their deadlines; each can be taken out before its time.
+//!
+//! Among a million timers the time goes into cache misses, and a heap of them has some at every level.
+//! So the order's nodes are kept in *runs*, each in order and contiguous: new ones go to the *open*
+//! run, which is sealed with a thousand nodes, and only the sealed runs' first nodes are in a heap, of
+//! four children a node, that fits into the first-level cache. What is due comes out by a merge.
+//!
+//! Taking a value out early frees its entry and counts one less in its run; the order is not touched.
+//! The node left behind is dead, which shows in its age: no other entry has it. A run drops dead nodes
+//! when they get to its head, so that its first node is always live and the earliest deadline exact,
+//! and all of them when they are most of what it has memory for; a run without a live node goes. Both look at each dead node about once. A run that was mostly taken out ends as a few
+//! nodes: the worst case is a heap of timers again.
+//!
+//! No call does more than sort or clean one run, 20 to 30 us, whatever is live.
+//!
+//! Nanoseconds of CPU a timer, deadlines in random order, one thread on a loaded machine (the
+//! comparison counts); `churn` is one inserted and another one dropped, about in order:
+//!
+//! | 1,000,000 live, then 1,000 | insert | drop | fire | churn | insert | drop | fire | churn |
+//! |---|---|---|---|---|---|---|---|---|
+//! | a heap of four children, positions in the entries | 54 | 100 | 400 | 510 | 42 | 33 | 50 | 55 |
+//! | this | 59 | 51 | 170 | 430 | 38 | 37 | 32 | 65 |
+//! | tokio 1.54, whole `Sleep`s | 60 | 47 | 300-500 | 500-700 | 67 | 40 | 49 | 102 |
+//! | buckets of 512 in order, each sorted when it is the first (not kept) | 115 | 51 | 110 | 290 | 55 | 29 | 25 | 53 |
+//! | the same, found by a `BTreeMap` | 120 | 55 | 104 | 285 | 57 | 29 | 24 | 51 |
+//! | runs of 128, inserted in order | 56 | 66 | 800 | 900 | 65 | 34 | 39 | 65 |
+//! | runs of 1,024, inserted in order | 91 | 57 | 520 | 690 | | | | |
+//! | ... and no look at entries while none is dead | 90 | 57 | 390 | 550 | | | | |
+//!
+//! What makes the last one this: strays that are sorted together, and due entries that are taken out
+//! in a loop of their own. Buckets lose where a timer is inserted at a place of its own: an address
+//! translation for it, and one for each entry that a split moves.
 
 use super::pages::Pages;
 use super::run::{Entries, Entry, Node, Open, Run};
 
-/// How many nodes a run has when it is sealed.
-const RUN: usize = 1024;
+/// How many nodes a run has when it is sealed; few where inputs are short.
+const RUN: usize = if cfg!(any(fuzzing, miri)) { 16 } else { 1024 };
 /// Children of a head in the heap.
 const CHILDREN: usize = 4;
 /// Below this many heads their memory is not given back.

@@ -1,11 +1,11 @@
-//! Nodes in the order of their deadlines, a thousand at most.
+//! Nodes in the order of their deadlines, a thousand at most; and the run that is still being filled.
 
 use super::pages::Pages;
 use std::collections::VecDeque;
 
 /// Up to this many dead nodes, or free places, a run may have whatever it holds.
 const SLACK: usize = 32;
-/// Up to so many strays are inserted one by one.
+/// Up to so many strays are inserted one by one, which costs less than a sort of all.
 const FEW: usize = 8;
 
 /// What the order needs to know. Ordered by deadline, then by age.
