@@ -36,6 +36,11 @@ use std::time::Instant;
 const SLEEPING: u64 = 1;
 const SEARCHING: u64 = 1 << 32;
 
+/// Whether somebody sleeps and nobody searches.
+fn asks_for_a_wake(word: u64) -> bool {
+    (SLEEPING..SEARCHING).contains(&word)
+}
+
 /// What parking needs to know of the runtime's timers.
 pub(crate) trait Deadlines {
     /// Nanoseconds of the runtime's clock.
@@ -73,24 +78,21 @@ impl Idle {
     /// A searching worker has found work; `more` looks whether there is any left.
     pub(crate) fn found(&self, more: impl FnOnce() -> bool) {
         let before = self.word.fetch_sub(SEARCHING, Ordering::AcqRel);
-        let last = before / SEARCHING == 1;
-        if last && before != SEARCHING && more() {
+        if asks_for_a_wake(before - SEARCHING) && more() {
             self.wake_worker();
         }
     }
 
     /// Work was pushed where any worker can take it.
     pub(crate) fn notify(&self) {
-        let word = self.word.fetch_add(0, Ordering::AcqRel);
-        if word < SEARCHING && word > 0 {
+        if asks_for_a_wake(self.word.fetch_add(0, Ordering::AcqRel)) {
             self.wake_worker();
         }
     }
 
     /// A worker has more in its own queue than it can run at once.
     pub(crate) fn notify_local(&self) {
-        let word = self.word.load(Ordering::Relaxed);
-        if word < SEARCHING && word > 0 {
+        if self.can_wake() {
             self.wake_worker();
         }
     }
@@ -182,8 +184,7 @@ impl Idle {
 
     /// Whether any worker sleeps and none searches.
     pub(crate) fn can_wake(&self) -> bool {
-        let word = self.word.load(Ordering::Relaxed);
-        word < SEARCHING && word > 0
+        asks_for_a_wake(self.word.load(Ordering::Relaxed))
     }
 
     fn wake_worker(&self) {
@@ -239,3 +240,7 @@ impl std::fmt::Debug for Idle {
             .finish()
     }
 }
+
+#[cfg(test)]
+#[cfg(not(taskgrove_loom))]
+mod tests;

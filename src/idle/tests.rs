@@ -1,0 +1,289 @@
+//! Who is woken, and who keeps the time. All on one thread: what happens while somebody sleeps
+//! happens in the last look of that sleeper, who is in the list by then.
+
+use std::cell::Cell;
+
+use super::*;
+
+/// Timers with this earliest deadline, of which every one is due: nobody really sleeps.
+struct Time(Cell<Option<u64>>);
+
+impl Deadlines for Time {
+    fn next(&self) -> Option<u64> {
+        self.0.get()
+    }
+
+    fn instant(&self, _ns: u64) -> Instant {
+        Instant::now()
+    }
+}
+
+const NO_TIMER: Time = Time(Cell::new(None));
+
+fn timer_at(ns: u64) -> Time {
+    Time(Cell::new(Some(ns)))
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Who {
+    Worker,
+    Guest,
+}
+use Who::{Guest, Worker};
+
+/// A thread that sleeps.
+struct Asleep {
+    who: Who,
+    parker: Arc<Parker>,
+}
+
+impl Asleep {
+    /// Whether it was woken since the last time this was asked.
+    fn was_woken(&self) -> bool {
+        self.parker.park(Some(Instant::now()))
+    }
+}
+
+/// Calls `f` while these sleep, having fallen asleep in this order.
+fn while_asleep(idle: &Idle, time: &Time, who: &[Who], f: impl FnOnce(&[Asleep])) {
+    let asleep: Vec<Asleep> = who
+        .iter()
+        .map(|&who| Asleep {
+            who,
+            parker: Arc::new(Parker::new()),
+        })
+        .collect();
+    fall_asleep(idle, time, &asleep, Box::new(|| f(&asleep)));
+    assert_eq!(idle.word.load(Ordering::Relaxed), 0, "all are awake again");
+    assert!(idle.sleepers.lock().is_empty());
+}
+
+fn fall_asleep(idle: &Idle, time: &Time, rest: &[Asleep], f: Box<dyn FnOnce() + '_>) {
+    let Some((first, rest)) = rest.split_first() else {
+        return f();
+    };
+    let worker = first.who == Worker;
+    if worker {
+        idle.search();
+    }
+    idle.park(&first.parker, worker, time, || {
+        fall_asleep(idle, time, rest, f);
+        true
+    });
+    if worker {
+        idle.found(|| false);
+    }
+}
+
+fn woken(asleep: &[Asleep]) -> Vec<bool> {
+    asleep.iter().map(Asleep::was_woken).collect()
+}
+
+#[test]
+fn a_push_wakes_one_worker_until_that_has_stopped_searching() {
+    for notify in [Idle::notify, Idle::notify_local] {
+        let idle = Idle::new();
+        while_asleep(&idle, &NO_TIMER, &[Guest, Worker, Worker], |asleep| {
+            assert!(idle.can_wake());
+            notify(&idle);
+            assert_eq!(woken(asleep), [false, false, true]);
+            assert!(!idle.can_wake(), "it searches");
+            notify(&idle);
+            assert_eq!(woken(asleep), [false; 3]);
+            idle.found(|| false);
+            assert!(idle.can_wake());
+            notify(&idle);
+            assert_eq!(woken(asleep), [false, true, false]);
+            idle.found(|| false);
+            assert!(!idle.can_wake(), "nobody is left");
+            notify(&idle);
+            assert_eq!(woken(asleep), [false; 3]);
+            // As the two will do when they notice.
+            idle.search();
+            idle.search();
+        });
+    }
+}
+
+#[test]
+fn the_last_searcher_wakes_another_if_more_is_left() {
+    let idle = Idle::new();
+    while_asleep(&idle, &NO_TIMER, &[Worker, Worker], |asleep| {
+        idle.search();
+        idle.search();
+        idle.found(|| unreachable!("somebody else searches still"));
+        idle.found(|| false);
+        assert_eq!(woken(asleep), [false, false], "nothing is left");
+        idle.search();
+        idle.found(|| true);
+        assert_eq!(woken(asleep), [false, true]);
+    });
+    idle.search();
+    idle.found(|| unreachable!("nobody could be woken"));
+}
+
+#[test]
+fn workers_that_do_not_keep_the_time_are_woken_first() {
+    let idle = Idle::new();
+    while_asleep(&idle, &timer_at(9), &[Worker, Worker], |asleep| {
+        idle.notify();
+        assert_eq!(woken(asleep), [false, true]);
+        idle.found(|| false);
+        idle.notify();
+        assert_eq!(
+            woken(asleep),
+            [true, false],
+            "the keeper, if there is no other"
+        );
+        idle.found(|| false);
+        idle.search();
+        idle.search();
+    });
+}
+
+#[test]
+fn the_keeper_is_woken_for_earlier_timers_only() {
+    for who in [Worker, Guest] {
+        let idle = Idle::new();
+        while_asleep(&idle, &timer_at(50), &[who, Worker], |asleep| {
+            idle.timer_changed(60);
+            idle.timer_changed(50);
+            assert_eq!(woken(asleep), [false, false], "it wakes in time by itself");
+        });
+    }
+    let idle = Idle::new();
+    while_asleep(&idle, &timer_at(50), &[Worker, Worker, Guest], |asleep| {
+        idle.timer_changed(49);
+        assert_eq!(woken(asleep), [true, false, false]);
+    });
+    let idle = Idle::new();
+    while_asleep(&idle, &NO_TIMER, &[Worker, Guest], |asleep| {
+        idle.timer_changed(1_000);
+        assert_eq!(
+            woken(asleep),
+            [true, false],
+            "it kept no deadline until now"
+        );
+    });
+}
+
+#[test]
+fn a_worker_takes_the_time_over_from_a_guest_but_from_no_worker() {
+    let idle = Idle::new();
+    while_asleep(&idle, &timer_at(50), &[Guest, Worker], |asleep| {
+        idle.timer_changed(10);
+        assert_eq!(woken(asleep), [false, true]);
+    });
+    for second in [Worker, Guest] {
+        let idle = Idle::new();
+        while_asleep(&idle, &timer_at(50), &[Worker, second], |asleep| {
+            idle.timer_changed(10);
+            assert_eq!(woken(asleep), [true, false]);
+        });
+    }
+    let idle = Idle::new();
+    while_asleep(&idle, &timer_at(50), &[Guest, Guest], |asleep| {
+        idle.timer_changed(10);
+        assert_eq!(woken(asleep), [true, false]);
+    });
+}
+
+#[test]
+fn a_keeper_that_is_woken_passes_the_time_on() {
+    // To one that wakes in time anyway: it was keeper before.
+    let idle = Idle::new();
+    let time = timer_at(50);
+    while_asleep(&idle, &time, &[Guest, Worker], |asleep| {
+        idle.notify();
+        assert_eq!(woken(asleep), [false, true]);
+        idle.timer_changed(50);
+        assert_eq!(woken(asleep), [false, false]);
+        idle.timer_changed(49);
+        assert_eq!(woken(asleep), [true, false], "it is the keeper again");
+        idle.found(|| false);
+        idle.search();
+    });
+    // To one that has to be woken for it.
+    let idle = Idle::new();
+    while_asleep(&idle, &timer_at(50), &[Worker, Guest], |asleep| {
+        idle.notify();
+        assert_eq!(woken(asleep), [true, true]);
+    });
+    // To nobody, if no timer is pending.
+    let idle = Idle::new();
+    while_asleep(&idle, &NO_TIMER, &[Worker, Guest], |asleep| {
+        idle.notify();
+        assert_eq!(woken(asleep), [true, false]);
+    });
+}
+
+#[test]
+fn a_keeper_that_wakes_by_itself_passes_the_time_on() {
+    let idle = Idle::new();
+    let worker_comes_and_goes = |time: &Time| {
+        idle.search();
+        idle.park(&Arc::new(Parker::new()), true, time, || true);
+        idle.found(|| false);
+    };
+    let time = timer_at(50);
+    while_asleep(&idle, &time, &[Guest], |asleep| {
+        worker_comes_and_goes(&time);
+        idle.timer_changed(50);
+        assert_eq!(woken(asleep), [false], "it wakes in time anyway");
+        idle.timer_changed(49);
+        assert_eq!(woken(asleep), [true], "it is the keeper again");
+    });
+    while_asleep(&idle, &NO_TIMER, &[Guest], |asleep| {
+        worker_comes_and_goes(&NO_TIMER);
+        assert_eq!(woken(asleep), [false], "there is no time to keep");
+        worker_comes_and_goes(&time);
+        assert_eq!(woken(asleep), [true], "it will park with the deadline");
+    });
+}
+
+#[test]
+fn a_guest_is_woken_to_become_a_worker() {
+    let idle = Idle::new();
+    while_asleep(&idle, &timer_at(5), &[Worker, Guest, Guest], |asleep| {
+        idle.wake_guest();
+        assert_eq!(woken(asleep).iter().filter(|&&woken| woken).count(), 1);
+        idle.wake_guest();
+        idle.wake_guest();
+        assert!(!asleep[0].was_woken(), "no worker");
+    });
+}
+
+#[test]
+fn the_end_wakes_everybody() {
+    let idle = Idle::new();
+    while_asleep(&idle, &timer_at(5), &[Worker, Guest, Worker], |asleep| {
+        idle.wake_all();
+        assert_eq!(woken(asleep), [true; 3]);
+        assert!(idle.sleepers.lock().is_empty());
+    });
+}
+
+#[test]
+fn nobody_sleeps_if_the_last_look_finds_work() {
+    struct Panics;
+    impl Deadlines for Panics {
+        fn next(&self) -> Option<u64> {
+            Some(7)
+        }
+        fn instant(&self, _ns: u64) -> Instant {
+            panic!("parked although there was work")
+        }
+    }
+    let idle = Idle::new();
+    idle.park(&Arc::new(Parker::new()), false, &Panics, || true);
+}
+
+#[test]
+fn it_shows_how_many_search_and_sleep() {
+    let idle = Idle::new();
+    while_asleep(&idle, &NO_TIMER, &[Worker, Worker, Guest], |_| {
+        idle.search();
+        assert_eq!(format!("{idle:?}"), "Idle { searching: 1, sleeping: 2 }");
+        idle.found(|| false);
+    });
+}
