@@ -231,16 +231,6 @@ impl Idle {
     }
 }
 
-impl std::fmt::Debug for Idle {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let word = self.word.load(Ordering::Relaxed);
-        f.debug_struct("Idle")
-            .field("searching", &(word / SEARCHING))
-            .field("sleeping", &(word % SEARCHING))
-            .finish()
-    }
-}
-
 #[cfg(test)]
 #[cfg(not(taskgrove_loom))]
 mod tests;

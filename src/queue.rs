@@ -49,7 +49,6 @@
 //! SeqCst fence (or read-modify-write) of its own between announcing the sleeper and this look, and
 //! one between a push and the look for sleepers: the loads in here are Acquire, no more.
 
-use std::fmt;
 use std::ptr::{NonNull, null_mut};
 
 use crate::sync::atomic::{AtomicPtr, AtomicU64, AtomicWord, Ordering};
@@ -220,14 +219,6 @@ impl<T> Local<T> {
     }
 }
 
-impl<T> fmt::Debug for Local<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Local")
-            .field("len", &self.len())
-            .finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 #[cfg(not(taskgrove_loom))]
 mod tests {
@@ -280,6 +271,7 @@ mod tests {
     fn a_full_queue_gives_the_address_back_and_its_older_half_away() {
         let queue = filled(0..CAPACITY);
         assert_eq!(queue.len(), CAPACITY);
+        assert!(!queue.is_empty());
         assert_eq!(queue.push(item(7)), Err(item(7)));
 
         let mut out = vec![item(9999)];

@@ -277,13 +277,3 @@ fn nobody_sleeps_if_the_last_look_finds_work() {
     let idle = Idle::new();
     idle.park(&Arc::new(Parker::new()), false, &Panics, || true);
 }
-
-#[test]
-fn it_shows_how_many_search_and_sleep() {
-    let idle = Idle::new();
-    while_asleep(&idle, &NO_TIMER, &[Worker, Worker, Guest], |_| {
-        idle.search();
-        assert_eq!(format!("{idle:?}"), "Idle { searching: 1, sleeping: 2 }");
-        idle.found(|| false);
-    });
-}

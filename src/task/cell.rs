@@ -118,12 +118,6 @@ impl Deref for Node {
     }
 }
 
-impl std::fmt::Debug for Node {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {:?}", self.id, self.state)
-    }
-}
-
 impl Node {
     pub(crate) fn address(self) -> NonNull<Header> {
         self.0
@@ -404,11 +398,5 @@ impl Deref for NodeRef {
 
     fn deref(&self) -> &Node {
         &self.0
-    }
-}
-
-impl std::fmt::Debug for NodeRef {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
     }
 }

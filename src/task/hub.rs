@@ -181,11 +181,3 @@ impl Drop for Hub {
         self.life.end();
     }
 }
-
-impl std::fmt::Debug for Hub {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Hub")
-            .field("serial", &self.serial)
-            .finish_non_exhaustive()
-    }
-}

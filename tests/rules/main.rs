@@ -8,6 +8,7 @@ mod util;
 mod background;
 mod cancel;
 mod closing_errors;
+mod debug;
 mod defer;
 mod errors;
 mod failures;

@@ -42,6 +42,20 @@ fn an_empty_slot() {
     });
 }
 
+/// A service that says nothing about a slot has none.
+#[test]
+fn no_slot() {
+    struct Plain;
+    impl Service for Plain {
+        async fn run(self: Arc<Self>, _: Context) -> taskgrove::Result {
+            Ok(())
+        }
+    }
+    assert!(Plain.manager_slot().is_none());
+    assert!(Arc::new(Plain).manager_slot().is_none());
+    assert!(Plain.boxed().manager_slot().is_none());
+}
+
 /// The slot's manager and context are those of the service.
 #[test]
 fn a_taken_slot() {

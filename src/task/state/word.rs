@@ -10,12 +10,6 @@ use crate::sync::atomic::{AtomicWord, Ordering};
 /// The word itself.
 pub(crate) struct State(AtomicWord);
 
-impl std::fmt::Debug for State {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.load().fmt(f)
-    }
-}
-
 impl State {
     /// A task about to be queued: referenced by itself and by its handle, which may want the output.
     pub(crate) fn scheduled(interest: bool) -> Self {
