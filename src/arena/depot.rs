@@ -312,6 +312,20 @@ mod tests {
     }
 
     #[test]
+    fn half_of_what_was_asked_for_is_worth_no_page() {
+        static PAGES: Pages = Pages::new();
+        let mut bench = Bench::new(&PAGES, 512);
+        let mut held = bench.take(bench.depot.class.capacity() as usize);
+        for (free, got, pages) in [(50, 50, 1), (51, 51, 1), (49, 100, 2)] {
+            bench.give(held.split_off(held.len() - free));
+            let mut out = [0; 100];
+            let taken = bench.depot.take(&PAGES, &mut out).unwrap();
+            assert_eq!((taken, PAGES.live()), (got, pages), "{free} were free");
+            held.extend(&out[..taken.min(free)]);
+        }
+    }
+
+    #[test]
     fn slots_come_from_the_fullest_page() {
         static PAGES: Pages = Pages::new();
         let mut bench = Bench::new(&PAGES, 512);

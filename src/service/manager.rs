@@ -230,7 +230,7 @@ impl Manager {
         };
         let awaited = || Some(self.record.awaited(Event::End));
         let finished = poll_fn(|cx| current::poll_own(cx, awaited, &mut poll));
-        if finished.await || self.is_finished() {
+        if finished.await {
             return Ok(());
         }
         let remaining = self.snapshot();

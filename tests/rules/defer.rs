@@ -232,7 +232,7 @@ fn outside_it_becomes_a_root() {
             assert_ne!(current, id);
             let all = h.snapshot();
             let node = all.nodes().iter().find(|n| n.id == current).unwrap();
-            assert_eq!(node.parent, None);
+            assert_eq!((node.parent, node.path.as_str()), (None, "defer"));
             go.set();
         }
     });

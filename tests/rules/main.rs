@@ -29,3 +29,4 @@ mod stop;
 mod tasks;
 mod time;
 mod virtual_time;
+mod waits;
