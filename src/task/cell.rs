@@ -204,13 +204,14 @@ impl Node {
             if plain.addr() & 1 == 1 {
                 continue;
             }
-            let made = Box::into_raw(Box::new(Side::new(plain.cast()))).map_addr(|a| a | 1);
+            let made = Box::into_raw(Box::new(Side::new(plain.cast())));
+            let tagged = made.map_addr(|a| a | 1).cast();
             let swapped =
                 self.side
-                    .compare_exchange(plain, made.cast(), Ordering::AcqRel, Ordering::Acquire);
+                    .compare_exchange(plain, tagged, Ordering::AcqRel, Ordering::Acquire);
             if swapped.is_err() {
                 // SAFETY: made above, never published.
-                drop(unsafe { Box::from_raw(made.map_addr(|a| a & !1)) });
+                drop(unsafe { Box::from_raw(made) });
             }
         }
     }

@@ -86,5 +86,6 @@ mod tests {
         assert_eq!(short("<a::B as c::D>::run::{{closure}}"), "run");
         assert_eq!(short("core::future::pending::Pending<()>"), "Pending");
         assert_eq!(short("()"), "()");
+        assert_eq!(short("fn(app::Conn) -> bool"), "fn");
     }
 }

@@ -123,6 +123,34 @@ fn block_on_inside() {
     });
 }
 
+/// Also from inside another runtime's task that the worker runs meanwhile.
+#[test]
+fn block_on_inside_another_runtime() {
+    watchdog(|| {
+        let rt = Arc::new(build(1));
+        let inner = rt.clone();
+        let (tx, rx) = std::sync::mpsc::channel();
+        rt.spawn(async move {
+            let other = build(0);
+            let nested = inner.clone();
+            let task = other.spawn(async move {
+                let text = panics(|| nested.block_on(async {}));
+                // The other way round it is allowed: this one has threads of its own.
+                let third = build(1);
+                (text, third.block_on(async { 3 }))
+            });
+            let seen = other.block_on(task).unwrap();
+            let after = panics(|| inner.block_on(async {}));
+            drop(inner);
+            tx.send((seen, after)).unwrap();
+        });
+        let ((text, third), after) = rx.recv().unwrap();
+        assert!(text.contains("block_on"), "{text}");
+        assert!(after.contains("block_on"), "{after}");
+        assert_eq!(third, 3);
+    });
+}
+
 /// More workers than make sense: an error or a runtime, nothing else.
 #[test]
 fn too_many_workers() {

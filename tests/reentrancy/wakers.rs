@@ -89,3 +89,33 @@ fn from_the_drop_of_a_waker() {
         assert!(all.calls.get() >= 6);
     });
 }
+
+/// A timer's waker is no task's code, whatever the worker that calls it ran before.
+#[test]
+fn a_timers_waker_runs_in_no_task() {
+    struct Asks(Mutex<Option<Option<TaskId>>>, Event);
+    impl Wake for Asks {
+        fn wake(self: Arc<Self>) {
+            *self.0.lock().unwrap() = Some(TaskId::current());
+            self.1.set();
+        }
+    }
+    for workers in [0, 1] {
+        on_workers(workers, async || {
+            let asks = Arc::new(Asks(Mutex::new(None), Event::new()));
+            let waker = Waker::from(asks.clone());
+            let mut sleep = taskgrove::time::sleep(std::time::Duration::from_millis(2));
+            let polled = Pin::new(&mut sleep).poll(&mut Cx::from_waker(&waker));
+            assert!(polled.is_pending());
+            let woken = asks.1.clone();
+            let busy = spawn(async move {
+                while !woken.is_set() {
+                    taskgrove::yield_now().await;
+                }
+            });
+            busy.await.unwrap();
+            let seen = asks.0.lock().unwrap().take();
+            assert_eq!(seen, Some(None), "woken as no task");
+        });
+    }
+}

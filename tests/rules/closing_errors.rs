@@ -219,6 +219,36 @@ fn from_a_shield() {
     });
 }
 
+/// Also if its task was not protected when that poll began, nor when it ended.
+#[test]
+fn from_a_shield_that_one_poll_goes_through() {
+    everywhere(async |h| {
+        let (m, ctx) = app(&h).await;
+        let (inside, told, go) = (Event::new(), Event::new(), Event::new());
+        let (set, hear, wait, ended) = (inside.clone(), told.wait(), go.wait(), Event::new());
+        let guard = Falls(ended.clone());
+        let task = ctx
+            .run_task(async move {
+                let _guard = guard;
+                spawn(shielded(async move {
+                    set.set();
+                    wait.await;
+                }));
+                hear.await;
+                shielded(async { Err(boom("inside")) }).await
+            })
+            .unwrap();
+        inside.wait().await;
+        m.cancel().unwrap();
+        the_turn_has_come().await;
+        told.set();
+        ended.wait().await;
+        go.set();
+        assert_eq!(outcome(&m).await.as_deref(), Some("inside"));
+        assert!(matches!(task.await, Err(JoinError::Failed(_))));
+    });
+}
+
 /// An error of a body whose cleanup is under way counts; a panic in a cleanup does.
 #[test]
 fn from_a_cleanup() {

@@ -3,7 +3,7 @@
 use crate::util::*;
 use std::future::pending;
 use std::time::Duration;
-use taskgrove::{Handle, Manager, service_fn, shielded, time, yield_now};
+use taskgrove::{Handle, Manager, service_fn, shielded, spawn, time, yield_now};
 
 /// Whether a task whose turn has come gets past this await.
 async fn passes<F: Future + Send>(h: &Handle, make: impl FnOnce() -> F + Send + 'static) -> bool {
@@ -155,6 +155,30 @@ fn no_loop_of_timers_outruns_it() {
             task.cancel();
             let result: Result<(), _> = task.await;
             assert!(result.is_err());
+        });
+    }
+}
+
+/// A loop over awaits that are always ready lets others run.
+#[test]
+fn what_is_always_ready_suspends_now_and_then() {
+    for workers in [0, 1] {
+        on(workers, async |h| {
+            let m = finished(&h).await;
+            let task = h.spawn(async move {
+                let ran = Event::new();
+                let set = ran.clone();
+                spawn(async move { set.set() });
+                for turn in 0..100_000 {
+                    if ran.is_set() {
+                        return turn;
+                    }
+                    m.wait_finished().await;
+                }
+                100_000
+            });
+            let turns = task.await.unwrap();
+            assert!(0 < turns && turns < 1_000, "{turns}");
         });
     }
 }

@@ -130,6 +130,7 @@ fn a_task_without_future_and_children_is_over() {
     for word in words().filter(has_future) {
         let (next, action) = word.end(false);
         check(word, next, action, PROTECTED | ENDED | JOIN_WAKER);
+        assert!(!next.is_protected() && !next.has_ended(), "nothing is left");
         if word.children() == 0 {
             assert_eq!(action, Action::Finish);
             assert!(next.is_done() && !next.has_join_waker());
@@ -139,11 +140,14 @@ fn a_task_without_future_and_children_is_over() {
         let (next, action) = word.end(true);
         check(word, next, action, PROTECTED | ENDED);
         assert!(next.has_ended() && !next.is_over(), "cleanups are left");
-        let idle = next.phase() == Phase::Idle && word.phase() == Phase::Running;
-        assert!(
-            idle || action != Action::Nothing,
-            "{word:?} is polled again"
-        );
+        assert!(!next.is_protected());
+        let expected = match word.phase() {
+            Phase::Running if next.is_due() => (Phase::Claimed, Action::Close),
+            // Its cleanups were polled by the same poll.
+            Phase::Running => (Phase::Idle, Action::Nothing),
+            _ => (Phase::Scheduled, Action::Submit),
+        };
+        assert_eq!((next.phase(), action), expected, "{word:?}");
     }
 }
 
@@ -229,9 +233,20 @@ fn a_level_only_rises_and_the_marked_are_claimed_or_held() {
 fn a_cancelled_leaf_is_seen_by_whoever_has_it() {
     for word in words() {
         for at_once in [false, true] {
+            let open = !word.is_closing() && word.children() == 0 && !word.in_grace();
+            let quiet = !at_once && !word.has_waiters();
+            let shielded = word.is_protected() || word.has_ended();
+            let alone = match word.phase() {
+                Phase::Scheduled => !shielded,
+                Phase::Idle => !shielded || quiet && word.is_protected(),
+                Phase::Running | Phase::RunningWoken => quiet,
+                Phase::Claimed | Phase::Closed | Phase::Finishing | Phase::Done => false,
+            };
             let Some((next, action)) = word.cancel_leaf(at_once) else {
+                assert!(!(open && alone), "{word:?} needs no walk");
                 continue;
             };
+            assert!(open && alone, "{word:?} needs a walk");
             check(word, next, action, LEVEL | TURN);
             assert!(!word.is_closing() && word.children() == 0 && !word.is_over());
             assert!(next.is_turn());
@@ -264,6 +279,20 @@ fn a_handle_leaves_its_reference_or_its_waker() {
                 assert!(!next.has_join_interest());
             }
         }
+    }
+}
+
+#[test]
+fn a_word_shows_its_phase_and_its_counts() {
+    let shown = format!("{:?}", Snapshot(2 * REF + 5 * CHILD | TURN | PROTECTED));
+    for part in [
+        "Idle",
+        "protected: true",
+        "grace: false",
+        "refs: 2",
+        "children: 5",
+    ] {
+        assert!(shown.contains(part), "{shown}");
     }
 }
 
