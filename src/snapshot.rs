@@ -89,11 +89,11 @@ pub enum NodeState {
     Running,
     /// Waiting to be woken.
     Parked,
-    /// Its future has ended; the task is not done before its children are.
+    /// Its future has ended, or it is being cancelled; the task is not done before its children are.
     WaitingForChildren,
-    /// It is being cancelled and has not ended yet.
+    /// It is being cancelled, without children, and has not ended yet.
     Cancelling,
-    /// It runs a cleanup.
+    /// It runs a cleanup, or is being cancelled and shielded.
     CleaningUp,
 }
 

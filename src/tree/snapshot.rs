@@ -145,3 +145,19 @@ fn state(node: Node) -> NodeState {
         _ => NodeState::Parked,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_outlast_the_wrap_of_the_clock() {
+        let ms = |now, birth| age(now, birth).as_millis();
+        assert_eq!((ms(7, 7), ms(1_000, 7)), (0, 993));
+        assert_eq!(ms(3, u32::MAX - 4), 8, "wrapped since");
+        assert_eq!(ms(7, 1_007), 0, "born a second after the clock was read");
+        let longest = u32::MAX - 60_000;
+        assert_eq!(ms(longest, 0), longest.into());
+        assert_eq!(ms(longest + 1, 0), 0);
+    }
+}

@@ -279,6 +279,22 @@ fn a_daemon_may_end_while_being_cancelled() {
     });
 }
 
+/// Also a daemon child service, and if that asks for the cancellation in its own last poll.
+#[test]
+fn a_daemon_child_service_may_end_as_it_cancels_its_parent() {
+    everywhere(async |h| {
+        let (m, ctx) = app(&h).await;
+        let parent = m.clone();
+        let child = service_fn("child", async move |_: Context| {
+            parent.cancel()?;
+            Ok(())
+        });
+        let child = ctx.run_daemon_child_service(child).unwrap();
+        assert_eq!(failures(&m).await.len(), 0);
+        assert!(child.is_cancelled() && !child.did_error());
+    });
+}
+
 /// A daemon does not end the service, and a service with a live one does not end by itself.
 #[test]
 fn a_live_daemon_keeps_the_service() {

@@ -200,6 +200,32 @@ fn the_limit_is_per_parent() {
     });
 }
 
+/// What is done does not count, also for a sibling that runs right behind it on the same thread.
+#[test]
+fn the_limit_counts_no_sibling_that_has_just_ended() {
+    everywhere(async |h| {
+        let (_m, ctx) = app_with(&h, |b| b.max_children(2)).await;
+        for _ in 0..20 {
+            let (seen, outer) = (Gift::new(), ctx.clone());
+            let give = seen.clone();
+            let first = ctx.run_task(async { Ok(()) }).unwrap();
+            let second = service_fn("second", async move |_: Context| {
+                let done = first.is_done();
+                let third = outer.run_task(async { Ok(()) });
+                give.put(third.is_ok() || !done);
+                first.wait_done().await;
+                if let Ok(third) = third {
+                    third.wait_done().await;
+                }
+                Ok(())
+            });
+            let second = ctx.run_child_service(second).unwrap();
+            assert!(seen.take().await, "refused, although only one is left");
+            second.wait_finished().await;
+        }
+    });
+}
+
 /// What has been joined does not count any more, at once.
 #[test]
 fn the_limit_counts_the_living() {

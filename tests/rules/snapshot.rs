@@ -102,6 +102,8 @@ fn of_a_service() {
         let tree = child.snapshot();
         assert_eq!(tree.nodes().len(), 1);
         assert_eq!(tree.nodes()[0].path, "app/child");
+        assert_eq!(tree.nodes()[0].parent, ctx.id());
+        assert_eq!(ctx.snapshot().nodes()[0].parent, None);
         child.stop().await.unwrap();
         assert!(child.snapshot().is_empty());
         assert_eq!(h.snapshot().nodes().len(), 2);
@@ -191,18 +193,45 @@ fn cancelling_and_cleaning_up() {
         let tree = m.snapshot();
         let state = |id| node(&tree, id).state;
         // Its future is there, and waits for its turn, that is, for its children.
-        let above = state(m.id().unwrap());
-        assert!(matches!(
-            above,
-            NodeState::Cancelling | NodeState::WaitingForChildren
-        ));
-        let shielded = state(first.unwrap().id());
-        assert!(matches!(
-            shielded,
-            NodeState::Cancelling | NodeState::CleaningUp
-        ));
+        assert_eq!(state(m.id().unwrap()), NodeState::WaitingForChildren);
+        assert_eq!(state(first.unwrap().id()), NodeState::CleaningUp);
         assert_eq!(state(second.unwrap().id()), NodeState::CleaningUp);
         assert_eq!(state(third.unwrap().id()), NodeState::CleaningUp);
+    });
+}
+
+/// In its grace a task is cancelling, waits for its children, or cleans up, as it has them or not.
+#[test]
+fn in_grace() {
+    on(0, async |h| {
+        const HOUR: Duration = Duration::from_secs(3600);
+        let (m, ctx) = app_with(&h, |b| b.grace(HOUR)).await;
+        let started = [(); 3].map(|()| Event::new());
+        let [a, b, c] = started.clone();
+        let alone = ctx.run_task(async move {
+            a.set();
+            pending().await
+        });
+        let parent = ctx.run_task(async move {
+            spawn(pending::<()>());
+            b.set();
+            pending().await
+        });
+        let cleaning = ctx.run_task(async move {
+            drop(defer(pending()));
+            c.set();
+            pending().await
+        });
+        for started in started {
+            started.wait().await;
+        }
+        m.cancel().unwrap();
+        the_turn_has_come().await;
+        let tree = m.snapshot();
+        let state = |id| node(&tree, id).state;
+        assert_eq!(state(alone.unwrap().id()), NodeState::Cancelling);
+        assert_eq!(state(parent.unwrap().id()), NodeState::WaitingForChildren);
+        assert_eq!(state(cleaning.unwrap().id()), NodeState::CleaningUp);
     });
 }
 

@@ -35,6 +35,7 @@ fn a_wait_that_is_dropped_leaves_nothing_behind() {
         assert_eq!(wakers_held(manager.wait_finished()), (1, 0));
         assert_eq!(wakers_held(manager.wait_ready()), (1, 0));
         assert_eq!(wakers_held(ctx.cancelled()), (1, 0));
+        assert_eq!(wakers_held(h.spawn(pending::<()>())), (1, 0));
         let task = h.spawn(pending::<()>());
         assert_eq!(wakers_held(task.wait_done()), (1, 0));
 

@@ -283,6 +283,21 @@ fn a_handle_leaves_its_reference_or_its_waker() {
 }
 
 #[test]
+fn of_two_who_meet_at_the_end_each_learns_of_the_other() {
+    let state = State::scheduled();
+    let word = state.set_waiters();
+    assert!(word.has_waiters() && word.phase() == Phase::Scheduled && word.refs() == 2);
+    assert_eq!(state.start().1, Start::Poll);
+    assert!(state.set_join_waker() && state.unset_join_waker());
+    assert!(state.set_join_waker());
+    let (before, action) = state.end(false);
+    assert!(before.has_waiters() && before.has_join_waker() && action == Action::Finish);
+    assert!(state.set_waiters().is_done());
+    let late = (state.set_join_waker(), state.unset_join_waker());
+    assert_eq!(late, (false, false), "the slot is the finisher's");
+}
+
+#[test]
 fn a_word_shows_its_phase_and_its_counts() {
     let shown = format!("{:?}", Snapshot(2 * REF + 5 * CHILD | TURN | PROTECTED));
     for part in [
