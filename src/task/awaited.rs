@@ -96,3 +96,40 @@ fn exchange(with: Vec<Awaited>) -> Vec<Awaited> {
         .try_with(|all| all.replace(with))
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+#[cfg(not(taskgrove_loom))]
+mod tests {
+    use super::*;
+
+    fn note_times(times: &[u64]) {
+        for &at in times {
+            note(|| Some(Awaited::Time(at)));
+        }
+    }
+
+    fn times(awaited: Vec<Awaited>) -> Vec<u64> {
+        let time = |awaited| match awaited {
+            Awaited::Time(at) => at,
+            _ => panic!("only times were noted"),
+        };
+        awaited.into_iter().map(time).collect()
+    }
+
+    #[test]
+    fn the_first_few_are_kept_each_once() {
+        let all = trace(|| note_times(&[1, 1, 2, 1, 3, 4, 5, 6]));
+        assert_eq!(times(all), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_trace_inside_a_trace_is_its_own() {
+        let outer = trace(|| {
+            note_times(&[1]);
+            assert_eq!(times(trace(|| note_times(&[2]))), [2]);
+            note_times(&[3]);
+        });
+        assert_eq!(times(outer), [1, 3]);
+        note(|| unreachable!("nobody asks"));
+    }
+}

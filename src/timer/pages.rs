@@ -173,6 +173,19 @@ mod tests {
     }
 
     #[test]
+    fn a_full_page_that_gets_room_is_filled_again() {
+        let mut pages = Pages::new();
+        let all: Vec<u32> = (0..2 * PAGE).map(|n| pages.insert(n)).collect();
+        for index in [all[5], all[PAGE + 5], all[7]] {
+            pages.remove(index);
+        }
+        for n in 0..3 {
+            pages.insert(n);
+        }
+        assert_eq!(pages.capacity(), 2 * PAGE);
+    }
+
+    #[test]
     fn coming_and_going_at_an_edge_keeps_the_memory() {
         let mut pages = Pages::new();
         for n in 0..PAGE {

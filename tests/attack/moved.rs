@@ -103,3 +103,63 @@ fn a_body_ends_when_a_shield_that_left_it_is_dropped() {
         thread.join().expect("a drop");
     });
 }
+
+/// A `background_service` whose body has moved, polled once in each of two tasks; the first lives on.
+async fn moved_body(body: impl Future<Output = ()> + Send + 'static) -> (Task<()>, Task<()>) {
+    let (tx, rx) = std::sync::mpsc::channel::<Moving>();
+    let (sent, polled) = (Event::new(), Event::new());
+    let told = sent.clone();
+    let first = spawn(async move {
+        let service = service_fn("idle", |_| pending());
+        let mut moving: Moving = Box::pin(async move {
+            let _ = background_service(service, async move |_| body.await).await;
+        });
+        assert!(poll_once(&mut moving).await.is_none());
+        tx.send(moving).expect("the receiver is there");
+        told.set();
+        pending::<()>().await;
+    });
+    sent.wait().await;
+    let mut moving = rx.recv().expect("it was sent");
+    let told = polled.clone();
+    let second = spawn(async move {
+        assert!(poll_once(&mut moving).await.is_none());
+        told.set();
+        moving.await;
+    });
+    polled.wait().await;
+    (first, second)
+}
+
+/// What is protected in a body protects the task that it has moved to, and no longer its first one.
+#[test]
+fn the_protection_in_a_body_moves_with_it() {
+    on_two_workers(async || {
+        let (go, ended) = (Event::new(), Event::new());
+        let (wait, tell) = (go.wait(), ended.clone());
+        let shield = shielded(async move {
+            wait.await;
+            tell.set();
+        });
+        let (first, second) = moved_body(shield).await;
+        second.cancel();
+        first.cancel();
+        assert!(first.await.is_err_and(|e| e.is_cancelled()));
+        assert!(!second.is_done());
+        go.set();
+        second.wait_done().await;
+        assert!(ended.is_set(), "the shield was dropped");
+    });
+}
+
+/// Without protection in it, it takes none along.
+#[test]
+fn a_body_without_protection_moves_alone() {
+    on_two_workers(async || {
+        let (first, second) = moved_body(pending()).await;
+        first.cancel();
+        assert!(first.await.is_err_and(|e| e.is_cancelled()));
+        second.cancel();
+        assert!(second.await.is_err_and(|e| e.is_cancelled()));
+    });
+}

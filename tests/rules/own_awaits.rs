@@ -182,3 +182,56 @@ fn what_is_always_ready_suspends_now_and_then() {
         });
     }
 }
+
+/// The same in a body: when the shield in it has ended, and its task's turn has come.
+#[test]
+fn in_a_body() {
+    on(0, async |h| {
+        let (inside, go, passed) = (Event::new(), Event::new(), Event::new());
+        let (set, wait, tell) = (inside.clone(), go.wait(), passed.clone());
+        let body = async move {
+            shielded(async {
+                set.set();
+                wait.await;
+            })
+            .await;
+            yield_now().await;
+            tell.set();
+        };
+        let task = h.spawn(taskgrove::finally(body, async {}));
+        inside.wait().await;
+        task.cancel();
+        the_turn_has_come().await;
+        go.set();
+        task.wait_done().await;
+        assert!(!passed.is_set());
+    });
+}
+
+/// Beside a shield they go on, as the whole task does.
+#[test]
+fn beside_a_shield_they_work() {
+    on(0, async |h| {
+        let (inside, go) = (Event::new(), Event::new());
+        let (told, passed) = (Event::new(), Event::new());
+        let (set, wait, hear, tell) = (inside.clone(), go.wait(), told.wait(), passed.clone());
+        let shield = shielded(async move {
+            set.set();
+            wait.await;
+        });
+        let beside = async move {
+            hear.await;
+            yield_now().await;
+            tell.set();
+        };
+        let task = h.spawn(both(shield, beside));
+        inside.wait().await;
+        task.cancel();
+        the_turn_has_come().await;
+        told.set();
+        the_turn_has_come().await;
+        assert!(passed.is_set());
+        go.set();
+        task.wait_done().await;
+    });
+}
