@@ -189,3 +189,29 @@ impl Scope {
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(not(taskgrove_loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_is_in_one_scope() {
+        let (body, other) = (Body::new(true), Body::new(true));
+        let scopes = [
+            Scope::Outside,
+            Scope::Hard,
+            Scope::Body(body.clone()),
+            Scope::Body(other),
+        ];
+        let inside = || scopes.each_ref().map(current::is_in);
+        assert_eq!(inside(), [true, false, false, false]);
+        assert_eq!(current::hard(inside), [false, true, false, false]);
+        let within = || (inside(), current::hard(inside), inside());
+        let (before, hard, after) = current::in_body(&body, within);
+        assert_eq!(before, [false, false, true, false]);
+        assert_eq!(hard, [false, true, false, false]);
+        assert_eq!(after, before);
+        assert_eq!(inside(), [true, false, false, false]);
+    }
+}

@@ -163,3 +163,29 @@ fn a_body_without_protection_moves_alone() {
         assert!(second.await.is_err_and(|e| e.is_cancelled()));
     });
 }
+
+/// A shield that has left its task is dropped elsewhere: the task, whose turn has come, ends.
+#[test]
+fn a_task_ends_when_the_shield_that_left_it_is_dropped() {
+    on_two_workers(async || {
+        let (tx, rx) = std::sync::mpsc::channel::<Moving>();
+        let sent = Event::new();
+        let told = sent.clone();
+        let task = spawn(async move {
+            let mut moving: Moving = Box::pin(shielded(pending()));
+            assert!(poll_once(&mut moving).await.is_none());
+            tx.send(moving).expect("the receiver is there");
+            told.set();
+            pending::<()>().await;
+        });
+        sent.wait().await;
+        let moving = rx.recv().expect("it was sent");
+        task.cancel();
+        crate::common::suspend_times(50).await;
+        assert!(!task.is_done());
+        std::thread::spawn(move || drop(moving))
+            .join()
+            .expect("a drop");
+        assert!(task.await.is_err_and(|e| e.is_cancelled()));
+    });
+}

@@ -151,6 +151,15 @@ fn block_on_inside_another_runtime() {
     });
 }
 
+/// A simulation's numbers are to be had in one only.
+#[test]
+fn random_outside_a_simulation() {
+    watchdog(|| {
+        let text = build(0).block_on(async { panics(taskgrove::sim::random) });
+        assert!(text.contains("outside a simulation"), "{text}");
+    });
+}
+
 /// More workers than make sense: an error or a runtime, nothing else.
 #[test]
 fn too_many_workers() {

@@ -300,3 +300,39 @@ fn background_gives_the_failure_of_the_stop() {
         assert_eq!(result.unwrap_err().failures().len(), 1);
     });
 }
+
+/// Shields in the body protect its task, until the last of them ends.
+#[test]
+fn shields_in_the_body_protect_the_task() {
+    everywhere(async |h| {
+        let (inside, goes) = (
+            [(); 2].map(|()| Event::new()),
+            [(); 2].map(|()| Event::new()),
+        );
+        let ends = Log::new();
+        let shields = [0, 1].map(|n| {
+            let (set, wait, log) = (inside[n].clone(), goes[n].wait(), ends.clone());
+            shielded(async move {
+                set.set();
+                wait.await;
+                log.push(n);
+            })
+        });
+        let task = h.spawn(async move {
+            let idle = service_fn("idle", |_| pending());
+            let [a, b] = shields;
+            background_service(idle, async move |_| both(a, b).await).await
+        });
+        for inside in inside {
+            inside.wait().await;
+        }
+        task.cancel();
+        for go in goes {
+            the_turn_has_come().await;
+            assert!(!task.is_done());
+            go.set();
+        }
+        task.wait_done().await;
+        assert_eq!(ends.take(), [0, 1]);
+    });
+}

@@ -189,13 +189,14 @@ fn in_a_body() {
     on(0, async |h| {
         let (inside, go, passed) = (Event::new(), Event::new(), Event::new());
         let (set, wait, tell) = (inside.clone(), go.wait(), passed.clone());
+        let m = finished(&h).await;
         let body = async move {
             shielded(async {
                 set.set();
                 wait.await;
             })
             .await;
-            yield_now().await;
+            m.wait_finished().await;
             tell.set();
         };
         let task = h.spawn(taskgrove::finally(body, async {}));
