@@ -305,17 +305,14 @@ fn background_gives_the_failure_of_the_stop() {
 #[test]
 fn shields_in_the_body_protect_the_task() {
     everywhere(async |h| {
-        let (inside, goes) = (
-            [(); 2].map(|()| Event::new()),
-            [(); 2].map(|()| Event::new()),
-        );
-        let ends = Log::new();
+        let events = || [(); 2].map(|()| Event::new());
+        let (inside, goes, ended) = (events(), events(), events());
         let shields = [0, 1].map(|n| {
-            let (set, wait, log) = (inside[n].clone(), goes[n].wait(), ends.clone());
+            let (set, wait, tell) = (inside[n].clone(), goes[n].wait(), ended[n].clone());
             shielded(async move {
                 set.set();
                 wait.await;
-                log.push(n);
+                tell.set();
             })
         });
         let task = h.spawn(async move {
@@ -327,12 +324,12 @@ fn shields_in_the_body_protect_the_task() {
             inside.wait().await;
         }
         task.cancel();
-        for go in goes {
+        for (go, ended) in goes.iter().zip(ended) {
             the_turn_has_come().await;
             assert!(!task.is_done());
             go.set();
+            ended.wait().await;
         }
         task.wait_done().await;
-        assert_eq!(ends.take(), [0, 1]);
     });
 }
