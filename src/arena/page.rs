@@ -332,6 +332,22 @@ mod tests {
     }
 
     #[test]
+    fn a_page_has_as_many_slots_as_lie_inside_its_block_wherever_that_is() {
+        let lost = ALIGN - BLOCK_LAYOUT.align();
+        for bytes in (64..=512).step_by(8) {
+            let (size, slots) = (class(bytes).size(), class(bytes).capacity() as usize);
+            assert!(lost + slots * size <= PAGE_BYTES, "{bytes}");
+            assert!(lost + (slots + 1) * size > PAGE_BYTES, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn the_table_has_a_place_for_each_index_and_no_more() {
+        let indices = (ROOT_LEN as u64 * CHUNK_LEN as u64) << SLOT_BITS;
+        assert_eq!(indices, 1 << 32);
+    }
+
+    #[test]
     fn the_pool_is_bounded() {
         static PAGES: Pages = Pages::new();
         let numbers: Vec<u32> = (0..POOLED_BLOCKS as u32 + 10)

@@ -18,7 +18,9 @@ impl Deadlines for Time {
     }
 }
 
-const NO_TIMER: Time = Time(Cell::new(None));
+fn no_timer() -> Time {
+    Time(Cell::new(None))
+}
 
 fn timer_at(ns: u64) -> Time {
     Time(Cell::new(Some(ns)))
@@ -83,7 +85,7 @@ fn woken(asleep: &[Asleep]) -> Vec<bool> {
 fn a_push_wakes_one_worker_until_that_has_stopped_searching() {
     for notify in [Idle::notify, Idle::notify_local] {
         let idle = Idle::new();
-        while_asleep(&idle, &NO_TIMER, &[Guest, Worker, Worker], |asleep| {
+        while_asleep(&idle, &no_timer(), &[Guest, Worker, Worker], |asleep| {
             assert!(idle.can_wake());
             notify(&idle);
             assert_eq!(woken(asleep), [false, false, true]);
@@ -108,7 +110,7 @@ fn a_push_wakes_one_worker_until_that_has_stopped_searching() {
 #[test]
 fn the_last_searcher_wakes_another_if_more_is_left() {
     let idle = Idle::new();
-    while_asleep(&idle, &NO_TIMER, &[Worker, Worker], |asleep| {
+    while_asleep(&idle, &no_timer(), &[Worker, Worker], |asleep| {
         idle.search();
         idle.search();
         idle.found(|| unreachable!("somebody else searches still"));
@@ -157,7 +159,7 @@ fn the_keeper_is_woken_for_earlier_timers_only() {
         assert_eq!(woken(asleep), [true, false, false]);
     });
     let idle = Idle::new();
-    while_asleep(&idle, &NO_TIMER, &[Worker, Guest], |asleep| {
+    while_asleep(&idle, &no_timer(), &[Worker, Guest], |asleep| {
         idle.timer_changed(1_000);
         assert_eq!(
             woken(asleep),
@@ -211,7 +213,7 @@ fn a_keeper_that_is_woken_passes_the_time_on() {
     });
     // To nobody, if no timer is pending.
     let idle = Idle::new();
-    while_asleep(&idle, &NO_TIMER, &[Worker, Guest], |asleep| {
+    while_asleep(&idle, &no_timer(), &[Worker, Guest], |asleep| {
         idle.notify();
         assert_eq!(woken(asleep), [true, false]);
     });
@@ -233,8 +235,8 @@ fn a_keeper_that_wakes_by_itself_passes_the_time_on() {
         idle.timer_changed(49);
         assert_eq!(woken(asleep), [true], "it is the keeper again");
     });
-    while_asleep(&idle, &NO_TIMER, &[Guest], |asleep| {
-        worker_comes_and_goes(&NO_TIMER);
+    while_asleep(&idle, &no_timer(), &[Guest], |asleep| {
+        worker_comes_and_goes(&no_timer());
         assert_eq!(woken(asleep), [false], "there is no time to keep");
         worker_comes_and_goes(&time);
         assert_eq!(woken(asleep), [true], "it will park with the deadline");

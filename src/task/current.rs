@@ -308,3 +308,21 @@ fn is_body_over() -> bool {
 fn is_dropped_now(node: Node) -> bool {
     node.state.load().is_killed() || !node.side().is_some_and(|side| side.is_protected())
 }
+
+#[cfg(test)]
+#[cfg(not(taskgrove_loom))]
+mod tests {
+    use crate::Runtime;
+
+    #[test]
+    fn each_thread_draws_ids_of_its_own() {
+        let rt = Runtime::builder().workers(0).build().expect("a runtime");
+        let spawned = || rt.spawn(std::future::pending::<()>()).id();
+        let (first, other, second) = (
+            spawned(),
+            std::thread::scope(|s| s.spawn(spawned).join()).expect("no panic"),
+            spawned(),
+        );
+        assert!(first < second && second < other, "{first} {second} {other}");
+    }
+}

@@ -273,6 +273,30 @@ fn memory_is_given_back_after_a_peak() {
     assert!(capacity().1 <= 256);
 }
 
+#[test]
+fn the_orders_memory_is_halved_when_a_quarter_is_in_use_and_not_before() {
+    let timers = Timers::new();
+    let capacity = || timers.inner.lock().heap.capacity().0;
+    let mut keys: Vec<_> = (0..5_000).map(|n| insert(&timers, n, n).0).collect();
+    let peak = capacity();
+    while keys.len() > peak / 4 {
+        assert!(timers.remove(keys.pop().expect("not empty")));
+    }
+    assert_eq!(capacity(), peak);
+    assert!(timers.remove(keys.pop().expect("not empty")));
+    assert!((peak / 2..peak).contains(&capacity()), "{}", capacity());
+
+    // What is small stays.
+    let few = Timers::new();
+    let capacity = || few.inner.lock().heap.capacity().0;
+    let mut keys: Vec<_> = (0..1_024).map(|n| insert(&few, n, n).0).collect();
+    let peak = capacity();
+    while let Some(key) = keys.pop() {
+        assert!(few.remove(key));
+    }
+    assert_eq!((capacity(), peak), (peak, 1_024));
+}
+
 /// Each entry is either fired, or removed by its owner, never both and never neither.
 #[test]
 fn from_many_threads_each_entry_ends_once() {

@@ -283,8 +283,16 @@ fn a_handle_leaves_its_reference_or_its_waker() {
 }
 
 #[test]
+fn a_leaf_in_a_queue_is_cancelled_by_one_step() {
+    let state = State::scheduled(true);
+    assert_eq!(state.cancel_leaf(false), Some(Action::Nothing));
+    assert_eq!(state.start().1, Start::Close);
+    assert_eq!(state.cancel_leaf(false), None, "it is closing");
+}
+
+#[test]
 fn of_two_who_meet_at_the_end_each_learns_of_the_other() {
-    let state = State::scheduled();
+    let state = State::scheduled(true);
     let word = state.set_waiters();
     assert!(word.has_waiters() && word.phase() == Phase::Scheduled && word.refs() == 2);
     assert_eq!(state.start().1, Start::Poll);
@@ -299,7 +307,7 @@ fn of_two_who_meet_at_the_end_each_learns_of_the_other() {
 
 #[test]
 fn a_word_shows_its_phase_and_its_counts() {
-    let shown = format!("{:?}", Snapshot(2 * REF + 5 * CHILD | TURN | PROTECTED));
+    let shown = format!("{:?}", Snapshot((2 * REF + 5 * CHILD) | TURN | PROTECTED));
     for part in [
         "Idle",
         "protected: true",
