@@ -101,7 +101,9 @@ impl Future for Sleep {
 impl Sleep {
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let this = self;
-        if this.deadline <= this.hub.clock.now_ns() {
+        let clock = &this.hub.clock;
+        let is_new = this.timer.is_none();
+        if !(is_new && clock.seems_ahead(this.deadline)) && this.deadline <= clock.now_ns() {
             if let Some(key) = this.timer.take() {
                 this.hub.timers.remove(key);
             }

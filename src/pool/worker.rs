@@ -19,6 +19,7 @@ const CLOCK_EVERY: u32 = 64;
 
 /// Wakes and starts what is due.
 pub(crate) fn fire_timers(hub: &Hub, now: u64) {
+    hub.clock.saw(now);
     if hub.timers.next_deadline().is_none_or(|at| at > now) {
         return;
     }

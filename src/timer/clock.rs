@@ -7,6 +7,9 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 /// A moment, as nanoseconds since the origin, that never comes.
 pub(crate) const NEVER: u64 = u64::MAX;
 
+/// How far ahead of the last look a moment has to be for [`Clock::seems_ahead`]: a second.
+const FAR: u64 = 1_000_000_000;
+
 /// A clock that counts nanoseconds from its own start: with the machine's clock, or by hand.
 ///
 /// 64 bits of nanoseconds are 584 years. What does not fit saturates: moments before the origin are
@@ -16,6 +19,8 @@ pub(crate) struct Clock {
     origin: Instant,
     /// A virtual clock's time.
     manual: Option<AtomicU64>,
+    /// The real time at a recent look.
+    seen: AtomicU64,
 }
 
 impl Clock {
@@ -24,6 +29,7 @@ impl Clock {
         Self {
             origin: Instant::now(),
             manual: None,
+            seen: AtomicU64::new(0),
         }
     }
 
@@ -32,6 +38,7 @@ impl Clock {
         Self {
             origin: Instant::now(),
             manual: Some(AtomicU64::new(0)),
+            seen: AtomicU64::new(0),
         }
     }
 
@@ -42,6 +49,22 @@ impl Clock {
             None => nanos(self.origin.elapsed()),
             Some(now) => now.load(Ordering::Acquire),
         }
+    }
+
+    /// Notes the time of a look; workers do at each of theirs.
+    #[inline]
+    pub(crate) fn saw(&self, now: u64) {
+        self.seen.store(now, Ordering::Relaxed);
+    }
+
+    /// Whether `ns` is surely ahead, provided that somebody looked within the last second: a load,
+    /// where reading the clock would be a quarter of what entering a timer costs. `false` says
+    /// nothing. Should nobody have looked (all slept, or were busy in one poll), a moment that is over
+    /// may seem ahead; a timer entered for it fires at the next look, which is the end of that poll.
+    #[inline]
+    pub(crate) fn seems_ahead(&self, ns: u64) -> bool {
+        let far = self.seen.load(Ordering::Relaxed).saturating_add(FAR);
+        self.manual.is_none() && ns > far
     }
 
     /// Sets a manual clock to `ns` after its origin; one that is already past that stays.
@@ -106,6 +129,17 @@ mod tests {
         let clock = Clock::real();
         let now = clock.instant(clock.now_ns());
         assert!(before <= now && now <= Instant::now());
+    }
+
+    #[test]
+    fn only_what_is_far_from_the_last_look_seems_ahead() {
+        let clock = Clock::real();
+        assert!(!clock.seems_ahead(FAR) && clock.seems_ahead(FAR + 1));
+        clock.saw(5);
+        assert!(!clock.seems_ahead(FAR + 5) && clock.seems_ahead(NEVER));
+        clock.saw(NEVER - 1);
+        assert!(!clock.seems_ahead(NEVER));
+        assert!(!Clock::manual().seems_ahead(NEVER), "that one is exact");
     }
 
     #[test]
