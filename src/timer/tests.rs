@@ -274,27 +274,53 @@ fn memory_is_given_back_after_a_peak() {
 }
 
 #[test]
-fn the_orders_memory_is_halved_when_a_quarter_is_in_use_and_not_before() {
+#[cfg_attr(miri, ignore = "runs are shorter there")]
+fn a_run_gives_memory_back_when_a_quarter_of_it_is_live_and_not_before() {
     let timers = Timers::new();
-    let capacity = || timers.inner.lock().heap.capacity().0;
-    let mut keys: Vec<_> = (0..5_000).map(|n| insert(&timers, n, n).0).collect();
-    let peak = capacity();
-    while keys.len() > peak / 4 {
-        assert!(timers.remove(keys.pop().expect("not empty")));
-    }
-    assert_eq!(capacity(), peak);
-    assert!(timers.remove(keys.pop().expect("not empty")));
-    assert!((peak / 2..peak).contains(&capacity()), "{}", capacity());
+    let capacity = || timers.inner.lock().queue.capacity().0;
+    let mut keys: Vec<_> = (0..1_024).map(|n| insert(&timers, n, n).0).collect();
+    let sealed = capacity();
+    let mut remove_last = || assert!(timers.remove(keys.pop().expect("not empty")));
+    // A quarter but for the slack of 32.
+    (248..1_024).for_each(|_| remove_last());
+    assert_eq!(capacity(), sealed);
+    remove_last();
+    assert_eq!(sealed - capacity(), 1_024 - 2 * 247, "twice what is live");
+    (1..247).for_each(|_| remove_last());
+    assert!(capacity() < 64, "one is left: {}", capacity());
+    remove_last();
+    assert!(capacity() < 16, "and no run: {}", capacity());
 
     // What is small stays.
     let few = Timers::new();
-    let capacity = || few.inner.lock().heap.capacity().0;
-    let mut keys: Vec<_> = (0..1_024).map(|n| insert(&few, n, n).0).collect();
-    let peak = capacity();
-    while let Some(key) = keys.pop() {
-        assert!(few.remove(key));
+    let capacity = || few.inner.lock().queue.capacity().0;
+    let keys: Vec<_> = (0..64).map(|n| insert(&few, n, n).0).collect();
+    assert!(keys.into_iter().rev().all(|key| few.remove(key)));
+    assert_eq!(capacity(), 64);
+}
+
+#[test]
+fn what_comes_in_any_order_fires_in_order_across_runs() {
+    let timers = Timers::new();
+    let mut random = Random(11);
+    let count = if cfg!(miri) { 200 } else { 20_000 };
+    let mut all: Vec<_> = (0..count)
+        .map(|job| {
+            let deadline = random.below(count / 4);
+            (deadline, job, insert(&timers, deadline, job).0)
+        })
+        .collect();
+    // The first of all goes now and then, and with it the heads of runs.
+    all.sort_unstable_by_key(|&(deadline, job, _)| (deadline, job));
+    for n in (0..all.len() / 2).rev() {
+        let (deadline, _, key) = all.remove(if n % 3 == 0 { 0 } else { n });
+        assert!(timers.next_deadline().is_some_and(|at| at <= deadline));
+        assert!(timers.remove(key));
+        assert_eq!(timers.next_deadline(), Some(all[0].0));
     }
-    assert_eq!((capacity(), peak), (peak, 1_024));
+    let expected: Vec<u64> = all.into_iter().map(|(_, job, _)| job).collect();
+    assert_eq!(due(&timers, count, usize::MAX), expected);
+    assert_eq!((timers.len(), timers.next_deadline()), (0, None));
 }
 
 /// Each entry is either fired, or removed by its owner, never both and never neither.
