@@ -53,8 +53,8 @@ impl Schedule for Manual {
         self.push(node);
     }
 
-    fn ended(&self, count: usize) {
-        self.0.live.fetch_sub(count, Ordering::Relaxed);
+    fn ended(&self) {
+        self.0.live.fetch_sub(1, Ordering::Relaxed);
     }
 
     fn job(&self, job: Job) {
@@ -134,7 +134,7 @@ impl World {
             if !done.waits_for(node) {
                 done.flush();
             }
-            finish::run(node, done);
+            finish::run(node, done, || self.hub.schedule().ended());
         } else {
             return done.flush();
         }

@@ -79,12 +79,11 @@ impl Schedule for PoolHandle {
         }
     }
 
-    fn ended(&self, count: usize) {
-        let change = (count as u64).wrapping_neg();
+    fn ended(&self) {
         match current::worker(self.0.serial) {
-            Some(index) => bump(&self.0.cores[index].live, change),
+            Some(index) => self.0.cores[index].ended(),
             None => {
-                self.0.live_outside.fetch_add(change, Ordering::Relaxed);
+                self.0.live_outside.fetch_sub(1, Ordering::Relaxed);
             }
         }
     }
@@ -130,6 +129,12 @@ impl Deadlines for Hub {
 }
 
 impl Core {
+    /// One less is live. By its worker.
+    #[inline]
+    fn ended(&self) {
+        bump(&self.live, 1_u64.wrapping_neg());
+    }
+
     fn new() -> Self {
         Core {
             queue: Local::new(),

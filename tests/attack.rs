@@ -2,6 +2,8 @@
 
 mod common;
 
+#[path = "attack/batches.rs"]
+mod batches;
 #[path = "attack/managers.rs"]
 mod managers;
 #[path = "attack/memory.rs"]

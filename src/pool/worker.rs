@@ -122,7 +122,13 @@ impl<'a> Worker<'a> {
             // Cancelled tasks wait for the walk, others for its steps: take turns.
         }
         let Some(node) = self.next() else {
-            return self.done.flush() || !self.pool.jobs.is_empty();
+            if self.done.is_empty() {
+                return !self.pool.jobs.is_empty();
+            }
+            // What follows may take its time, in code of the user's: nobody may count on this search.
+            self.stop_searching();
+            self.done.flush();
+            return true;
         };
         self.stop_searching();
         if !self.core.queue.is_empty() {
@@ -132,7 +138,7 @@ impl<'a> Worker<'a> {
         if !self.done.waits_for(node) {
             self.done.flush();
         }
-        finish::run(node, &mut self.done);
+        finish::run(node, &mut self.done, || self.core.ended());
         true
     }
 

@@ -116,8 +116,8 @@ impl Schedule for EngineHandle {
         self.push(node);
     }
 
-    fn ended(&self, count: usize) {
-        self.0.live.fetch_sub(count as u64, Ordering::Relaxed);
+    fn ended(&self) {
+        self.0.live.fetch_sub(1, Ordering::Relaxed);
     }
 
     fn job(&self, job: Job) {
@@ -292,7 +292,7 @@ impl Engine {
         self.polls.fetch_add(1, Ordering::Relaxed);
         let awaited = awaited::trace(|| {
             let mut done = std::mem::take(&mut *self.done.lock());
-            finish::run(node, &mut done);
+            finish::run(node, &mut done, || hub.schedule().ended());
             *self.done.lock() = done;
         });
         let mut known = self.awaited.lock();

@@ -53,8 +53,8 @@ pub(crate) trait Schedule: Send + Sync {
     fn push(&self, node: Node);
     /// Takes a new task into a queue.
     fn born(&self, node: Node);
-    /// So many tasks are done.
-    fn ended(&self, count: usize);
+    /// A task is done.
+    fn ended(&self);
     /// Takes a job; it runs on a worker, outside of any task.
     fn job(&self, job: Job);
     /// There is a new earliest deadline.

@@ -1,6 +1,6 @@
 //! Siblings that are done, taken off their parent together: under one lock, in one step.
 //!
-//! A task that is done is recorded, and its handle resolves, at once ([`Batch::add`]). What is put
+//! A task that is done is no longer live, it is recorded, and its handle resolves, at once ([`Batch::add`]). What is put
 //! off is that its parent hears of it: until then it is still linked, and still counted in the
 //! parent's word. Every walk passes over a task that is done and linked, and limits do not count
 //! it, so that nobody sees the difference but the parent's own end; and that must not wait. Hence
@@ -28,8 +28,8 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// Finishes a task that its caller has made done (`before`: its word until then), but for its
-    /// parent.
+    /// Finishes a task that its caller has made done (`before`: its word until then), and taken off
+    /// the live ones, but for its parent.
     #[inline]
     pub(crate) fn add(&mut self, node: Node, before: Snapshot) {
         if self.done.len() == MOST || !self.waits_for(node) {
@@ -92,7 +92,6 @@ impl Batch {
         }
         self.uncounted = 0;
         let count = self.done.len();
-        parent.hub().schedule().ended(count);
         for node in &self.done {
             node.release_own();
         }

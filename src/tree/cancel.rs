@@ -338,7 +338,10 @@ impl Cancel {
                 (before, action) = finish::close(node);
             }
             match action {
-                Action::Finish => self.done.add(node, before),
+                Action::Finish => {
+                    node.hub().schedule().ended();
+                    self.done.add(node, before);
+                }
                 action => settle(node, before, action),
             }
         }

@@ -32,9 +32,9 @@ fn is_supervised(node: Node) -> bool {
 }
 
 /// Runs a task that was taken from a queue, until it suspends or ends. If that makes it done, its
-/// parent hears of it when `done` is flushed.
+/// parent hears of it when `done` is flushed; `ended` counts it before anybody else hears of it.
 #[inline]
-pub(crate) fn run(node: Node, done: &mut Batch) {
+pub(crate) fn run(node: Node, done: &mut Batch, ended: impl FnOnce()) {
     let (before, start) = node.state.start();
     let (before, action) = match start {
         Start::Skip => return,
@@ -49,7 +49,10 @@ pub(crate) fn run(node: Node, done: &mut Batch) {
     match action {
         Action::Nothing => {}
         Action::Submit => node.submit(),
-        Action::Finish => done.add(node, before),
+        Action::Finish => {
+            ended();
+            done.add(node, before);
+        }
         Action::Close => settle(node, before, action),
     }
 }
@@ -251,7 +254,7 @@ pub(crate) fn settle(mut node: Node, mut before: Snapshot, mut action: Action) {
             Action::Finish => {
                 let parent = links::parent(node);
                 if !node.is(kind::SENTINEL) {
-                    node.hub().schedule().ended(1);
+                    node.hub().schedule().ended();
                 }
                 let flags = finish_record(node, before);
                 if let Some(parent) = parent {
