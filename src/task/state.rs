@@ -183,15 +183,6 @@ impl Snapshot {
         matches!(self.phase(), Phase::Finishing | Phase::Done)
     }
 
-    /// The word a task had until it became done, with a note that it has yet to be counted.
-    pub(crate) fn uncounted(self) -> Self {
-        self.with_phase(Phase::Finishing)
-    }
-
-    pub(crate) fn is_uncounted(self) -> bool {
-        self.phase() == Phase::Finishing
-    }
-
     pub(crate) fn is_closing(self) -> bool {
         self.0 & LEVEL != 0
     }

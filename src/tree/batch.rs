@@ -23,8 +23,6 @@ const MOST: usize = if cfg!(taskgrove_loom) { 2 } else { 64 };
 #[derive(Default)]
 pub(crate) struct Batch {
     done: Vec<Node>,
-    /// How many of them are yet to be counted in their service's record.
-    uncounted: u64,
 }
 
 impl Batch {
@@ -35,12 +33,7 @@ impl Batch {
         if self.done.len() == MOST || !self.waits_for(node) {
             self.flush();
         }
-        let flags = if before.is_uncounted() && node.side().is_none() {
-            self.uncounted += 1;
-            before
-        } else {
-            finish::finish_record(node, before)
-        };
+        let flags = finish::finish_record(node, before);
         finish::wake(node, flags);
         self.done.push(node);
     }
@@ -85,12 +78,6 @@ impl Batch {
             let supervised = self.done.iter().filter(|node| node.is(kind::SUPERVISED));
             children.supervised(-(supervised.count() as i32));
         }
-        if self.uncounted > 0
-            && let Some(record) = parent.record()
-        {
-            record.done.fetch_add(self.uncounted, Ordering::Relaxed);
-        }
-        self.uncounted = 0;
         let count = self.done.len();
         for node in &self.done {
             node.release_own();

@@ -94,11 +94,6 @@ fn end(node: Node, cleanups: bool) -> (Snapshot, Action) {
     if cleanups || !is_counted(node) {
         return node.state.end(cleanups);
     }
-    if node.state.load().refs() == 1 {
-        // Nobody can ask whether it is done: it is counted when its parent hears of it.
-        let (before, action) = node.state.end(false);
-        return (before.uncounted(), action);
-    }
     node.state.end_counted(|up| {
         if let Some(record) = node.record() {
             let change = if up { 1 } else { u64::MAX };
@@ -279,7 +274,7 @@ pub(crate) fn settle(mut node: Node, mut before: Snapshot, mut action: Action) {
 #[inline]
 pub(crate) fn finish_record(node: Node, before: Snapshot) -> Snapshot {
     let plain = !node.is(kind::SERVICE | kind::SENTINEL) && node.side().is_none();
-    if plain && !before.is_uncounted() && node.state.load().is_done() {
+    if plain && node.state.load().is_done() {
         return before;
     }
     finish_more(node, before)
@@ -302,7 +297,7 @@ fn finish_more(node: Node, before: Snapshot) -> Snapshot {
             record.done.fetch_add(1, Ordering::Relaxed);
         }
         finish_service(node);
-    } else if (finishing || before.is_uncounted())
+    } else if finishing
         && node.is(kind::SUPERVISED)
         && let Some(record) = node.record()
     {

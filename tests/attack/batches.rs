@@ -1,8 +1,9 @@
 //! Siblings that end one after another, of which their parent hears later: what else must not wait.
 
 use crate::common::{Event, watchdog};
+use std::future::pending;
 use std::sync::mpsc::{self, Receiver, Sender};
-use taskgrove::{NodeState, Runtime, Snapshot, spawn};
+use taskgrove::{Context, NodeState, Runtime, Snapshot, service_fn, spawn, yield_now};
 
 fn runtime(workers: usize) -> Runtime {
     let built = Runtime::builder().workers(workers).build();
@@ -74,5 +75,39 @@ fn what_is_done_is_not_live_while_a_sibling_blocks() {
         assert_eq!(runtime.metrics().live_tasks, 1);
         drop(tx);
         assert!(runtime.block_on(stuck).expect("a value"));
+    });
+}
+
+/// The counts of a service say the same as its picture, whatever a worker does next.
+#[test]
+fn what_has_left_the_picture_is_counted_while_a_sibling_blocks() {
+    watchdog(|| {
+        let runtime = runtime(1);
+        let (tx, rx) = mpsc::channel::<()>();
+        let service = service_fn("service", async move |ctx: Context| {
+            for _ in 0..40 {
+                ctx.run_task(async { Ok(()) })?;
+            }
+            ctx.run_task(async move {
+                let _ = rx.recv();
+                Ok(())
+            })?;
+            pending().await
+        });
+        let manager = runtime.start(service).expect("started");
+        while manager.stats().tasks.total_count < 41 {
+            std::thread::yield_now();
+        }
+        until(&runtime, |picture| {
+            picture.nodes().len() == 2 && picture.nodes()[1].state == NodeState::Running
+        });
+        let tasks = manager.stats().tasks;
+        assert_eq!((tasks.total_count, tasks.finished_count), (41, 40));
+        drop(tx);
+        runtime.block_on(async {
+            while manager.stats().tasks.finished_count < 41 {
+                yield_now().await;
+            }
+        });
     });
 }
