@@ -53,7 +53,10 @@ impl Checks {
         calls::compare(model, &driver.calls)?;
         tree(driver)?;
         let root = usize::from(driver.sim.is_some());
-        let (live, all) = (model.live().len() + root, model.nodes.len() + 1);
+        let services = model.nodes.iter().filter(|node| node.service.is_some());
+        // A service's record has a slot of its own.
+        let all = model.nodes.len() + services.count() + 1;
+        let live = model.live().len() + root;
         driver.slots.check(live, all)?;
         let mut over: Vec<(usize, Task<usize>)> = Vec::new();
         for (node, real) in world.nodes().iter_mut().enumerate() {

@@ -37,7 +37,7 @@ impl Slots {
         }
     }
 
-    /// A slot for each task that is live, and one at most for each that ever was.
+    /// A slot for each task that is live, and at most `all`: for every task and service that ever was.
     pub(crate) fn check(&self, live: usize, all: usize) -> Result<(), String> {
         let taken = look(false) - self.before;
         if cfg!(debug_assertions) && !(live..=all).contains(&taken) {
