@@ -42,6 +42,19 @@ fn an_empty_slot() {
     });
 }
 
+/// A manager from the slot can do what the first one can: run the service, once.
+#[test]
+fn a_manager_from_the_slot_runs_the_service() {
+    everywhere(async |_| {
+        let s = Arc::new(Counter::default());
+        let first = Manager::new(s.clone()).unwrap();
+        s.go.set();
+        s.slot.get().unwrap().run().await.unwrap();
+        assert!(first.is_finished());
+        assert!(first.run().await.is_err(), "it ran already");
+    });
+}
+
 /// A service that says nothing about a slot has none.
 #[test]
 fn no_slot() {
