@@ -333,3 +333,28 @@ fn shields_in_the_body_protect_the_task() {
         task.wait_done().await;
     });
 }
+
+/// One is enough.
+#[test]
+fn a_shield_in_the_body_protects_the_task() {
+    everywhere(async |h| {
+        let (inside, go, ended) = (Event::new(), Event::new(), Event::new());
+        let (set, wait, tell) = (inside.clone(), go.wait(), ended.clone());
+        let task = h.spawn(async move {
+            let idle = service_fn("idle", |_| pending());
+            let shield = shielded(async move {
+                set.set();
+                wait.await;
+                tell.set();
+            });
+            background_service(idle, async move |_| shield.await).await
+        });
+        inside.wait().await;
+        task.cancel();
+        the_turn_has_come().await;
+        assert!(!task.is_done());
+        go.set();
+        task.wait_done().await;
+        assert!(ended.is_set());
+    });
+}
