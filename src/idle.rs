@@ -15,7 +15,8 @@
 //!
 //! A push into the worker's own queue does without: the worker itself is awake and will run it.
 //! It wakes help by a plain look at the word, at the push and before each poll; should both miss
-//! a worker that falls asleep at that moment, the next poll's look does not.
+//! a worker that falls asleep at that moment, the next poll's look does not. What a worker takes
+//! from a shared queue into its own has no such second look: it notifies like a push from outside.
 //!
 //! **Unparking** puts a token that parking takes: unpark before park is not lost. Whoever takes a
 //! sleeper off the list, under the lock, moves it from sleeping to searching and unparks it; a

@@ -1,6 +1,7 @@
 //! The thread pool with its own workers: parking, waking, and the end.
 #![cfg(taskgrove_loom)]
 
+use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 use std::future::pending;
 use taskgrove::model::{Crew, World};
@@ -138,6 +139,39 @@ fn a_shutdown_against_a_cancel() {
         assert!(ready(&mut task).unwrap_err().is_cancelled());
         seen.saw("over");
         drop(task);
+        crew.end();
+    });
+}
+
+/// A worker takes its share of what came from outside, and its next poll takes as long as one of
+/// those, while the other worker finds nothing more and falls asleep: that one is woken.
+#[test]
+fn a_share_of_the_injector_behind_a_long_poll() {
+    explore_within(1, &["run"], |seen| {
+        let crew = Crew::new(2);
+        let over = Arc::new((Mutex::new(false), Condvar::new()));
+        let long = crew.handle().spawn({
+            let over = over.clone();
+            async move {
+                let mut is_over = over.0.lock().unwrap();
+                while !*is_over {
+                    is_over = over.1.wait(is_over).unwrap();
+                }
+            }
+        });
+        let behind = crew.handle().spawn(async move {
+            *over.0.lock().unwrap() = true;
+            over.1.notify_all();
+        });
+        drop(crew.handle().spawn(async {}));
+        let workers = [worker(&crew, 0), worker(&crew, 1)];
+        block_on(behind).expect("a value");
+        block_on(long).expect("a value");
+        seen.saw("run");
+        crew.kill();
+        for worker in workers {
+            worker.join().unwrap();
+        }
         crew.end();
     });
 }

@@ -199,7 +199,19 @@ impl<'a> Worker<'a> {
                 break;
             }
         }
+        if share > 0 {
+            self.tell();
+        }
         Some(first)
+    }
+
+    /// Tells others of what anybody could take, and is in this worker's queue now. Whoever pushed it
+    /// may have woken nobody, because somebody searched; and a plain look at the sleepers, before a
+    /// poll that takes long, could miss who found nothing and falls asleep at this moment.
+    fn tell(&self) {
+        if !self.searching {
+            self.pool.idle.notify();
+        }
     }
 
     /// Takes half a queue that was given away: runs the first, queues the rest here, and gives back
@@ -218,6 +230,7 @@ impl<'a> Worker<'a> {
                 break;
             }
         }
+        self.tell();
         Some(first)
     }
 
