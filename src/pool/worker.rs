@@ -157,6 +157,10 @@ impl<'a> Worker<'a> {
         }
         self.last_look = now;
         self.clock_in = self.clock_every;
+        if self.hub.timers.next_deadline().is_some_and(|at| at <= now) {
+            // Wakers are code of the user's: nobody may count on this search.
+            self.stop_searching();
+        }
         fire_timers(self.hub, now);
     }
 
