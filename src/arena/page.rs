@@ -216,39 +216,30 @@ impl Pages {
     /// Rule 2: the slot is live, and its allocation happens before this call.
     #[inline]
     pub(super) unsafe fn locate(&self, index: SlotIndex) -> (NonNull<u8>, Class) {
-        let raw = index.get();
-        let chunk = self.root[(raw >> (SLOT_BITS + CHUNK_BITS)) as usize].load(Ordering::Acquire);
-        let within = (raw >> SLOT_BITS) as usize & (CHUNK_LEN - 1);
+        let (chunk, within, slot) = split(index);
+        let chunk = self.root[chunk].load(Ordering::Acquire);
         // SAFETY: by rule 2 the slot's page exists and this thread has seen it come, so its chunk
         // is there; by rule 3 it stays where it is.
         let tagged = unsafe { (*chunk)[within].base.load(Ordering::Acquire) };
-        let tag = tagged.addr() & CLASS_MASK;
-        let class = Class::from_tag(tag);
-        let slot = raw as usize & ((1 << SLOT_BITS) - 1);
+        let (address, class) = slot_at(tagged, slot);
         // SAFETY: by rules 2 and 4 the entry is the one `add` wrote for this slot's page, so
         // without its tag (rule 6) it is the first slot's address; by rule 5 the slot lies inside
         // the block, and so does the sum.
-        let address =
-            unsafe { NonNull::new_unchecked(tagged.byte_sub(tag).byte_add(slot * class.size())) };
-        (address, class)
+        (unsafe { NonNull::new_unchecked(address) }, class)
     }
 
     /// Fetches a slot into the cache, for whoever may use it soon. The index need not be live.
     #[cfg(not(taskgrove_loom))]
     #[inline]
     pub(super) fn prefetch(&self, index: SlotIndex) {
-        let raw = index.get();
-        let chunk = self.root[(raw >> (SLOT_BITS + CHUNK_BITS)) as usize].load(Ordering::Acquire);
-        let within = (raw >> SLOT_BITS) as usize & (CHUNK_LEN - 1);
+        let (chunk, within, slot) = split(index);
+        let chunk = self.root[chunk].load(Ordering::Acquire);
         // SAFETY: rule 3: a chunk that is there is initialised, stays, and is only ever shared.
         let Some(chunk) = (unsafe { chunk.as_ref() }) else {
             return;
         };
         let tagged = chunk[within].base.load(Ordering::Relaxed);
-        let tag = tagged.addr() & CLASS_MASK;
-        let slot = raw as usize & ((1 << SLOT_BITS) - 1);
-        let offset = slot * Class::from_tag(tag).size();
-        super::prefetch(tagged.wrapping_byte_sub(tag).wrapping_byte_add(offset));
+        super::prefetch(slot_at(tagged, slot).0);
     }
 
     /// The entry of a page whose number has been given out.
@@ -273,6 +264,26 @@ impl Pages {
         }
         Ok(self.entry(number))
     }
+}
+
+/// Where a slot is: its page's chunk, the page's entry in there, the slot's number in the page.
+#[inline(always)]
+fn split(index: SlotIndex) -> (usize, usize, usize) {
+    let raw = index.get() as usize;
+    let within = (raw >> SLOT_BITS) & (CHUNK_LEN - 1);
+    let slot = raw & ((1 << SLOT_BITS) - 1);
+    (raw >> (SLOT_BITS + CHUNK_BITS), within, slot)
+}
+
+/// The address of a page's slot, by the page's tagged address.
+#[inline(always)]
+fn slot_at(tagged: *mut u8, slot: usize) -> (*mut u8, Class) {
+    let tag = tagged.addr() & CLASS_MASK;
+    let class = Class::from_tag(tag);
+    let address = tagged
+        .wrapping_byte_sub(tag)
+        .wrapping_byte_add(slot * class.size());
+    (address, class)
 }
 
 /// A chunk without pages; null if there is no memory.
