@@ -288,3 +288,41 @@ impl<V> Queue<V> {
         (order, self.entries.capacity())
     }
 }
+
+#[cfg(test)]
+#[cfg(not(taskgrove_loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_heads_memory_is_halved_when_a_quarter_is_in_use_and_not_before() {
+        const RUNS: u64 = 8 * SHRINK_ABOVE as u64;
+        let mut queue = Queue::new();
+        for n in 0..RUNS * RUN as u64 {
+            queue.insert(n, ());
+        }
+        let mut capacity_with = |runs: u64| {
+            let last = (RUNS - runs) * RUN as u64;
+            queue.take_due(last.saturating_sub(1), usize::MAX, &mut Vec::new());
+            assert_eq!(queue.heads.len() as u64, runs.min(RUNS));
+            queue.heads.capacity()
+        };
+        let left = [128, 127, 64, 63, 32, 31, 8, 1, 0];
+        let capacities = left.map(&mut capacity_with);
+        assert_eq!(capacities, [512, 256, 256, 128, 128, 64, 64, 64, 64]);
+    }
+
+    #[test]
+    fn a_full_run_is_sealed_if_half_of_it_is_live_and_else_only_cleaned() {
+        for (removed, sealed) in [(RUN / 2 - 1, 1), (RUN / 2, 1), (RUN / 2 + 1, 0)] {
+            let mut queue = Queue::new();
+            let mut keys: Vec<_> = (1..RUN as u64).map(|n| queue.insert(n, n)).collect();
+            for key in keys.split_off(RUN - 1 - removed) {
+                assert!(queue.remove(key).is_some());
+            }
+            queue.insert(RUN as u64, 0);
+            assert_eq!(queue.heads.len(), sealed, "{removed} were removed");
+            assert_eq!(queue.len(), RUN - removed);
+        }
+    }
+}
