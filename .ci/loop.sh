@@ -4,7 +4,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
 repetitions=${REPETITIONS:-12}
-suites=(parity rules order panics)
+suites=(parity rules order panics attack)
 
 for profile in test release; do
     if [[ $profile == release ]]; then

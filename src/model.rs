@@ -57,6 +57,10 @@ impl Schedule for Manual {
         self.0.live.fetch_sub(1, Ordering::Relaxed);
     }
 
+    fn not_ended(&self) {
+        self.0.live.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn job(&self, job: Job) {
         self.0.jobs.push(job);
         self.0.life.used();

@@ -88,6 +88,10 @@ impl Schedule for PoolHandle {
         }
     }
 
+    fn not_ended(&self) {
+        self.0.live_outside.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn job(&self, job: Job) {
         self.0.jobs.push(job);
         self.0.idle.notify();

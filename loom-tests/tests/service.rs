@@ -73,6 +73,34 @@ fn a_daemon_exit_against_a_cancel() {
     });
 }
 
+/// A task ends while somebody looks at the tree, who may thereby make it done: once it is gone from
+/// the picture it is counted, and it is counted once.
+#[test]
+fn a_picture_against_the_end_of_a_task() {
+    explore(&["gone", "there"], |seen| {
+        let world = World::new();
+        let (manager, context) = service(&world, |_| ());
+        drop(context.run_task(async { Ok(()) }).expect("it runs"));
+        drop(context);
+        let worker = thread::spawn({
+            let world = world.clone();
+            move || world.run()
+        });
+        let first = world.handle().snapshot();
+        assert!(first.nodes().len() <= 2);
+        let there = world.handle().snapshot().nodes().len() == 2;
+        let counted = manager.stats().tasks.finished_count;
+        assert!(there || counted == 1, "gone, and not counted");
+        seen.saw(if there { "there" } else { "gone" });
+        worker.join().unwrap();
+        world.run();
+        assert_eq!(manager.stats().tasks.finished_count, 1);
+        assert_eq!(world.live_tasks(), 1);
+        drop(manager);
+        world.end();
+    });
+}
+
 /// A task is scheduled from outside while its service is cancelled: counted and cancelled, or born
 /// done; and never run if `cancel` had returned.
 #[test]

@@ -120,6 +120,10 @@ impl Schedule for EngineHandle {
         self.0.live.fetch_sub(1, Ordering::Relaxed);
     }
 
+    fn not_ended(&self) {
+        self.0.live.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn job(&self, job: Job) {
         if self.on_its_thread() {
             self.0.run.lock().jobs.push(job);
@@ -259,7 +263,7 @@ impl Engine {
                 let job = run.jobs.swap_remove(at);
                 let kind = match &job {
                     Job::Close(_) => Kind::Close,
-                    Job::Finish(_) => Kind::Finish,
+                    Job::Finish(..) => Kind::Finish,
                     Job::Walk(_) => Kind::Walk,
                 };
                 run.note(kind, job.about().get());

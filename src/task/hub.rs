@@ -2,6 +2,7 @@
 
 use super::cell::{Node, NodeRef};
 use super::current;
+use super::state::Snapshot;
 use crate::id::TaskId;
 use crate::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Arc, Life};
@@ -21,8 +22,8 @@ pub(crate) trait Walk: Send {
 pub(crate) enum Job {
     /// Drop the future of a task that was claimed.
     Close(Node),
-    /// Finish a task that was left `Finishing`.
-    Finish(Node),
+    /// Finish a task that was made done, from the word that said so before.
+    Finish(Node, Snapshot),
     /// The next step of a walk.
     Walk(Box<dyn Walk>),
 }
@@ -31,7 +32,7 @@ impl Job {
     /// The task it is about.
     pub(crate) fn about(&self) -> TaskId {
         match self {
-            Job::Close(node) | Job::Finish(node) => node.id(),
+            Job::Close(node) | Job::Finish(node, _) => node.id(),
             Job::Walk(walk) => walk.target(),
         }
     }
@@ -53,8 +54,10 @@ pub(crate) trait Schedule: Send + Sync {
     fn push(&self, node: Node);
     /// Takes a new task into a queue.
     fn born(&self, node: Node);
-    /// A task is done.
+    /// A task is done, as of the step that follows.
     fn ended(&self);
+    /// It is not: something else came before that step.
+    fn not_ended(&self);
     /// Takes a job; it runs on a worker, outside of any task.
     fn job(&self, job: Job);
     /// There is a new earliest deadline.

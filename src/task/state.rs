@@ -21,12 +21,11 @@
 //! | `Running`, `RunningWoken` | the worker that polls it | – | woken: one more poll follows |
 //! | `Claimed` | whoever made that transition, to drop it | – | |
 //! | `Closed` | gone | nobody, it is written | waits for children, holds |
-//! | `Finishing` | gone | whoever made that transition | counted, its service's record is closed |
 //! | `Done` | gone | the handle if `JOIN_INTEREST`, else the finisher | unlinked by the finisher |
 //!
-//! `Finishing` is for a task whose last child makes it done: it has to be counted before its handle
-//! may resolve, by a thread that could not do so before that step. A task that ends without
-//! children is counted before it, by its owner. A task is *over* when it is either.
+//! A task is counted by the thread that makes it done, before that step: until then that thread's
+//! own part (the future it has polled or dropped, the child or hold that it takes off) keeps the
+//! task from being done, so that it may touch it, and may take the count back if the step fails.
 //!
 //! The join waker's cell belongs to the handle while `JOIN_WAKER` is clear and the task is not
 //! done, and to the finisher once it made the task done with `JOIN_WAKER` set (which clears it).
@@ -63,7 +62,6 @@ pub(crate) enum Phase {
     RunningWoken,
     Claimed,
     Closed,
-    Finishing,
     Done,
 }
 
@@ -74,8 +72,8 @@ const PHASES: [Phase; 8] = [
     Phase::RunningWoken,
     Phase::Claimed,
     Phase::Closed,
-    Phase::Finishing,
     Phase::Done,
+    Phase::Done, // no phase has this number
 ];
 
 const PHASE: u64 = 0b111;
@@ -178,11 +176,6 @@ impl Snapshot {
         self.phase() == Phase::Done
     }
 
-    /// Done, or about to be: nothing about it changes any more.
-    pub(crate) fn is_over(self) -> bool {
-        matches!(self.phase(), Phase::Finishing | Phase::Done)
-    }
-
     pub(crate) fn is_closing(self) -> bool {
         self.0 & LEVEL != 0
     }
@@ -233,9 +226,9 @@ impl Snapshot {
     }
 
     /// A turn that has just come: the one place that says who acts on it.
-    fn turn(self, counted: bool) -> (Self, Action) {
+    fn turn(self) -> (Self, Action) {
         match self.phase() {
-            Phase::Closed => (self.over(counted), Action::Finish),
+            Phase::Closed => (self.done(), Action::Finish),
             Phase::Idle if self.is_due() => (self.with_phase(Phase::Claimed), Action::Close),
             Phase::Idle if self.is_turn() && self.has(PROTECTED) => {
                 (self.with_phase(Phase::Scheduled), Action::Submit)
@@ -247,12 +240,8 @@ impl Snapshot {
         }
     }
 
-    fn over(self, counted: bool) -> Self {
-        if counted {
-            self.with_phase(Phase::Finishing)
-        } else {
-            Self(self.with_phase(Phase::Done).0 & !JOIN_WAKER)
-        }
+    fn done(self) -> Self {
+        Self(self.with_phase(Phase::Done).0 & !JOIN_WAKER)
     }
 
     fn wake(self) -> (Self, Action) {
@@ -287,7 +276,6 @@ impl Snapshot {
     }
 
     /// The future is gone: it returned, panicked, or was dropped by whoever claimed it.
-    /// Counted by then, if it has to be.
     fn end(self, cleanups: bool) -> (Self, Action) {
         let next = Self(self.0 & !(PROTECTED | ENDED));
         if cleanups {
@@ -299,34 +287,34 @@ impl Snapshot {
                 _ => (next.with_phase(Phase::Scheduled), Action::Submit),
             }
         } else if self.children() == 0 {
-            (next.over(false), Action::Finish)
+            (next.done(), Action::Finish)
         } else {
             (next.with_phase(Phase::Closed), Action::Nothing)
         }
     }
 
-    /// `count` children are done, or holds given back.
-    fn release(self, count: u64, counted: bool) -> (Self, Action) {
-        debug_assert!(self.children() >= count, "{self:?} released {count}");
-        let next = Self(self.0 - count * CHILD).latched();
+    /// `holds` children are done, or holds given back.
+    fn release(self, holds: u64) -> (Self, Action) {
+        debug_assert!(self.children() >= holds, "{self:?} released {holds}");
+        let next = Self(self.0 - holds * CHILD).latched();
         if next.children() == 0 {
-            next.turn(counted)
+            next.turn()
         } else {
             (next, Action::Nothing)
         }
     }
 
     fn hold(self) -> Option<Self> {
-        (!self.is_over()).then_some(Self(self.0 + CHILD))
+        (!self.is_done()).then_some(Self(self.0 + CHILD))
     }
 
     fn adopt(self) -> Option<Self> {
-        let refused = self.is_over() || self.is_closing() || self.children() >= MAX_CHILDREN;
+        let refused = self.is_done() || self.is_closing() || self.children() >= MAX_CHILDREN;
         (!refused).then_some(Self(self.0 + CHILD))
     }
 
     fn mark(self, level: Level, grace: bool, may_claim: bool) -> (Self, Mark) {
-        if self.is_over() || self.level() >= level as u64 {
+        if self.is_done() || self.level() >= level as u64 {
             return (self, Mark::Refused);
         }
         let mut next = self.0 & !LEVEL | (level as u64) << LEVEL_SHIFT;
@@ -354,7 +342,7 @@ impl Snapshot {
     /// waiters (or for a service, which may have some outside: `at_once`) only if it is dropped
     /// without another poll, which wakes them.
     fn cancel_leaf(self, at_once: bool) -> Option<(Self, Action)> {
-        if self.is_over() || self.is_closing() || self.children() > 0 {
+        if self.is_done() || self.is_closing() || self.children() > 0 {
             return None;
         }
         let next = Self(self.0 | (Level::Cancel as u64) << LEVEL_SHIFT).latched();

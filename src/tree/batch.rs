@@ -10,7 +10,7 @@
 //!
 //! The parent of what is in a batch is valid: it is not done before its children are taken off.
 
-use super::finish::{self, is_counted, settle};
+use super::finish::{self, settle};
 use super::links::{self, Children};
 use crate::sync::atomic::Ordering;
 use crate::task::state::Snapshot;
@@ -26,15 +26,15 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// Finishes a task that its caller has made done (`before`: its word until then), and taken off
-    /// the live ones, but for its parent.
+    /// Finishes a task that its caller has made done (`before`: its word until then), but for its
+    /// parent.
     #[inline]
     pub(crate) fn add(&mut self, node: Node, before: Snapshot) {
         if self.done.len() == MOST || !self.waits_for(node) {
             self.flush();
         }
-        let flags = finish::finish_record(node, before);
-        finish::wake(node, flags);
+        finish::finish_record(node);
+        finish::wake(node, before);
         self.done.push(node);
     }
 
@@ -64,7 +64,7 @@ impl Batch {
         let Some((parent, count)) = self.unlink() else {
             return false;
         };
-        let (before, action) = parent.state.release(count, is_counted(parent));
+        let (before, action) = finish::release(parent, count);
         settle(parent, before, action);
         true
     }

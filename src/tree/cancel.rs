@@ -11,7 +11,7 @@
 //! A grace period ends with a walk of the same form, **expire**.
 
 use super::batch::Batch;
-use super::finish::{self, is_counted, settle};
+use super::finish::{self, settle};
 use super::frontier::{Entry, Frontier, Visit};
 use super::links;
 use crate::id::TaskId;
@@ -320,14 +320,14 @@ impl Cancel {
                 if parent == node {
                     off += count;
                 } else {
-                    let (before, action) = parent.state.release(count, is_counted(parent));
+                    let (before, action) = finish::release(parent, count);
                     settle(parent, before, action);
                 }
             }
             let (mut before, mut action) = if entry.claimed {
                 finish::close(node)
             } else {
-                node.state.release(off, is_counted(node))
+                finish::release(node, off)
             };
             if frontier.entries.is_empty() {
                 // The target: its parent is not held, and may go with it.
@@ -338,10 +338,7 @@ impl Cancel {
                 (before, action) = finish::close(node);
             }
             match action {
-                Action::Finish => {
-                    node.hub().schedule().ended();
-                    self.done.add(node, before);
-                }
+                Action::Finish => self.done.add(node, before),
                 action => settle(node, before, action),
             }
         }

@@ -19,11 +19,52 @@ use crate::wait::{discard, quietly};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 
-/// Whether it is counted before its handle may resolve. (Nobody has the handle of a service's node:
-/// its managers look at the record.)
+/// Counts a task that is about to be done: in the record of the service that it is a task of, and
+/// with `ended` among the live ones.
 #[inline]
-pub(crate) fn is_counted(node: Node) -> bool {
-    node.kind & (kind::SUPERVISED | kind::SERVICE) == kind::SUPERVISED
+fn count(node: Node, ended: impl Fn()) {
+    ended();
+    count_in_record(node, 1);
+}
+
+#[cold]
+fn uncount(node: Node) {
+    if node.is(kind::SENTINEL) {
+        return;
+    }
+    node.hub().schedule().not_ended();
+    count_in_record(node, u64::MAX);
+}
+
+#[inline]
+fn count_in_record(node: Node, change: u64) {
+    if !node.is(kind::SUPERVISED) {
+        return;
+    }
+    // A child service is a task of the service around it.
+    let of = if node.is(kind::SERVICE) {
+        links::parent(node)
+    } else {
+        Some(node)
+    };
+    if let Some(record) = of.as_ref().and_then(Node::record) {
+        record.done.fetch_add(change, Ordering::Relaxed);
+    }
+}
+
+fn ended(node: Node) {
+    node.hub().schedule().ended();
+}
+
+/// Takes children or holds off a task, of which the caller has so many.
+#[inline]
+pub(crate) fn release(node: Node, holds: u64) -> (Snapshot, Action) {
+    let count = || {
+        if !node.is(kind::SENTINEL) {
+            count(node, || ended(node));
+        }
+    };
+    node.state.release(holds, count, || uncount(node))
 }
 
 /// Its error or panic is a failure of its service.
@@ -32,9 +73,9 @@ fn is_supervised(node: Node) -> bool {
 }
 
 /// Runs a task that was taken from a queue, until it suspends or ends. If that makes it done, its
-/// parent hears of it when `done` is flushed; `ended` counts it before anybody else hears of it.
+/// parent hears of it when `done` is flushed; `ended`: see [`count`].
 #[inline]
-pub(crate) fn run(node: Node, done: &mut Batch, ended: impl FnOnce()) {
+pub(crate) fn run(node: Node, done: &mut Batch, ended: impl Fn()) {
     let (before, start) = node.state.start();
     let (before, action) = match start {
         Start::Skip => return,
@@ -43,22 +84,19 @@ pub(crate) fn run(node: Node, done: &mut Batch, ended: impl FnOnce()) {
             let polls = node.polls.load(Ordering::Relaxed);
             node.polls.store(polls + 1, Ordering::Relaxed);
             let _in_task = InTask::enter(Some(node));
-            poll(node, before)
+            poll(node, before, ended)
         }
     };
     match action {
         Action::Nothing => {}
         Action::Submit => node.submit(),
-        Action::Finish => {
-            ended();
-            done.add(node, before);
-        }
+        Action::Finish => done.add(node, before),
         Action::Close => settle(node, before, action),
     }
 }
 
 #[inline]
-fn poll(node: Node, before: Snapshot) -> (Snapshot, Action) {
+fn poll(node: Node, before: Snapshot, ended_now: impl Fn()) -> (Snapshot, Action) {
     let began = node.hub().track_busy.then(|| node.hub().clock.now_ns());
     let ended = before.has_ended();
     let pending = !ended && {
@@ -84,22 +122,15 @@ fn poll(node: Node, before: Snapshot) -> (Snapshot, Action) {
         let protected = pending && side.is_some_and(Side::is_protected);
         (before, node.state.suspend(protected))
     } else {
-        end(node, cleanups)
+        end(node, cleanups, ended_now)
     }
 }
 
 /// The future is gone, and its outcome written.
 #[inline]
-fn end(node: Node, cleanups: bool) -> (Snapshot, Action) {
-    if cleanups || !is_counted(node) {
-        return node.state.end(cleanups);
-    }
-    node.state.end_counted(|up| {
-        if let Some(record) = node.record() {
-            let change = if up { 1 } else { u64::MAX };
-            record.done.fetch_add(change, Ordering::Relaxed);
-        }
-    })
+fn end(node: Node, cleanups: bool, ended: impl Fn()) -> (Snapshot, Action) {
+    let count = || count(node, &ended);
+    node.state.end(cleanups, count, || uncount(node))
 }
 
 /// Makes a cleanup's panic the outcome; `true` if it replaced one, whose drop may have left another
@@ -219,7 +250,7 @@ pub(crate) fn close(node: Node) -> (Snapshot, Action) {
         Ok(()) => node.store_error(JoinError::Cancelled),
     }
     let Some(side) = node.side() else {
-        return end(node, false);
+        return end(node, false, || ended(node));
     };
     let mut cleanups = side.has_cleanups();
     if cleanups && node.state.load().is_killed() {
@@ -235,7 +266,7 @@ pub(crate) fn close(node: Node) -> (Snapshot, Action) {
         let _none = InTask::enter(None);
         cancel::notify(node);
     }
-    end(node, cleanups)
+    end(node, cleanups, || ended(node))
 }
 
 /// Does what a transition of `node` asked for, and what follows from that, up the tree. `before`
@@ -248,10 +279,7 @@ pub(crate) fn settle(mut node: Node, mut before: Snapshot, mut action: Action) {
             Action::Close => (before, action) = close(node),
             Action::Finish => {
                 let parent = links::parent(node);
-                if !node.is(kind::SENTINEL) {
-                    node.hub().schedule().ended();
-                }
-                let flags = finish_record(node, before);
+                finish_record(node);
                 if let Some(parent) = parent {
                     let children = Children::lock(&parent);
                     children.unlink(node);
@@ -259,54 +287,32 @@ pub(crate) fn settle(mut node: Node, mut before: Snapshot, mut action: Action) {
                         children.supervised(-1);
                     }
                 }
-                wake(node, flags);
+                wake(node, before);
                 node.release_own();
                 let Some(parent) = parent else { return };
-                (before, action) = parent.state.release(1, is_counted(parent));
+                (before, action) = release(parent, 1);
                 node = parent;
             }
         }
     }
 }
 
-/// First part of finishing: counts and records, then the handle may resolve. Returns the word
-/// that says what there is to wake and drop.
+/// First part of finishing, for what is more than a plain task.
 #[inline]
-pub(crate) fn finish_record(node: Node, before: Snapshot) -> Snapshot {
-    let plain = !node.is(kind::SERVICE | kind::SENTINEL) && node.side().is_none();
-    if plain && node.state.load().is_done() {
-        return before;
+pub(crate) fn finish_record(node: Node) {
+    if node.is(kind::SERVICE | kind::SENTINEL) || node.side().is_some() {
+        finish_more(node);
     }
-    finish_more(node, before)
 }
 
-fn finish_more(node: Node, before: Snapshot) -> Snapshot {
+fn finish_more(node: Node) {
     if let Some(side) = node.side() {
         side.cancel_timers(node.hub());
     }
     if node.is(kind::SENTINEL) {
         node.hub().sentinel_done();
-        return before;
-    }
-    let finishing = !node.state.load().is_done();
-    if node.is(kind::SERVICE) {
-        // A child service is a task of the service around it.
-        if node.is(kind::SUPERVISED)
-            && let Some(record) = links::parent(node).as_ref().and_then(Node::record)
-        {
-            record.done.fetch_add(1, Ordering::Relaxed);
-        }
+    } else if node.is(kind::SERVICE) {
         finish_service(node);
-    } else if finishing
-        && node.is(kind::SUPERVISED)
-        && let Some(record) = node.record()
-    {
-        record.done.fetch_add(1, Ordering::Relaxed);
-    }
-    if finishing {
-        node.state.publish()
-    } else {
-        before
     }
 }
 
@@ -332,7 +338,8 @@ fn finish_service(node: Node) {
     record.finish();
 }
 
-/// Second part of finishing: the output goes if nobody wants it, and who waited is woken.
+/// Second part of finishing: the output goes if nobody wants it, and who waited is woken. `flags`:
+/// the word as the step that made it done found it.
 #[inline]
 pub(crate) fn wake(node: Node, flags: Snapshot) {
     let unwanted = !flags.has_join_interest() && node.has_output();
@@ -361,11 +368,14 @@ fn wake_all(node: Node, flags: Snapshot) {
 /// to the workers.
 pub(crate) fn release_later(node: Node) {
     // After the release nothing keeps the task, or its runtime, alive.
-    node.with_hub(|hub| match node.state.release(1, true).1 {
-        Action::Nothing => {}
-        Action::Submit => hub.schedule().push(node),
-        Action::Close => hub.schedule().job(Job::Close(node)),
-        Action::Finish => hub.schedule().job(Job::Finish(node)),
+    node.with_hub(|hub| {
+        let (before, action) = release(node, 1);
+        match action {
+            Action::Nothing => {}
+            Action::Submit => hub.schedule().push(node),
+            Action::Close => hub.schedule().job(Job::Close(node)),
+            Action::Finish => hub.schedule().job(Job::Finish(node, before)),
+        }
     });
 }
 
@@ -373,7 +383,7 @@ pub(crate) fn release_later(node: Node) {
 pub(crate) fn run_job(job: Job) -> Option<Job> {
     match job {
         Job::Close(node) => settle(node, node.state.load(), Action::Close),
-        Job::Finish(node) => settle(node, node.state.load(), Action::Finish),
+        Job::Finish(node, before) => settle(node, before, Action::Finish),
         Job::Walk(mut walk) => return walk.step().then_some(Job::Walk(walk)),
     }
     None

@@ -46,7 +46,7 @@ pub(crate) fn attach(parent: Node, node: Node, limit: Option<usize>) -> Result<(
             let mut live = 0;
             let mut at = children.first();
             while let Some(child) = at {
-                let counts = child.is(kind::SUPERVISED) && !child.state.load().is_over();
+                let counts = child.is(kind::SUPERVISED) && !child.state.load().is_done();
                 live += usize::from(counts);
                 at = children.after(child);
             }
@@ -71,7 +71,7 @@ pub(crate) fn attach(parent: Node, node: Node, limit: Option<usize>) -> Result<(
 pub(crate) fn refuse(node: Node) {
     crate::wait::quietly(|| node.drop_future());
     node.store_error(JoinError::Cancelled);
-    let _ = node.state.publish();
+    node.state.refused();
     node.release_own();
 }
 

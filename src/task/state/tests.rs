@@ -1,6 +1,7 @@
 //! Every transition on every word: phases, levels, flags, and none, one or two children.
 
 use super::*;
+use std::cell::RefCell;
 
 const FLAGS: [u64; 6] = [PROTECTED, GRACE, ENDED, JOIN_INTEREST, JOIN_WAKER, WAITERS];
 
@@ -42,11 +43,11 @@ fn check(before: Snapshot, after: Snapshot, action: Action, may_change: u64) {
                 "{phases:?}"
             );
             assert!(after.phase() != Phase::Scheduled || phases.0 == Phase::Scheduled);
-            assert!(!after.is_over() || before.is_over());
+            assert!(!after.is_done() || before.is_done());
         }
         Action::Submit => assert_eq!(after.phase(), Phase::Scheduled, "{before:?}"),
         Action::Close => assert_eq!(after.phase(), Phase::Claimed, "{before:?}"),
-        Action::Finish => assert!(after.is_over() && !before.is_over(), "{before:?}"),
+        Action::Finish => assert!(after.is_done() && !before.is_done(), "{before:?}"),
     }
     let changed = (before.0 ^ after.0) & !may_change & !PHASE;
     assert_eq!(changed, 0, "{before:?} became {after:?}");
@@ -120,7 +121,7 @@ fn a_suspended_task_is_closed_polled_again_or_idle() {
 }
 
 #[test]
-fn a_task_without_future_and_children_is_over() {
+fn a_task_without_future_and_children_is_done() {
     let has_future = |word: &Snapshot| {
         matches!(
             word.phase(),
@@ -139,7 +140,7 @@ fn a_task_without_future_and_children_is_over() {
         }
         let (next, action) = word.end(true);
         check(word, next, action, PROTECTED | ENDED);
-        assert!(next.has_ended() && !next.is_over(), "cleanups are left");
+        assert!(next.has_ended() && !next.is_done(), "cleanups are left");
         assert!(!next.is_protected());
         let expected = match word.phase() {
             Phase::Running if next.is_due() => (Phase::Claimed, Action::Close),
@@ -154,35 +155,32 @@ fn a_task_without_future_and_children_is_over() {
 #[test]
 fn the_last_release_decides_what_follows() {
     for word in words().filter(|word| word.children() > 0) {
-        for counted in [false, true] {
-            let (next, action) = word.release(1, counted);
-            check(word, next, action, CHILD_FIELD | JOIN_WAKER | TURN);
-            assert_eq!(next.children(), word.children() - 1);
-            let expected = match word.phase() {
-                _ if next.children() > 0 => Action::Nothing,
-                Phase::Closed => Action::Finish,
-                Phase::Idle if next.is_due() => Action::Close,
-                Phase::Idle if next.is_turn() && word.is_protected() => Action::Submit,
-                _ => Action::Nothing,
-            };
-            assert_eq!(action, expected, "{word:?}");
-            if action == Action::Finish {
-                assert_eq!(next.is_done(), !counted);
-                assert_eq!(next.has_join_waker(), counted && word.has_join_waker());
-            }
-            // A turn that comes during a poll is not lost: one more poll sees it.
-            if word.phase() == Phase::Running && next.children() == 0 && next.is_turn() {
-                assert_eq!(next.phase(), Phase::RunningWoken);
-            }
+        let (next, action) = word.release(1);
+        check(word, next, action, CHILD_FIELD | JOIN_WAKER | TURN);
+        assert_eq!(next.children(), word.children() - 1);
+        let expected = match word.phase() {
+            _ if next.children() > 0 => Action::Nothing,
+            Phase::Closed => Action::Finish,
+            Phase::Idle if next.is_due() => Action::Close,
+            Phase::Idle if next.is_turn() && word.is_protected() => Action::Submit,
+            _ => Action::Nothing,
+        };
+        assert_eq!(action, expected, "{word:?}");
+        if action == Action::Finish {
+            assert!(next.is_done() && !next.has_join_waker());
+        }
+        // A turn that comes during a poll is not lost: one more poll sees it.
+        if word.phase() == Phase::Running && next.children() == 0 && next.is_turn() {
+            assert_eq!(next.phase(), Phase::RunningWoken);
         }
     }
 }
 
 #[test]
-fn what_is_over_takes_no_children_and_no_holds() {
+fn what_is_done_takes_no_children_and_no_holds() {
     for word in words() {
-        assert_eq!(word.hold().is_none(), word.is_over());
-        assert_eq!(word.adopt().is_none(), word.is_over() || word.is_closing());
+        assert_eq!(word.hold().is_none(), word.is_done());
+        assert_eq!(word.adopt().is_none(), word.is_done() || word.is_closing());
         for held in [word.hold(), word.adopt()].into_iter().flatten() {
             assert_eq!(held.0, word.0 + CHILD);
         }
@@ -201,7 +199,7 @@ fn a_level_only_rises_and_the_marked_are_claimed_or_held() {
                 match mark {
                     Mark::Refused => {
                         assert_eq!(next, word);
-                        assert!(word.is_over() || word.level() >= level as u64);
+                        assert!(word.is_done() || word.level() >= level as u64);
                     }
                     Mark::Claimed => {
                         assert_eq!(word.phase(), Phase::Idle);
@@ -240,7 +238,7 @@ fn a_cancelled_leaf_is_seen_by_whoever_has_it() {
                 Phase::Scheduled => !shielded,
                 Phase::Idle => !shielded || quiet && word.is_protected(),
                 Phase::Running | Phase::RunningWoken => quiet,
-                Phase::Claimed | Phase::Closed | Phase::Finishing | Phase::Done => false,
+                Phase::Claimed | Phase::Closed | Phase::Done => false,
             };
             let Some((next, action)) = word.cancel_leaf(at_once) else {
                 assert!(!(open && alone), "{word:?} needs no walk");
@@ -248,7 +246,7 @@ fn a_cancelled_leaf_is_seen_by_whoever_has_it() {
             };
             assert!(open && alone, "{word:?} needs a walk");
             check(word, next, action, LEVEL | TURN);
-            assert!(!word.is_closing() && word.children() == 0 && !word.is_over());
+            assert!(!word.is_closing() && word.children() == 0 && !word.is_done());
             assert!(next.is_turn());
             match next.phase() {
                 Phase::Scheduled if next.is_due() => assert_eq!(next.start().1, Start::Close),
@@ -298,11 +296,37 @@ fn of_two_who_meet_at_the_end_each_learns_of_the_other() {
     assert_eq!(state.start().1, Start::Poll);
     assert!(state.set_join_waker() && state.unset_join_waker());
     assert!(state.set_join_waker());
-    let (before, action) = state.end(false);
+    let (before, action) = state.end(false, || {}, || {});
     assert!(before.has_waiters() && before.has_join_waker() && action == Action::Finish);
     assert!(state.set_waiters().is_done());
     let late = (state.set_join_waker(), state.unset_join_waker());
     assert_eq!(late, (false, false), "the slot is the finisher's");
+}
+
+#[test]
+fn who_is_held_at_the_end_is_not_counted_until_the_release() {
+    let counts = RefCell::new(Vec::new());
+    let state = State::scheduled(true);
+    assert_eq!(state.start().1, Start::Poll);
+    let note = |what| counts.borrow_mut().push(what);
+    let (_, action) = state.end(
+        false,
+        || {
+            note("counted");
+            // Who holds it comes between the count and the step.
+            assert!(state.hold());
+        },
+        || note("taken back"),
+    );
+    assert_eq!(action, Action::Nothing);
+    assert_eq!(state.load().phase(), Phase::Closed);
+    let count = || {
+        note("counted");
+        assert!(!state.load().is_done(), "by then");
+    };
+    let (before, action) = state.release(1, count, || note("taken back"));
+    assert_eq!((before.phase(), action), (Phase::Closed, Action::Finish));
+    assert_eq!(*counts.borrow(), ["counted", "taken back", "counted"]);
 }
 
 #[test]

@@ -92,25 +92,38 @@ impl State {
     }
 
     /// The future (and, without `cleanups`, every cleanup) is gone. Returns the word as it was.
+    /// `count` and `uncount`: see [`State::finishing`].
     #[inline]
-    pub(crate) fn end(&self, cleanups: bool) -> (Snapshot, Action) {
-        self.update(|s| s.end(cleanups))
+    pub(crate) fn end(
+        &self,
+        cleanups: bool,
+        count: impl Fn(),
+        uncount: impl Fn(),
+    ) -> (Snapshot, Action) {
+        self.finishing(|s| s.end(cleanups), count, uncount)
     }
 
-    /// As [`State::end`] without cleanups, for a task that is counted before its handle may
-    /// resolve: `count(true)` counts it, and `count(false)` takes that back should a hold have come
-    /// in between.
+    /// A step that may make the task done. If it is about to, `count` is called before: whoever sees
+    /// that the task is done sees that it is counted. `uncount` takes that back, should something
+    /// else have come first. Until the step, its caller keeps the task from being done.
     #[inline]
-    pub(crate) fn end_counted(&self, count: impl Fn(bool)) -> (Snapshot, Action) {
+    fn finishing(
+        &self,
+        step: impl Fn(Snapshot) -> (Snapshot, Action),
+        count: impl Fn(),
+        uncount: impl Fn(),
+    ) -> (Snapshot, Action) {
         let mut counted = false;
         let mut seen = self.0.load(Ordering::Relaxed);
         loop {
-            let (next, action) = Snapshot(seen).end(false);
+            let (next, action) = step(Snapshot(seen));
             let finish = action == Action::Finish;
-            if finish != counted {
-                count(finish);
-                counted = finish;
+            if finish && !counted {
+                count();
+            } else if counted && !finish {
+                uncount();
             }
+            counted = finish;
             match self
                 .0
                 .compare_exchange_weak(seen, next.0, Ordering::AcqRel, Ordering::Relaxed)
@@ -128,15 +141,21 @@ impl State {
             .map(|(_, action)| action)
     }
 
-    /// Takes `count` children or holds off, and decides in the same step what follows.
+    /// Takes `holds` children or holds off, and decides in the same step what follows; `count` and
+    /// `uncount`: see [`State::finishing`].
     #[inline]
-    pub(crate) fn release(&self, count: u64, counted: bool) -> (Snapshot, Action) {
-        self.update(|s| s.release(count, counted))
+    pub(crate) fn release(
+        &self,
+        holds: u64,
+        count: impl Fn(),
+        uncount: impl Fn(),
+    ) -> (Snapshot, Action) {
+        self.finishing(|s| s.release(holds), count, uncount)
     }
 
-    /// To `Done`, from `Finishing` or for a task that was never linked; returns the word as it was.
-    pub(crate) fn publish(&self) -> Snapshot {
-        self.update(|s| (s.over(false), ())).0
+    /// A task that was never linked is done.
+    pub(crate) fn refused(&self) {
+        self.update(|s| (s.done(), ()));
     }
 
     /// Keeps the task from being done (and so linked and alive) until released.
