@@ -56,13 +56,18 @@ impl Wake for Woken {
 #[test]
 fn a_background_service_that_ends_first_keeps_no_waker() {
     on_two_workers(async || {
-        let over = Event::new();
+        let (over, may_end) = (Event::new(), Event::new());
         let kept = Arc::new(Mutex::new(None));
         let (open, keep) = (over.clone(), kept.clone());
         let woken = Arc::new(Woken::default());
         {
             let waker = Waker::from(woken.clone());
-            let service = service_fn("short", async |_| Ok(()));
+            // Not before it is waited for, or there is nothing to wake.
+            let end = may_end.clone();
+            let service = service_fn("short", async move |_| {
+                end.wait().await;
+                Ok(())
+            });
             let mut both = pin!(background_service(service, async move |manager| {
                 *keep.lock().expect("no panic") = Some(manager);
                 open.wait().await;
@@ -70,6 +75,7 @@ fn a_background_service_that_ends_first_keeps_no_waker() {
             let mut poll = || both.as_mut().poll(&mut TaskContext::from_waker(&waker));
             assert!(poll().is_pending());
             let manager = kept.lock().expect("no panic").clone().expect("kept");
+            may_end.set();
             manager.wait_finished().await;
             while woken.0.load(Ordering::Relaxed) == 0 {
                 yield_now().await;
