@@ -1,10 +1,12 @@
 //! The thread pool: queues, workers, and the loop each of them runs.
 //!
 //! A worker takes from its own queue; every 61st time from the injector first; when its own queue
-//! is empty, from the injector, then from another worker chosen at random. Jobs (the walks of
-//! cancellations) go first, one step at a time. With no threads of its own (`workers(0)`), the
-//! pool has one core, which the first thread in `block_on` takes.
+//! is empty, from the injector, then from another worker chosen at random; if there is little to
+//! take but more is coming, it waits a moment (`gather`). Jobs (the walks of cancellations) go
+//! first, one step at a time. With no threads of its own (`workers(0)`), the pool has one core,
+//! which the first thread in `block_on` takes.
 
+mod gather;
 mod worker;
 
 pub(crate) use worker::{Worker, fire_timers};

@@ -1,5 +1,6 @@
 //! The loop of a worker.
 
+use super::gather::gather;
 use super::{Core, Pool, bump};
 use crate::queue::STEAL_MAX;
 use crate::sync::atomic::Ordering;
@@ -194,6 +195,9 @@ impl<'a> Worker<'a> {
     /// one by one, the workers and who pushes would fight over the shared one.
     fn take_injected(&mut self) -> Option<Node> {
         let injector = &self.pool.injector;
+        if !self.searching {
+            gather(|| injector.len());
+        }
         let first = injector.pop()?;
         let share = injector.len() / self.pool.cores.len();
         for _ in 0..share.min(STEAL_MAX - 1) {
@@ -260,6 +264,8 @@ impl<'a> Worker<'a> {
         if cores.len() < 2 {
             return None;
         }
+        // Once in a search; a worker that was woken has waited long enough.
+        let mut may_wait = !self.searching;
         self.search();
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
@@ -269,6 +275,11 @@ impl<'a> Worker<'a> {
             let victim = (start + offset) % cores.len();
             if victim == self.index {
                 continue;
+            }
+            let queue = &cores[victim].queue;
+            if may_wait && !queue.is_empty() {
+                may_wait = false;
+                gather(|| queue.len());
             }
             if let Some(node) = self.steal_from(victim) {
                 return Some(node);
