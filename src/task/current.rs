@@ -29,13 +29,41 @@ enum ScopeKind {
     Body,
 }
 
+/// What code the thread runs.
+#[derive(Clone, Copy)]
+struct Current {
+    node: Option<Node>,
+    /// The value of the hub's epoch when this poll began.
+    epoch: u64,
+    /// Own awaits that may still be ready in this poll.
+    budget: u32,
+    kind: ScopeKind,
+    /// Whether protection was entered since this poll began.
+    protected: bool,
+}
+
+impl Current {
+    const NOTHING: Current = Current {
+        node: None,
+        epoch: 0,
+        budget: UNLIMITED,
+        kind: ScopeKind::Root,
+        protected: false,
+    };
+
+    fn of(node: Option<Node>) -> Current {
+        Current {
+            node,
+            epoch: node.map_or(0, |node| node.hub().cancel_epoch.load(Ordering::Acquire)),
+            budget: READY_IN_POLL,
+            ..Current::NOTHING
+        }
+    }
+}
+
 // Cells without a destructor: reachable for as long as the thread runs code.
 crate::sync::thread_local! {
-    static NODE: Cell<Option<Node>> = const { Cell::new(None) };
-    static KIND: Cell<ScopeKind> = const { Cell::new(ScopeKind::Root) };
-    static EPOCH: Cell<u64> = const { Cell::new(0) };
-    static PROTECTED_IN_POLL: Cell<bool> = const { Cell::new(false) };
-    static BUDGET: Cell<u32> = const { Cell::new(UNLIMITED) };
+    static CURRENT: Cell<Current> = const { Cell::new(Current::NOTHING) };
     static WORKER: Cell<(u64, usize)> = const { Cell::new((0, 0)) };
     static IDS: Cell<(u64, u64, u64)> = const { Cell::new((0, 0, 0)) };
 }
@@ -50,12 +78,12 @@ crate::sync::thread_local! {
 /// The task whose poll, or whose future's drop, the calling code is in.
 #[inline]
 pub(crate) fn node() -> Option<Node> {
-    NODE.get()
+    CURRENT.get().node
 }
 
 /// The runtime the calling thread is in.
 pub(crate) fn hub() -> Option<Arc<Hub>> {
-    match NODE.get() {
+    match node() {
         Some(node) => Some(node.hub_arc()),
         None => HUB.try_with(|hub| hub.borrow().clone()).ok().flatten(),
     }
@@ -63,12 +91,12 @@ pub(crate) fn hub() -> Option<Arc<Hub>> {
 
 /// The value of the hub's epoch when this poll began.
 pub(crate) fn epoch() -> u64 {
-    EPOCH.get()
+    CURRENT.get().epoch
 }
 
 /// Whether protection was entered since this poll began.
 pub(crate) fn protected_in_poll() -> bool {
-    PROTECTED_IN_POLL.get()
+    CURRENT.get().protected
 }
 
 #[inline]
@@ -116,8 +144,7 @@ fn draw_ids(hub: &Hub) -> TaskId {
 pub(crate) struct InRuntime {
     hub: Option<Arc<Hub>>,
     worker: (u64, usize),
-    node: Option<Node>,
-    kind: ScopeKind,
+    current: Current,
     /// A worker that has become another runtime's, too.
     nested: bool,
 }
@@ -127,8 +154,7 @@ impl InRuntime {
         let serial = hub.serial;
         let outer = InRuntime {
             worker: WORKER.get(),
-            node: NODE.take(),
-            kind: KIND.replace(ScopeKind::Root),
+            current: CURRENT.replace(Current::NOTHING),
             // As a thread ends its locals go one by one: without this one the thread still works.
             hub: HUB.try_with(|h| h.replace(Some(hub))).ok().flatten(),
             nested: worker.is_some() && WORKER.get().0 != 0,
@@ -149,47 +175,26 @@ impl Drop for InRuntime {
             let _ = OUTER_WORKERS.try_with(|o| o.borrow_mut().pop());
         }
         WORKER.set(self.worker);
-        NODE.set(self.node);
-        KIND.set(self.kind);
+        CURRENT.set(self.current);
         let left = HUB.try_with(|h| h.replace(self.hub.take()));
         drop(left);
     }
 }
 
 /// Until dropped, the thread runs this task (or, for `None`, code that belongs to none).
-pub(crate) struct InTask {
-    node: Option<Node>,
-    kind: ScopeKind,
-    epoch: u64,
-    protected: bool,
-    budget: u32,
-}
+pub(crate) struct InTask(Current);
 
 impl InTask {
     #[inline]
     pub(crate) fn enter(node: Option<Node>) -> Self {
-        let outer = InTask {
-            node: NODE.replace(node),
-            kind: KIND.replace(ScopeKind::Root),
-            epoch: EPOCH.get(),
-            protected: PROTECTED_IN_POLL.replace(false),
-            budget: BUDGET.replace(READY_IN_POLL),
-        };
-        if let Some(node) = node {
-            EPOCH.set(node.hub().cancel_epoch.load(Ordering::Acquire));
-        }
-        outer
+        InTask(CURRENT.replace(Current::of(node)))
     }
 }
 
 impl Drop for InTask {
     #[inline]
     fn drop(&mut self) {
-        NODE.set(self.node);
-        KIND.set(self.kind);
-        EPOCH.set(self.epoch);
-        PROTECTED_IN_POLL.set(self.protected);
-        BUDGET.set(self.budget);
+        CURRENT.set(self.0);
     }
 }
 
@@ -210,7 +215,7 @@ pub(crate) fn poll_own<T>(
     if is_suspended() {
         return Poll::Pending;
     }
-    let budget = BUDGET.get();
+    let budget = CURRENT.get().budget;
     if budget == 0 {
         cx.waker().wake_by_ref();
         return Poll::Pending;
@@ -219,22 +224,36 @@ pub(crate) fn poll_own<T>(
     if polled.is_pending() {
         awaited::note(awaited);
     } else if budget != UNLIMITED {
-        BUDGET.set(budget - 1);
+        CURRENT.set(Current {
+            budget: budget - 1,
+            ..CURRENT.get()
+        });
     }
     polled
 }
 
 /// Runs `f` as code of a cleanup: the turn is not seen in there.
 pub(crate) fn hard<R>(f: impl FnOnce() -> R) -> R {
-    let _restore = RestoreKind(KIND.replace(ScopeKind::Hard));
+    let _restore = RestoreKind::replace(ScopeKind::Hard);
     f()
 }
 
 struct RestoreKind(ScopeKind);
 
+impl RestoreKind {
+    fn replace(kind: ScopeKind) -> Self {
+        let current = CURRENT.get();
+        CURRENT.set(Current { kind, ..current });
+        RestoreKind(current.kind)
+    }
+}
+
 impl Drop for RestoreKind {
     fn drop(&mut self) {
-        KIND.set(self.0);
+        CURRENT.set(Current {
+            kind: self.0,
+            ..CURRENT.get()
+        });
     }
 }
 
@@ -247,7 +266,7 @@ pub(crate) fn in_body<R>(body: &Arc<Body>, f: impl FnOnce() -> R) -> R {
             drop(BODY.try_with(|b| b.replace(outer)));
         }
     }
-    let _kind = RestoreKind(KIND.replace(ScopeKind::Body));
+    let _kind = RestoreKind::replace(ScopeKind::Body);
     let outer = BODY.try_with(|b| b.replace(Some(body.clone())));
     let _body = Restore(outer.ok().flatten());
     f()
@@ -255,7 +274,8 @@ pub(crate) fn in_body<R>(body: &Arc<Body>, f: impl FnOnce() -> R) -> R {
 
 /// The scope the calling code is in.
 pub(crate) fn scope() -> Scope {
-    match (NODE.get(), KIND.get()) {
+    let Current { node, kind, .. } = CURRENT.get();
+    match (node, kind) {
         (_, ScopeKind::Hard) => Scope::Hard,
         (_, ScopeKind::Body) => match body() {
             Some(body) => Scope::Body(body),
@@ -273,26 +293,31 @@ fn body() -> Option<Arc<Body>> {
 
 /// Whether the calling code is in this scope.
 pub(crate) fn is_in(scope: &Scope) -> bool {
+    let current = CURRENT.get();
     match scope {
-        Scope::Outside => NODE.get().is_none() && KIND.get() == ScopeKind::Root,
-        Scope::Hard => KIND.get() == ScopeKind::Hard,
-        Scope::Root(node) => NODE.get() == Some(**node) && KIND.get() == ScopeKind::Root,
+        Scope::Outside => current.node.is_none() && current.kind == ScopeKind::Root,
+        Scope::Hard => current.kind == ScopeKind::Hard,
+        Scope::Root(node) => current.node == Some(**node) && current.kind == ScopeKind::Root,
         Scope::Body(of) => {
-            KIND.get() == ScopeKind::Body && body().is_some_and(|body| Arc::ptr_eq(&body, of))
+            current.kind == ScopeKind::Body && body().is_some_and(|body| Arc::ptr_eq(&body, of))
         }
     }
 }
 
 /// Notes that protection was entered in this poll.
 pub(crate) fn note_protection() {
-    PROTECTED_IN_POLL.set(true);
+    CURRENT.set(Current {
+        protected: true,
+        ..CURRENT.get()
+    });
 }
 
 /// Whether the calling code's time is over: its task's turn has come (or its body's end), and no
 /// protection is active around or beside it. An await that asks suspends then, for good.
 #[inline]
 fn is_suspended() -> bool {
-    match (NODE.get(), KIND.get()) {
+    let Current { node, kind, .. } = CURRENT.get();
+    match (node, kind) {
         (Some(node), ScopeKind::Root) => node.state.load().is_turn() && is_dropped_now(node),
         (None, ScopeKind::Root) | (_, ScopeKind::Hard) => false,
         (_, ScopeKind::Body) => is_body_over(),
