@@ -17,12 +17,16 @@ use crate::task::{Hub, Node, NodeRef};
 use crate::tree::finish;
 use crate::wait::WaitList;
 use std::borrow::Cow;
+use std::mem::offset_of;
 use std::ptr::{NonNull, null_mut};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+/// What is written as tasks are spawned comes first and what is written as they end last, in
+/// cache lines of their own: workers do the one and the other at the same time.
+#[repr(C)]
 pub(crate) struct Record {
-    pub(crate) name: Cow<'static, str>,
+    pub(crate) total: AtomicU64,
     pub(crate) max_children: usize,
     /// No child service: a root, or started by `run`, `run_service` or `background_service`. Its end
     /// is only its caller's concern, and a cancellation of the tree is not its own.
@@ -32,15 +36,17 @@ pub(crate) struct Record {
     cancelled: AtomicBool,
     errored: AtomicBool,
     finished: AtomicBool,
-    pub(crate) total: AtomicU64,
-    pub(crate) done: AtomicU64,
+    pub(crate) name: Cow<'static, str>,
     /// The service's node, of which this is a reference; null until the start.
     node: AtomicPtr<Header>,
     hub: OnceLock<Arc<Hub>>,
     /// The side record of the service's node.
     pub(crate) side: Side,
     failed: Mutex<Failed>,
+    pub(crate) done: AtomicU64,
 }
+
+const _: () = assert!(offset_of!(Record, done) - offset_of!(Record, finished) >= 64);
 
 /// What went wrong.
 enum Failed {
