@@ -28,7 +28,8 @@
 //! was entered ([`Idle::timer_changed`]): either the keeper sees it, or is woken by it. A keeper
 //! that leaves while a timer is pending passes this on: to a sleeper that was keeper before and
 //! still wakes in time, or else it wakes one. While all are awake,
-//! workers look at the clock every few polls.
+//! workers look at the clock every few polls. A keeper's deadline may be later than the earliest (see
+//! `pool/deadlines.rs`): then a new one in between wakes it for nothing.
 
 use crate::sync::atomic::{AtomicWord, Ordering};
 use crate::sync::{Arc, Mutex, MutexGuard, Parker};

@@ -6,19 +6,21 @@
 //! first, one step at a time. With no threads of its own (`workers(0)`), the pool has one core,
 //! which the first thread in `block_on` takes.
 
+mod deadlines;
 mod gather;
 mod worker;
 
-pub(crate) use worker::{Worker, fire_timers};
+pub(crate) use worker::Worker;
 
-use crate::idle::{Deadlines, Idle};
+use deadlines::fire_timers;
+
+use crate::idle::Idle;
 use crate::queue::Local;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Arc, Parker, SegQueue};
 use crate::task::cell::Header;
 use crate::task::hub::Counts;
 use crate::task::{Hub, Job, Node, Schedule, current};
-use std::time::Instant;
 
 /// One worker's queue and counters. The counters are written by their worker alone.
 pub(crate) struct Core {
@@ -121,16 +123,6 @@ impl Schedule for PoolHandle {
             counts.parks += core.parks.load(Ordering::Relaxed);
         }
         counts
-    }
-}
-
-impl Deadlines for Hub {
-    fn next(&self) -> Option<u64> {
-        self.timers.next_deadline()
-    }
-
-    fn instant(&self, ns: u64) -> Instant {
-        self.clock.instant(ns)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Time: the runtime's own timer and clock.
 //!
-//! A sleep is on time while one worker, or one thread in
-//! [`Runtime::block_on`](crate::Runtime::block_on), is free. Inside a task whose turn to be
+//! A sleep never ends early, and is on time while one worker, or one thread in
+//! [`Runtime::block_on`](crate::Runtime::block_on), is free: as exactly as the system wakes a thread;
+//! up to 100 us later while many are due one after another, which then come together. Inside a task whose turn to be
 //! cancelled has come, and outside protection, every wait in here suspends for good.
 
 pub use crate::error::Elapsed;

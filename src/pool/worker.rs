@@ -1,43 +1,19 @@
 //! The loop of a worker.
 
+use super::deadlines::fire_timers;
 use super::gather::gather;
 use super::{Core, Pool, bump};
 use crate::queue::STEAL_MAX;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Parker};
 use crate::task::{Hub, Node};
-use crate::timer::Fire;
 use crate::tree::batch::Batch;
 use crate::tree::finish;
-use crate::wait::quietly;
 
 /// The injector goes first once in so many polls.
 const INJECTOR_EVERY: u32 = 61;
-/// Most timers taken out under one lock, before they are woken.
-const TIMER_BATCH: usize = 256;
 /// Polls between two looks at the clock, at most.
 const CLOCK_EVERY: u32 = 64;
-
-/// Wakes and starts what is due.
-pub(crate) fn fire_timers(hub: &Hub, now: u64) {
-    hub.clock.saw(now);
-    if hub.timers.next_deadline().is_none_or(|at| at > now) {
-        return;
-    }
-    let mut due = Vec::new();
-    loop {
-        let count = hub.timers.fire_due(now, TIMER_BATCH, &mut due);
-        for fire in due.drain(..) {
-            match fire {
-                Fire::Waker(waker) => quietly(|| waker.wake()),
-                Fire::Job(job) => hub.schedule().job(job),
-            }
-        }
-        if count < TIMER_BATCH {
-            return;
-        }
-    }
-}
 
 /// What a thread has while it is a worker.
 pub(crate) struct Worker<'a> {
