@@ -75,7 +75,8 @@ pub(super) struct VTable {
 union Stage<F, T> {
     future: ManuallyDrop<F>,
     value: ManuallyDrop<T>,
-    error: ManuallyDrop<JoinError>,
+    /// Boxed, and nothing for a task that was cancelled: it makes no slot larger than an address.
+    error: ManuallyDrop<Option<Box<JoinError>>>,
 }
 
 /// The layout of a slot; `B` is the stage, or a pointer to one that is boxed.
@@ -176,6 +177,10 @@ where
     }
 
     unsafe fn store_error(task: NonNull<Header>, error: JoinError) {
+        let error = match error {
+            JoinError::Cancelled => None,
+            other => Some(Box::new(other)),
+        };
         // SAFETY: the caller owns the stage (rule 2), it is empty.
         unsafe {
             (&raw mut (*Self::stage(task)).error).write(ManuallyDrop::new(error));
@@ -206,7 +211,10 @@ where
             Self::set(task, STAGE_EMPTY);
             *into = match was {
                 STAGE_VALUE => Some(Ok(ManuallyDrop::take(&mut (*stage).value))),
-                STAGE_ERROR => Some(Err(ManuallyDrop::take(&mut (*stage).error))),
+                STAGE_ERROR => Some(Err(match ManuallyDrop::take(&mut (*stage).error) {
+                    None => JoinError::Cancelled,
+                    Some(error) => *error,
+                })),
                 _ => None,
             };
         }
