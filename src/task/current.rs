@@ -40,6 +40,8 @@ struct Current {
     kind: ScopeKind,
     /// Whether protection was entered since this poll began.
     protected: bool,
+    /// Whether the task was woken by the code it runs.
+    woken: bool,
 }
 
 impl Current {
@@ -49,6 +51,7 @@ impl Current {
         budget: UNLIMITED,
         kind: ScopeKind::Root,
         protected: false,
+        woken: false,
     };
 
     fn of(node: Option<Node>) -> Current {
@@ -310,6 +313,27 @@ pub(crate) fn note_protection() {
         protected: true,
         ..CURRENT.get()
     });
+}
+
+/// If the calling code is the task's own, notes that it wants another poll: what a wake would do to
+/// the state word is left to the step that ends this poll.
+#[inline]
+pub(crate) fn note_wake(node: Node) -> bool {
+    let current = CURRENT.get();
+    let own = current.node == Some(node);
+    if own {
+        CURRENT.set(Current {
+            woken: true,
+            ..current
+        });
+    }
+    own
+}
+
+/// Whether the calling code has woken its own task.
+#[inline]
+pub(crate) fn was_woken() -> bool {
+    CURRENT.get().woken
 }
 
 /// Whether the calling code's time is over: its task's turn has come (or its body's end), and no

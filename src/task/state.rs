@@ -263,12 +263,12 @@ impl Snapshot {
         }
     }
 
-    /// A poll returned `Pending`.
-    fn suspend(self, protected: bool) -> (Self, Action) {
+    /// A poll returned `Pending`; `woken`: by the code it ran, which the word does not show.
+    fn suspend(self, protected: bool, woken: bool) -> (Self, Action) {
         let next = Self(self.0 & !PROTECTED | if protected { PROTECTED } else { 0 });
         if next.is_due() {
             (next.with_phase(Phase::Claimed), Action::Close)
-        } else if self.phase() == Phase::RunningWoken {
+        } else if woken || self.phase() == Phase::RunningWoken {
             (next.with_phase(Phase::Scheduled), Action::Submit)
         } else {
             (next.with_phase(Phase::Idle), Action::Nothing)
@@ -276,14 +276,14 @@ impl Snapshot {
     }
 
     /// The future is gone: it returned, panicked, or was dropped by whoever claimed it.
-    fn end(self, cleanups: bool) -> (Self, Action) {
+    fn end(self, cleanups: bool, woken: bool) -> (Self, Action) {
         let next = Self(self.0 & !(PROTECTED | ENDED));
         if cleanups {
             // Polled along with the future, unless that was dropped in place.
             let next = Self(next.0 | ENDED);
             match self.phase() {
                 Phase::Running if next.is_due() => (next.with_phase(Phase::Claimed), Action::Close),
-                Phase::Running => (next.with_phase(Phase::Idle), Action::Nothing),
+                Phase::Running if !woken => (next.with_phase(Phase::Idle), Action::Nothing),
                 _ => (next.with_phase(Phase::Scheduled), Action::Submit),
             }
         } else if self.children() == 0 {

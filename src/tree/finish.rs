@@ -120,7 +120,7 @@ fn poll(node: Node, before: Snapshot, ended_now: impl Fn()) -> (Snapshot, Action
     }
     if pending || ended && cleanups {
         let protected = pending && side.is_some_and(Side::is_protected);
-        (before, node.state.suspend(protected))
+        (before, node.state.suspend(protected, current::was_woken()))
     } else {
         end(node, cleanups, ended_now)
     }
@@ -130,7 +130,8 @@ fn poll(node: Node, before: Snapshot, ended_now: impl Fn()) -> (Snapshot, Action
 #[inline]
 fn end(node: Node, cleanups: bool, ended: impl Fn()) -> (Snapshot, Action) {
     let count = || count(node, &ended);
-    node.state.end(cleanups, count, || uncount(node))
+    let woken = cleanups && current::was_woken();
+    node.state.end(cleanups, woken, count, || uncount(node))
 }
 
 /// Makes a cleanup's panic the outcome; `true` if it replaced one, whose drop may have left another

@@ -1,6 +1,7 @@
 //! The raw waker: a counted reference to the task.
 
 use super::Node;
+use crate::task::current;
 use std::ptr::NonNull;
 use std::task::{RawWaker, RawWakerVTable};
 
@@ -25,7 +26,10 @@ unsafe fn waker_wake(data: *const ()) {
 
 unsafe fn waker_wake_by_ref(data: *const ()) {
     // SAFETY: as the waker's.
-    unsafe { waker_node(data) }.wake();
+    let node = unsafe { waker_node(data) };
+    if !current::note_wake(node) {
+        node.wake();
+    }
 }
 
 unsafe fn waker_drop(data: *const ()) {

@@ -5,6 +5,8 @@ use std::cell::RefCell;
 
 const FLAGS: [u64; 6] = [PROTECTED, GRACE, ENDED, JOIN_INTEREST, JOIN_WAKER, WAITERS];
 
+const FLAG_PAIRS: [(bool, bool); 4] = [(false, false), (false, true), (true, false), (true, true)];
+
 /// Words whose turn is noted, if it has come.
 fn words() -> impl Iterator<Item = Snapshot> {
     // Grace begins with a cancellation, and a kill ends it.
@@ -103,13 +105,14 @@ fn a_task_is_due_at_its_turn_unless_protected_and_when_killed_in_any_case() {
 fn a_suspended_task_is_closed_polled_again_or_idle() {
     let running = |word: &Snapshot| matches!(word.phase(), Phase::Running | Phase::RunningWoken);
     for word in words().filter(running) {
-        for protected in [false, true] {
-            let (next, action) = word.suspend(protected);
+        for (protected, woken) in FLAG_PAIRS {
+            let (next, action) = word.suspend(protected, woken);
             check(word, next, action, PROTECTED);
             assert_eq!(next.is_protected(), protected);
             let expected = match word.phase() {
                 _ if next.is_due() => Action::Close,
                 Phase::RunningWoken => Action::Submit,
+                _ if woken => Action::Submit,
                 _ => Action::Nothing,
             };
             assert_eq!(action, expected, "{word:?}");
@@ -129,7 +132,7 @@ fn a_task_without_future_and_children_is_done() {
         )
     };
     for word in words().filter(has_future) {
-        let (next, action) = word.end(false);
+        let (next, action) = word.end(false, false);
         check(word, next, action, PROTECTED | ENDED | JOIN_WAKER);
         assert!(!next.is_protected() && !next.has_ended(), "nothing is left");
         if word.children() == 0 {
@@ -138,17 +141,19 @@ fn a_task_without_future_and_children_is_done() {
         } else {
             assert_eq!((next.phase(), action), (Phase::Closed, Action::Nothing));
         }
-        let (next, action) = word.end(true);
-        check(word, next, action, PROTECTED | ENDED);
-        assert!(next.has_ended() && !next.is_done(), "cleanups are left");
-        assert!(!next.is_protected());
-        let expected = match word.phase() {
-            Phase::Running if next.is_due() => (Phase::Claimed, Action::Close),
-            // Its cleanups were polled by the same poll.
-            Phase::Running => (Phase::Idle, Action::Nothing),
-            _ => (Phase::Scheduled, Action::Submit),
-        };
-        assert_eq!((next.phase(), action), expected, "{word:?}");
+        for woken in [false, true] {
+            let (next, action) = word.end(true, woken);
+            check(word, next, action, PROTECTED | ENDED);
+            assert!(next.has_ended() && !next.is_done(), "cleanups are left");
+            assert!(!next.is_protected());
+            let expected = match word.phase() {
+                Phase::Running if next.is_due() => (Phase::Claimed, Action::Close),
+                // Its cleanups were polled by the same poll.
+                Phase::Running if !woken => (Phase::Idle, Action::Nothing),
+                _ => (Phase::Scheduled, Action::Submit),
+            };
+            assert_eq!((next.phase(), action), expected, "{word:?}");
+        }
     }
 }
 
@@ -256,7 +261,7 @@ fn a_cancelled_leaf_is_seen_by_whoever_has_it() {
                     assert!(!at_once && !word.has_waiters());
                     // Unprotected and with its future, it is dropped after this poll.
                     let ended = word.has_ended();
-                    assert_eq!(next.suspend(false).1 == Action::Close, !ended);
+                    assert_eq!(next.suspend(false, false).1 == Action::Close, !ended);
                 }
             }
         }
@@ -296,7 +301,7 @@ fn of_two_who_meet_at_the_end_each_learns_of_the_other() {
     assert_eq!(state.start().1, Start::Poll);
     assert!(state.set_join_waker() && state.unset_join_waker());
     assert!(state.set_join_waker());
-    let (before, action) = state.end(false, || {}, || {});
+    let (before, action) = state.end(false, false, || {}, || {});
     assert!(before.has_waiters() && before.has_join_waker() && action == Action::Finish);
     assert!(state.set_waiters().is_done());
     let late = (state.set_join_waker(), state.unset_join_waker());
@@ -310,6 +315,7 @@ fn who_is_held_at_the_end_is_not_counted_until_the_release() {
     assert_eq!(state.start().1, Start::Poll);
     let note = |what| counts.borrow_mut().push(what);
     let (_, action) = state.end(
+        false,
         false,
         || {
             note("counted");

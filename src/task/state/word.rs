@@ -85,22 +85,23 @@ impl State {
         self.update(Snapshot::start)
     }
 
-    /// The poll returned `Pending`; `protected` is what holds from now on.
+    /// The poll returned `Pending`; `protected` is what holds from now on; `woken`: by its own code.
     #[inline]
-    pub(crate) fn suspend(&self, protected: bool) -> Action {
-        self.update(|s| s.suspend(protected)).1
+    pub(crate) fn suspend(&self, protected: bool, woken: bool) -> Action {
+        self.update(|s| s.suspend(protected, woken)).1
     }
 
     /// The future (and, without `cleanups`, every cleanup) is gone. Returns the word as it was.
-    /// `count` and `uncount`: see [`State::finishing`].
+    /// `woken`: by its own code; `count` and `uncount`: see [`State::finishing`].
     #[inline]
     pub(crate) fn end(
         &self,
         cleanups: bool,
+        woken: bool,
         count: impl Fn(),
         uncount: impl Fn(),
     ) -> (Snapshot, Action) {
-        self.finishing(|s| s.end(cleanups), count, uncount)
+        self.finishing(|s| s.end(cleanups, woken), count, uncount)
     }
 
     /// A step that may make the task done. If it is about to, `count` is called before: whoever sees
