@@ -147,7 +147,8 @@ fn b15_more_children_than_the_limit_are_refused() {
 fn b15_the_limit_is_for_each_parent() {
     scenario(async || {
         let errors = Queue::new();
-        let send = errors.clone();
+        let (send, own_errors) = (errors.clone(), Queue::new());
+        let own = own_errors.clone();
         let service = service_fn("pool", |ctx: Context| async move {
             ctx.run_task(forever())?;
             let inner = ctx.clone();
@@ -160,11 +161,13 @@ fn b15_the_limit_is_for_each_parent() {
                 forever().await
             };
             ctx.task(branch).name("branch").spawn()?;
-            assert_eq!(one_too_many(&ctx).parent, "in_background/pool");
+            own.send(one_too_many(&ctx));
             forever().await
         });
         let manager = Manager::builder(service).max_children(2).build().unwrap();
         let run = in_background(&manager);
+        // Both have tried before anything is cancelled.
+        assert_eq!(own_errors.recv().await.parent, "in_background/pool");
         let error = errors.recv().await;
         assert_eq!(error.limit, 2);
         assert!(error.parent.contains("branch"), "{error}");
