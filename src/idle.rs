@@ -18,6 +18,14 @@
 //! a worker that falls asleep at that moment, the next poll's look does not. What a worker takes
 //! from a shared queue into its own has no such second look: it notifies like a push from outside.
 //!
+//! **Watching.** A task that is alone in a queue is its own worker's, which would mostly have run it
+//! before a sleeper is awake. But the poll that pushed it may last. So while one worker is awake
+//! another sleeps no longer than [`WATCH`], as the *watcher*, and then looks for something to steal
+//! like any that wakes; and a push of a lone task wakes a worker if nobody watches. Whoever falls
+//! asleep decides under the lock whether to watch: a worker that is awake is one that is not in the
+//! list. So either somebody watches, or all sleep, or the next push wakes one: nothing waits longer
+//! than [`WATCH`] behind a poll while a worker sleeps. It costs at most one wake-up in that time.
+//!
 //! **Unparking** puts a token that parking takes: unpark before park is not lost. Whoever takes a
 //! sleeper off the list, under the lock, moves it from sleeping to searching and unparks it; a
 //! sleeper that wakes by itself takes itself off. A token that is left over makes a later park
@@ -31,12 +39,21 @@
 //! workers look at the clock every few polls. A keeper's deadline may be later than the earliest (see
 //! `pool/deadlines.rs`): then a new one in between wakes it for nothing.
 
-use crate::sync::atomic::{AtomicWord, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicWord, Ordering};
 use crate::sync::{Arc, Mutex, MutexGuard, Parker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const SLEEPING: u64 = 1;
 const SEARCHING: u64 = 1 << 32;
+
+/// How long a watcher sleeps.
+const WATCH: Duration = Duration::from_millis(2);
+
+fn place(sleepers: &[Sleeper], parker: &Arc<Parker>) -> Option<usize> {
+    sleepers
+        .iter()
+        .position(|sleeper| Arc::ptr_eq(&sleeper.parker, parker))
+}
 
 /// Whether somebody sleeps and nobody searches.
 fn asks_for_a_wake(word: u64) -> bool {
@@ -54,20 +71,26 @@ struct Sleeper {
     parker: Arc<Parker>,
     worker: bool,
     keeper: bool,
-    /// When it wakes by itself.
+    watcher: bool,
+    /// When it wakes by itself, for a timer.
     until: u64,
 }
 
-#[derive(Default)]
 pub(crate) struct Idle {
     word: AtomicWord,
+    /// How many there are, asleep or not.
+    workers: usize,
+    /// Whether one of the sleepers is the watcher. Written under the lock.
+    watched: AtomicBool,
     sleepers: Mutex<Vec<Sleeper>>,
 }
 
 impl Idle {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(workers: usize) -> Self {
         Self {
             word: AtomicWord::new(0),
+            workers,
+            watched: AtomicBool::new(false),
             sleepers: Mutex::new(Vec::new()),
         }
     }
@@ -92,6 +115,14 @@ impl Idle {
         }
     }
 
+    /// A worker has pushed into its own queue, in which there are now `queued`.
+    #[inline]
+    pub(crate) fn pushed(&self, queued: impl FnOnce() -> usize) {
+        if self.can_wake() && (!self.watched.load(Ordering::Relaxed) || queued() >= 2) {
+            self.wake_worker();
+        }
+    }
+
     /// A worker has more in its own queue than it can run at once.
     pub(crate) fn notify_local(&self) {
         if self.can_wake() {
@@ -100,15 +131,15 @@ impl Idle {
     }
 
     /// Sleeps until woken, or until the next timer is due. A worker comes in, and goes out,
-    /// searching. `recheck` is the last look; with `true` nobody sleeps.
+    /// searching. `recheck` is the last look, and the watcher's; with `true` nobody sleeps.
     pub(crate) fn park(
         &self,
         parker: &Arc<Parker>,
         worker: bool,
         time: &impl Deadlines,
-        recheck: impl FnOnce() -> bool,
+        recheck: impl Fn() -> bool,
     ) {
-        let deadline = {
+        let (deadline, mut watches) = {
             let mut sleepers = self.sleepers.lock();
             let kept = sleepers.iter_mut().find(|sleeper| sleeper.keeper);
             let keeper = match kept {
@@ -125,22 +156,35 @@ impl Idle {
                 parker: parker.clone(),
                 worker,
                 keeper,
+                watcher: false,
                 until: deadline.unwrap_or(u64::MAX),
             });
+            let me = sleepers.len() - 1;
+            let watches = worker
+                && !self.watched.load(Ordering::Relaxed)
+                && self.decide_to_watch(&mut sleepers, me);
             if worker {
                 let change = SEARCHING - SLEEPING;
                 self.word.fetch_sub(change, Ordering::AcqRel);
             }
-            deadline
+            (deadline, watches)
         };
-        if !recheck() {
-            parker.park(deadline.map(|ns| time.instant(ns)));
+        while !recheck() {
+            let timer = deadline.map(|ns| time.instant(ns));
+            let watch = watches.then(|| Instant::now() + WATCH);
+            let woken = parker.park(timer.into_iter().chain(watch).min());
+            if woken || !watches || timer.is_some_and(|at| at <= Instant::now()) {
+                break;
+            }
+            // Nobody has to know of a look that finds nothing.
+            let mut sleepers = self.sleepers.lock();
+            let Some(me) = place(&sleepers, parker) else {
+                break;
+            };
+            watches = self.decide_to_watch(&mut sleepers, me);
         }
         let mut sleepers = self.sleepers.lock();
-        let me = sleepers
-            .iter()
-            .position(|sleeper| Arc::ptr_eq(&sleeper.parker, parker));
-        if let Some(me) = me {
+        if let Some(me) = place(&sleepers, parker) {
             let left = self.take(&mut sleepers, me);
             let next = if left.keeper { time.next() } else { None };
             self.hand_on(sleepers, next);
@@ -206,8 +250,20 @@ impl Idle {
         sleeper.parker.unpark();
     }
 
+    /// Makes this sleeper the watcher if any worker is awake.
+    fn decide_to_watch(&self, sleepers: &mut [Sleeper], at: usize) -> bool {
+        let asleep = sleepers.iter().filter(|sleeper| sleeper.worker).count();
+        let watches = asleep < self.workers;
+        sleepers[at].watcher = watches;
+        self.watched.store(watches, Ordering::Relaxed);
+        watches
+    }
+
     fn take(&self, sleepers: &mut Vec<Sleeper>, at: usize) -> Sleeper {
         let sleeper = sleepers.swap_remove(at);
+        if sleeper.watcher {
+            self.watched.store(false, Ordering::Relaxed);
+        }
         if sleeper.worker {
             let change = SEARCHING - SLEEPING;
             self.word.fetch_add(change, Ordering::AcqRel);

@@ -29,8 +29,9 @@ pub(crate) struct Core {
     steals: AtomicU64,
     parks: AtomicU64,
     jobs: AtomicU64,
-    /// Tasks begun less tasks done, on this worker; wraps.
-    live: AtomicU64,
+    /// Tasks that this worker has spawned, and that it has made done.
+    born: AtomicU64,
+    ended: AtomicU64,
 }
 
 /// Queues and workers of one runtime.
@@ -45,7 +46,8 @@ pub(crate) struct Pool {
     jobs: SegQueue<Job>,
     idle: Idle,
     /// As a core's, for all other threads.
-    live_outside: AtomicU64,
+    born_outside: AtomicU64,
+    ended_outside: AtomicU64,
     ended: AtomicBool,
     /// Tells whoever waits for the end.
     pub(crate) end: Parker,
@@ -59,7 +61,7 @@ pub(crate) struct PoolHandle(pub(crate) Arc<Pool>);
 fn bump(counter: &AtomicU64, by: u64) {
     // One writer: no read-modify-write needed.
     let now = counter.load(Ordering::Relaxed).wrapping_add(by);
-    counter.store(now, Ordering::Relaxed);
+    counter.store(now, Ordering::Release);
 }
 
 impl Schedule for PoolHandle {
@@ -73,11 +75,11 @@ impl Schedule for PoolHandle {
     fn born(&self, node: Node) {
         match current::worker(self.0.serial) {
             Some(index) => {
-                bump(&self.0.cores[index].live, 1);
+                bump(&self.0.cores[index].born, 1);
                 self.0.push_local(index, node);
             }
             None => {
-                self.0.live_outside.fetch_add(1, Ordering::Relaxed);
+                self.0.born_outside.fetch_add(1, Ordering::Relaxed);
                 self.0.inject(node);
             }
         }
@@ -87,13 +89,18 @@ impl Schedule for PoolHandle {
         match current::worker(self.0.serial) {
             Some(index) => self.0.cores[index].ended(),
             None => {
-                self.0.live_outside.fetch_sub(1, Ordering::Relaxed);
+                self.0.ended_outside.fetch_add(1, Ordering::Release);
             }
         }
     }
 
     fn not_ended(&self) {
-        self.0.live_outside.fetch_add(1, Ordering::Relaxed);
+        match current::worker(self.0.serial) {
+            Some(index) => bump(&self.0.cores[index].ended, 1_u64.wrapping_neg()),
+            None => {
+                self.0.ended_outside.fetch_sub(1, Ordering::Release);
+            }
+        }
     }
 
     fn job(&self, job: Job) {
@@ -130,7 +137,7 @@ impl Core {
     /// One less is live. By its worker.
     #[inline]
     fn ended(&self) {
-        bump(&self.live, 1_u64.wrapping_neg());
+        bump(&self.ended, 1);
     }
 
     fn new() -> Self {
@@ -140,7 +147,8 @@ impl Core {
             steals: AtomicU64::new(0),
             parks: AtomicU64::new(0),
             jobs: AtomicU64::new(0),
-            live: AtomicU64::new(0),
+            born: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
         }
     }
 }
@@ -154,8 +162,9 @@ impl Pool {
             injector: SegQueue::new(),
             overflow: SegQueue::new(),
             jobs: SegQueue::new(),
-            idle: Idle::new(),
-            live_outside: AtomicU64::new(0),
+            idle: Idle::new(threads),
+            born_outside: AtomicU64::new(0),
+            ended_outside: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             end: Parker::new(),
             core_taken: AtomicBool::new(false),
@@ -171,11 +180,19 @@ impl Pool {
         self.idle.can_wake()
     }
 
+    /// The ends first: whoever sees a task's end (Acquire, with the Release of its count) sees its
+    /// birth, so that there are never more ends than births.
     fn live_tasks(&self) -> u64 {
-        self.cores
-            .iter()
-            .map(|core| core.live.load(Ordering::Relaxed))
-            .fold(self.live_outside.load(Ordering::Relaxed), u64::wrapping_add)
+        let sum = |of: fn(&Core) -> &AtomicU64, outside: &AtomicU64| {
+            self.cores
+                .iter()
+                .fold(outside.load(Ordering::Acquire), |sum, core| {
+                    sum.wrapping_add(of(core).load(Ordering::Acquire))
+                })
+        };
+        let ended = sum(|core| &core.ended, &self.ended_outside);
+        let born = sum(|core| &core.born, &self.born_outside);
+        born.saturating_sub(ended)
     }
 
     fn inject(&self, node: Node) {
@@ -193,8 +210,8 @@ impl Pool {
             let half = half.into_iter().map(Node::from_address).collect();
             self.overflow.push(half);
             self.idle.notify();
-        } else if self.idle.can_wake() && queue.len() >= 2 {
-            self.idle.notify_local();
+        } else {
+            self.idle.pushed(|| queue.len());
         }
     }
 
@@ -206,7 +223,7 @@ impl Pool {
     }
 
     /// Sleeps on a thread in `block_on` that runs no tasks, until it is woken or a timer is due.
-    pub(crate) fn park_guest(&self, hub: &Hub, parker: &Arc<Parker>, woken: impl FnOnce() -> bool) {
+    pub(crate) fn park_guest(&self, hub: &Hub, parker: &Arc<Parker>, woken: impl Fn() -> bool) {
         self.idle.park(parker, false, hub, woken);
         fire_timers(hub, hub.refresh_clock());
     }

@@ -343,3 +343,48 @@ fn the_future_of_block_on_takes_turns_with_the_tasks() {
         }
     });
 }
+
+/// A task that is alone in a worker's queue, behind a poll that waits for it, is run by the worker
+/// that sleeps; whether the poll spawned it or woke it.
+#[test]
+fn a_lone_task_behind_a_poll_runs_on_the_worker_that_sleeps() {
+    watchdog(|| {
+        let runtime = Runtime::builder().workers(2).build().expect("a runtime");
+        for round in 0..200 {
+            // Nobody is awake then: each parks at least once more.
+            let parks = runtime.metrics().parks;
+            runtime.block_on(runtime.spawn(async {})).expect("it ends");
+            while runtime.metrics().parks == parks {
+                std::thread::yield_now();
+            }
+            let ran = Arc::new(AtomicBool::new(false));
+            let (set, gate) = (ran.clone(), Event::new());
+            let lone = {
+                let gate = gate.clone();
+                move || async move {
+                    gate.wait().await;
+                    set.store(true, SeqCst);
+                }
+            };
+            let task = if round % 2 == 0 {
+                gate.set();
+                None
+            } else {
+                Some(runtime.spawn(lone.clone()()))
+            };
+            let blocking = runtime.spawn(async move {
+                if task.is_none() {
+                    drop(taskgrove::spawn(lone()));
+                }
+                gate.set();
+                while !ran.load(SeqCst) {
+                    std::thread::yield_now();
+                }
+                task
+            });
+            if let Some(task) = runtime.block_on(blocking).expect("it ends") {
+                runtime.block_on(task).expect("it ends");
+            }
+        }
+    });
+}

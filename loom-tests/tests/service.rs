@@ -101,6 +101,35 @@ fn a_picture_against_the_end_of_a_task() {
     });
 }
 
+/// A child service fails while somebody looks at the tree, who may thereby make its node done: once it
+/// is counted as finished, its parent knows of the failure; and once it has finished, it is counted.
+#[test]
+fn a_picture_against_the_failure_of_a_child_service() {
+    explore_within(2, &["running", "finished"], |seen| {
+        let world = World::new();
+        let (manager, context) = service(&world, |_| ());
+        let child = service_fn("child", async |_: Context| Err("broken".into()));
+        let child = context.run_child_service(child).expect("it runs");
+        drop(context);
+        let worker = thread::spawn({
+            let world = world.clone();
+            move || world.run()
+        });
+        drop(world.handle().snapshot());
+        let counted = manager.stats().tasks.finished_count;
+        assert!(counted == 0 || manager.did_error(), "a failure unheard");
+        let finished = child.is_finished();
+        assert!(!finished || manager.stats().tasks.finished_count == 1);
+        seen.saw(if finished { "finished" } else { "running" });
+        worker.join().unwrap();
+        world.run();
+        assert!(child.is_finished() && manager.is_finished());
+        assert_eq!(manager.stats().tasks.finished_count, 1);
+        drop((manager, child));
+        world.end();
+    });
+}
+
 /// A task is scheduled from outside while its service is cancelled: counted and cancelled, or born
 /// done; and never run if `cancel` had returned.
 #[test]

@@ -55,12 +55,15 @@ fn while_asleep(idle: &Idle, time: &Time, who: &[Who], f: impl FnOnce(&[Asleep])
             parker: Arc::new(Parker::new()),
         })
         .collect();
-    fall_asleep(idle, time, &asleep, Box::new(|| f(&asleep)));
+    let f = Cell::new(Some(f));
+    fall_asleep(idle, time, &asleep, &|| {
+        f.take().expect("once")(&asleep);
+    });
     assert_eq!(idle.word.load(Ordering::Relaxed), 0, "all are awake again");
     assert!(idle.sleepers.lock().is_empty());
 }
 
-fn fall_asleep(idle: &Idle, time: &Time, rest: &[Asleep], f: Box<dyn FnOnce() + '_>) {
+fn fall_asleep(idle: &Idle, time: &Time, rest: &[Asleep], f: &dyn Fn()) {
     let Some((first, rest)) = rest.split_first() else {
         return f();
     };
@@ -84,7 +87,7 @@ fn woken(asleep: &[Asleep]) -> Vec<bool> {
 #[test]
 fn a_push_wakes_one_worker_until_that_has_stopped_searching() {
     for notify in [Idle::notify, Idle::notify_local] {
-        let idle = Idle::new();
+        let idle = Idle::new(0);
         while_asleep(&idle, &no_timer(), &[Guest, Worker, Worker], |asleep| {
             assert!(idle.can_wake());
             notify(&idle);
@@ -109,7 +112,7 @@ fn a_push_wakes_one_worker_until_that_has_stopped_searching() {
 
 #[test]
 fn the_last_searcher_wakes_another_if_more_is_left() {
-    let idle = Idle::new();
+    let idle = Idle::new(0);
     while_asleep(&idle, &no_timer(), &[Worker, Worker], |asleep| {
         idle.search();
         idle.search();
@@ -126,7 +129,7 @@ fn the_last_searcher_wakes_another_if_more_is_left() {
 
 #[test]
 fn workers_that_do_not_keep_the_time_are_woken_first() {
-    let idle = Idle::new();
+    let idle = Idle::new(0);
     while_asleep(&idle, &timer_at(9), &[Worker, Worker], |asleep| {
         idle.notify();
         assert_eq!(woken(asleep), [false, true]);
@@ -146,19 +149,19 @@ fn workers_that_do_not_keep_the_time_are_woken_first() {
 #[test]
 fn the_keeper_is_woken_for_earlier_timers_only() {
     for who in [Worker, Guest] {
-        let idle = Idle::new();
+        let idle = Idle::new(0);
         while_asleep(&idle, &timer_at(50), &[who, Worker], |asleep| {
             idle.timer_changed(60);
             idle.timer_changed(50);
             assert_eq!(woken(asleep), [false, false], "it wakes in time by itself");
         });
     }
-    let idle = Idle::new();
+    let idle = Idle::new(0);
     while_asleep(&idle, &timer_at(50), &[Worker, Worker, Guest], |asleep| {
         idle.timer_changed(49);
         assert_eq!(woken(asleep), [true, false, false]);
     });
-    let idle = Idle::new();
+    let idle = Idle::new(0);
     while_asleep(&idle, &no_timer(), &[Worker, Guest], |asleep| {
         idle.timer_changed(1_000);
         assert_eq!(
@@ -171,19 +174,19 @@ fn the_keeper_is_woken_for_earlier_timers_only() {
 
 #[test]
 fn a_worker_takes_the_time_over_from_a_guest_but_from_no_worker() {
-    let idle = Idle::new();
+    let idle = Idle::new(0);
     while_asleep(&idle, &timer_at(50), &[Guest, Worker], |asleep| {
         idle.timer_changed(10);
         assert_eq!(woken(asleep), [false, true]);
     });
     for second in [Worker, Guest] {
-        let idle = Idle::new();
+        let idle = Idle::new(0);
         while_asleep(&idle, &timer_at(50), &[Worker, second], |asleep| {
             idle.timer_changed(10);
             assert_eq!(woken(asleep), [true, false]);
         });
     }
-    let idle = Idle::new();
+    let idle = Idle::new(0);
     while_asleep(&idle, &timer_at(50), &[Guest, Guest], |asleep| {
         idle.timer_changed(10);
         assert_eq!(woken(asleep), [true, false]);
@@ -193,7 +196,7 @@ fn a_worker_takes_the_time_over_from_a_guest_but_from_no_worker() {
 #[test]
 fn a_keeper_that_is_woken_passes_the_time_on() {
     // To one that wakes in time anyway: it was keeper before.
-    let idle = Idle::new();
+    let idle = Idle::new(0);
     let time = timer_at(50);
     while_asleep(&idle, &time, &[Guest, Worker], |asleep| {
         idle.notify();
@@ -206,13 +209,13 @@ fn a_keeper_that_is_woken_passes_the_time_on() {
         idle.search();
     });
     // To one that has to be woken for it.
-    let idle = Idle::new();
+    let idle = Idle::new(0);
     while_asleep(&idle, &timer_at(50), &[Worker, Guest], |asleep| {
         idle.notify();
         assert_eq!(woken(asleep), [true, true]);
     });
     // To nobody, if no timer is pending.
-    let idle = Idle::new();
+    let idle = Idle::new(0);
     while_asleep(&idle, &no_timer(), &[Worker, Guest], |asleep| {
         idle.notify();
         assert_eq!(woken(asleep), [true, false]);
@@ -221,7 +224,7 @@ fn a_keeper_that_is_woken_passes_the_time_on() {
 
 #[test]
 fn a_keeper_that_wakes_by_itself_passes_the_time_on() {
-    let idle = Idle::new();
+    let idle = Idle::new(0);
     let worker_comes_and_goes = |time: &Time| {
         idle.search();
         idle.park(&Arc::new(Parker::new()), true, time, || true);
@@ -245,7 +248,7 @@ fn a_keeper_that_wakes_by_itself_passes_the_time_on() {
 
 #[test]
 fn a_guest_is_woken_to_become_a_worker() {
-    let idle = Idle::new();
+    let idle = Idle::new(0);
     while_asleep(&idle, &timer_at(5), &[Worker, Guest, Guest], |asleep| {
         let woken_by_one = || {
             idle.wake_guest();
@@ -260,7 +263,7 @@ fn a_guest_is_woken_to_become_a_worker() {
 
 #[test]
 fn the_end_wakes_everybody() {
-    let idle = Idle::new();
+    let idle = Idle::new(0);
     while_asleep(&idle, &timer_at(5), &[Worker, Guest, Worker], |asleep| {
         idle.wake_all();
         assert_eq!(woken(asleep), [true; 3]);
@@ -279,6 +282,70 @@ fn nobody_sleeps_if_the_last_look_finds_work() {
             panic!("parked although there was work")
         }
     }
-    let idle = Idle::new();
+    let idle = Idle::new(0);
     idle.park(&Arc::new(Parker::new()), false, &Panics, || true);
+}
+
+#[test]
+fn a_lone_task_is_watched_while_one_worker_is_awake() {
+    let idle = Idle::new(3);
+    while_asleep(&idle, &no_timer(), &[Guest, Worker], |asleep| {
+        idle.pushed(|| 1);
+        assert_eq!(woken(asleep), [false; 2], "there is a watcher");
+        idle.pushed(|| 2);
+        assert_eq!(woken(asleep), [false, true]);
+        assert!(!idle.watched.load(Ordering::Relaxed), "it is awake");
+        idle.found(|| false);
+        idle.search();
+    });
+    while_asleep(&idle, &no_timer(), &[Worker, Worker], |asleep| {
+        // It is the first that watches; without it a lone task wakes the other.
+        let first = place(&idle.sleepers.lock(), &asleep[0].parker).expect("it sleeps");
+        assert!(idle.sleepers.lock()[first].watcher);
+        drop(idle.take(&mut idle.sleepers.lock(), first));
+        idle.found(|| false);
+        idle.pushed(|| 1);
+        assert_eq!(woken(asleep), [false, true]);
+        idle.found(|| false);
+        idle.search();
+        idle.search();
+    });
+}
+
+#[test]
+fn nobody_watches_when_all_sleep() {
+    let idle = Idle::new(1);
+    while_asleep(&idle, &no_timer(), &[Worker], |_| {
+        assert!(!idle.watched.load(Ordering::Relaxed));
+    });
+    let idle = Idle::new(2);
+    while_asleep(&idle, &no_timer(), &[Worker, Worker], |_| {
+        let mut sleepers = idle.sleepers.lock();
+        assert!(
+            idle.watched.load(Ordering::Relaxed),
+            "one was awake when it fell asleep"
+        );
+        assert!(
+            !idle.decide_to_watch(&mut sleepers, 0),
+            "at its next look none is"
+        );
+        assert!(!idle.watched.load(Ordering::Relaxed));
+    });
+}
+
+#[test]
+fn the_watcher_looks_again_and_again_and_leaves_when_it_finds_work() {
+    let idle = Idle::new(2);
+    let began = Instant::now();
+    let looks = Cell::new(0);
+    idle.search();
+    idle.park(&Arc::new(Parker::new()), true, &no_timer(), || {
+        assert_eq!(idle.sleepers.lock().len(), 1, "it is in the list");
+        looks.set(looks.get() + 1);
+        looks.get() == 3
+    });
+    idle.found(|| false);
+    assert_eq!(idle.word.load(Ordering::Relaxed), 0);
+    assert!(began.elapsed() >= 2 * WATCH);
+    assert!(!idle.watched.load(Ordering::Relaxed));
 }

@@ -272,7 +272,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Sleeps until there is something to do; `woken` is one more reason not to.
-    pub(crate) fn park(&mut self, woken: impl FnOnce() -> bool) {
+    pub(crate) fn park(&mut self, woken: impl Fn() -> bool) {
         self.search();
         bump(&self.core.parks, 1);
         let pool = self.pool;

@@ -20,7 +20,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 
 /// Counts a task that is about to be done: in the record of the service that it is a task of, and
-/// with `ended` among the live ones.
+/// with `ended` among the live ones. A child service is in that record when it has finished.
 #[inline]
 fn count(node: Node, ended: impl Fn()) {
     ended();
@@ -38,16 +38,9 @@ fn uncount(node: Node) {
 
 #[inline]
 fn count_in_record(node: Node, change: u64) {
-    if !node.is(kind::SUPERVISED) {
-        return;
-    }
-    // A child service is a task of the service around it.
-    let of = if node.is(kind::SERVICE) {
-        links::parent(node)
-    } else {
-        Some(node)
-    };
-    if let Some(record) = of.as_ref().and_then(Node::record) {
+    if node.kind & (kind::SUPERVISED | kind::SERVICE) == kind::SUPERVISED
+        && let Some(record) = node.record()
+    {
         record.done.fetch_add(change, Ordering::Relaxed);
     }
 }
@@ -335,6 +328,13 @@ fn finish_service(node: Node) {
         && let Some(parent) = links::parent(node)
     {
         fail_service(parent, failure(node, kind));
+    }
+    // A child service is a task of the service around it. Who sees it counted sees its failures there;
+    // who sees it finished sees it counted.
+    if node.is(kind::SUPERVISED)
+        && let Some(around) = links::parent(node).as_ref().and_then(Node::record)
+    {
+        around.done.fetch_add(1, Ordering::Release);
     }
     record.finish();
 }

@@ -2,6 +2,8 @@
 
 use crate::common::{Event, watchdog};
 use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use taskgrove::{Context, NodeState, Runtime, Snapshot, service_fn, spawn, yield_now};
 
@@ -109,5 +111,29 @@ fn what_has_left_the_picture_is_counted_while_a_sibling_blocks() {
                 yield_now().await;
             }
         });
+    });
+}
+
+/// Whoever counts while tasks come and go never counts more ends than births.
+#[test]
+fn live_tasks_never_wrap() {
+    watchdog(|| {
+        let runtime = runtime(1);
+        let over = Arc::new(AtomicBool::new(false));
+        let (handle, stop) = (runtime.handle().clone(), over.clone());
+        let looker = std::thread::spawn(move || {
+            let mut most = 0;
+            while !stop.load(Ordering::Relaxed) {
+                most = most.max(handle.metrics().live_tasks);
+            }
+            most
+        });
+        const TASKS: usize = 500_000;
+        for _ in 0..TASKS {
+            drop(runtime.spawn(async {}));
+        }
+        over.store(true, Ordering::Relaxed);
+        let most = looker.join().expect("no panic");
+        assert!(most <= TASKS, "{most} live tasks");
     });
 }
