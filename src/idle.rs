@@ -23,8 +23,12 @@
 //! another sleeps no longer than [`WATCH`], as the *watcher*, and then looks for something to steal
 //! like any that wakes; and a push of a lone task wakes a worker if nobody watches. Whoever falls
 //! asleep decides under the lock whether to watch: a worker that is awake is one that is not in the
-//! list. So either somebody watches, or all sleep, or the next push wakes one: nothing waits longer
-//! than [`WATCH`] behind a poll while a worker sleeps. It costs at most one wake-up in that time.
+//! list. So either somebody watches, or all sleep, or the next lone push wakes one, and nothing waits
+//! longer than [`WATCH`] behind a poll while a worker sleeps. That push does a read-modify-write, as one
+//! from outside does, and for the same reason: the searcher that it relies on may find other work,
+//! and the watcher may leave; both do one, after which they look. Tasks pushed behind a lone one come to
+//! light with it. The price is a second wake-up for what happens to a runtime that has been idle
+//! for longer than [`WATCH`], if it pushes a task, and one each [`WATCH`] while others work.
 //!
 //! **Unparking** puts a token that parking takes: unpark before park is not lost. Whoever takes a
 //! sleeper off the list, under the lock, moves it from sleeping to searching and unparks it; a
@@ -45,6 +49,7 @@ use std::time::{Duration, Instant};
 
 const SLEEPING: u64 = 1;
 const SEARCHING: u64 = 1 << 32;
+const SLEEPERS: u64 = SEARCHING - 1;
 
 /// How long a watcher sleeps.
 const WATCH: Duration = Duration::from_millis(2);
@@ -118,7 +123,18 @@ impl Idle {
     /// A worker has pushed into its own queue, in which there are now `queued`.
     #[inline]
     pub(crate) fn pushed(&self, queued: impl FnOnce() -> usize) {
-        if self.can_wake() && (!self.watched.load(Ordering::Relaxed) || queued() >= 2) {
+        let word = self.word.load(Ordering::Relaxed);
+        if word & SLEEPERS == 0 {
+            return;
+        }
+        let wake = if queued() >= 2 {
+            asks_for_a_wake(word)
+        } else {
+            // The first of them; no later look of this worker's may come.
+            asks_for_a_wake(self.word.fetch_add(0, Ordering::AcqRel))
+                && !self.watched.load(Ordering::Relaxed)
+        };
+        if wake {
             self.wake_worker();
         }
     }
@@ -235,10 +251,10 @@ impl Idle {
 
     fn wake_worker(&self) {
         let mut sleepers = self.sleepers.lock();
-        let workers = || sleepers.iter().enumerate().filter(|(_, s)| s.worker);
-        let chosen = workers()
-            .find(|(_, s)| !s.keeper)
-            .or_else(|| workers().next())
+        // Who has a duty is woken last: another would have to be woken for it.
+        let workers = sleepers.iter().enumerate().filter(|(_, s)| s.worker);
+        let chosen = workers
+            .min_by_key(|(_, s)| (s.keeper, s.watcher))
             .map(|(at, _)| at);
         let Some(chosen) = chosen else { return };
         if self.word.load(Ordering::Relaxed) >= SEARCHING {

@@ -313,6 +313,27 @@ fn a_lone_task_is_watched_while_one_worker_is_awake() {
 }
 
 #[test]
+fn who_neither_watches_nor_keeps_the_time_is_woken_first() {
+    let idle = Idle::new(4);
+    while_asleep(&idle, &timer_at(5), &[Worker, Worker, Worker], |asleep| {
+        let keeper = place(&idle.sleepers.lock(), &asleep[0].parker).expect("it sleeps");
+        // The first one is both; give its watch to the second.
+        idle.decide_to_watch(&mut idle.sleepers.lock(), keeper + 1);
+        idle.sleepers.lock()[keeper].watcher = false;
+        for expected in [
+            [false, false, true],
+            [false, true, false],
+            [true, false, false],
+        ] {
+            idle.notify();
+            assert_eq!(woken(asleep), expected);
+            idle.found(|| false);
+        }
+        (0..3).for_each(|_| idle.search());
+    });
+}
+
+#[test]
 fn nobody_watches_when_all_sleep() {
     let idle = Idle::new(1);
     while_asleep(&idle, &no_timer(), &[Worker], |_| {

@@ -41,7 +41,7 @@ fn count_in_record(node: Node, change: u64) {
     if node.kind & (kind::SUPERVISED | kind::SERVICE) == kind::SUPERVISED
         && let Some(record) = node.record()
     {
-        record.done.fetch_add(change, Ordering::Relaxed);
+        record.done.fetch_add(change, Ordering::Release);
     }
 }
 
