@@ -211,12 +211,12 @@ fn a_cancel_while_it_is_polled() {
         let log = Log::default();
         let somewhere = loom::sync::Arc::new(AtomicBool::new(false));
         let mut task = world.handle().spawn(noted(&log, "poll", "drop", {
-            let log = log.clone();
+            let (log, somewhere) = (log.clone(), somewhere.clone());
             poll_fn(move |cx| {
                 if log.count("end") < 2 {
                     cx.waker().wake_by_ref();
                 }
-                // Where the other thread may come in between.
+                // Where the other thread, which writes it, may come in between.
                 somewhere.load(Ordering::Relaxed);
                 log.note("end");
                 Poll::<()>::Pending
@@ -227,6 +227,7 @@ fn a_cancel_while_it_is_polled() {
             let log = log.clone();
             move || {
                 cancel.cancel();
+                somewhere.store(true, Ordering::Relaxed);
                 log.note("asked");
             }
         });
