@@ -22,7 +22,7 @@ fn until(at: &AtomicUsize, stage: usize) {
 #[test]
 fn a_child_is_born_while_somebody_begins_to_wait_for_its_parent() {
     on_workers(2, async || {
-        for round in 0..20_000 {
+        for round in 0..6_000 {
             let at = Arc::new(AtomicUsize::new(0));
             let meet = at.clone();
             let parent = spawn(async move {
