@@ -54,6 +54,7 @@ const SLEEPERS: u64 = SEARCHING - 1;
 /// How long a watcher sleeps.
 const WATCH: Duration = Duration::from_millis(2);
 
+/// Where in the list the sleeper with this parker is; nowhere once it was taken off.
 fn place(sleepers: &[Sleeper], parker: &Arc<Parker>) -> Option<usize> {
     sleepers
         .iter()

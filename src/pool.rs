@@ -59,7 +59,7 @@ pub(crate) struct Pool {
 pub(crate) struct PoolHandle(pub(crate) Arc<Pool>);
 
 fn bump(counter: &AtomicU64, by: u64) {
-    // One writer: no read-modify-write needed.
+    // One writer: no read-modify-write needed. Released for `Pool::live_tasks`.
     let now = counter.load(Ordering::Relaxed).wrapping_add(by);
     counter.store(now, Ordering::Release);
 }

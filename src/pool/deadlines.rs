@@ -42,15 +42,14 @@ pub(crate) fn fire_timers(hub: &Hub, now: u64) {
         }
     }
     if all >= DENSE {
-        hub.dense_ns.store(now, Ordering::Relaxed);
+        hub.timers_rest_until.store(now + APART, Ordering::Relaxed);
     }
 }
 
 impl Deadlines for Hub {
     fn next(&self) -> Option<u64> {
-        let dense = self.dense_ns.load(Ordering::Relaxed);
-        let not_before = if dense == 0 { 0 } else { dense + APART };
-        Some(self.timers.next_deadline()?.max(not_before))
+        let rest_until = self.timers_rest_until.load(Ordering::Relaxed);
+        Some(self.timers.next_deadline()?.max(rest_until))
     }
 
     fn instant(&self, ns: u64) -> Instant {

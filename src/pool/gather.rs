@@ -4,13 +4,14 @@
 //! each of them costs both a few transfers of cache lines: of the queue's ends, the parent's lock
 //! (what is done is taken off its parent when the worker runs dry), the task itself. Both are slowed
 //! down to that, and stay in step: 10,000 empty tasks spawned on one of two workers took 330 ns each,
-//! in steals of 2.7, where one worker alone takes 90. So a worker that comes from work looks
-//! twice: as long as the queue is short and grows, it waits. With that they take 65 to 120.
+//! in steals of 2.7, where one worker alone takes 90. So a worker that comes from work waits as long as
+//! the queue is short and grows. With that they take 65 to 120.
 //!
 //! What it costs: a task that is alone in a queue waits one pause longer for help (its own worker may
-//! run it all the same); and where it waits longest, the parent of what it has ended hears of that some 10
-//! us later, and no other worker is woken meanwhile. A worker that has just been woken does not wait. The idea is Go's, whose
-//! thieves sleep 3 us before they take the task that another processor would run next.
+//! run it all the same); and where a worker waits longest, the parent of what it has ended hears of
+//! that some 10 us later, and no other worker is woken meanwhile. One that has just been woken does
+//! not wait. The idea is Go's, whose thieves sleep 3 us before they take the task that another
+//! processor would run next.
 
 /// What is worth taking at once: a steal takes half, at most 32.
 const ENOUGH: usize = if cfg!(taskgrove_loom) { 0 } else { 64 };

@@ -78,6 +78,14 @@ crate::sync::thread_local! {
     static OUTER_WORKERS: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
 }
 
+#[inline]
+fn change<R>(f: impl FnOnce(&mut Current) -> R) -> R {
+    let mut current = CURRENT.get();
+    let result = f(&mut current);
+    CURRENT.set(current);
+    result
+}
+
 /// The task whose poll, or whose future's drop, the calling code is in.
 #[inline]
 pub(crate) fn node() -> Option<Node> {
@@ -227,10 +235,7 @@ pub(crate) fn poll_own<T>(
     if polled.is_pending() {
         awaited::note(awaited);
     } else if budget != UNLIMITED {
-        CURRENT.set(Current {
-            budget: budget - 1,
-            ..CURRENT.get()
-        });
+        change(|current| current.budget = budget - 1);
     }
     polled
 }
@@ -245,18 +250,13 @@ struct RestoreKind(ScopeKind);
 
 impl RestoreKind {
     fn replace(kind: ScopeKind) -> Self {
-        let current = CURRENT.get();
-        CURRENT.set(Current { kind, ..current });
-        RestoreKind(current.kind)
+        change(|current| RestoreKind(std::mem::replace(&mut current.kind, kind)))
     }
 }
 
 impl Drop for RestoreKind {
     fn drop(&mut self) {
-        CURRENT.set(Current {
-            kind: self.0,
-            ..CURRENT.get()
-        });
+        change(|current| current.kind = self.0);
     }
 }
 
@@ -309,23 +309,16 @@ pub(crate) fn is_in(scope: &Scope) -> bool {
 
 /// Notes that protection was entered in this poll.
 pub(crate) fn note_protection() {
-    CURRENT.set(Current {
-        protected: true,
-        ..CURRENT.get()
-    });
+    change(|current| current.protected = true);
 }
 
 /// If the calling code is the task's own, notes that it wants another poll: what a wake would do to
 /// the state word is left to the step that ends this poll.
 #[inline]
 pub(crate) fn note_wake(node: Node) -> bool {
-    let current = CURRENT.get();
-    let own = current.node == Some(node);
+    let own = self::node() == Some(node);
     if own {
-        CURRENT.set(Current {
-            woken: true,
-            ..current
-        });
+        change(|current| current.woken = true);
     }
     own
 }

@@ -84,8 +84,8 @@ pub(crate) struct Hub {
     /// The clock's milliseconds, read every few polls.
     pub(crate) coarse_ms: AtomicU32,
     pub(crate) timers: Timers<Job>,
-    /// When many timers were last fired at once; 0: never.
-    pub(crate) dense_ns: AtomicU64,
+    /// Before this no sleeper wakes for a timer: many were fired not long ago.
+    pub(crate) timers_rest_until: AtomicU64,
     pub(crate) track_busy: bool,
     /// Counts requests for cancellation: an error is a consequence of one only if its poll began
     /// after it.
@@ -108,7 +108,7 @@ impl Hub {
             clock,
             coarse_ms: AtomicU32::new(0),
             timers: Timers::new(),
-            dense_ns: AtomicU64::new(0),
+            timers_rest_until: AtomicU64::new(0),
             track_busy,
             cancel_epoch: AtomicU64::new(0),
             sentinels: std::sync::OnceLock::new(),

@@ -323,18 +323,17 @@ fn finish_service(node: Node) {
         None if node.is(kind::DAEMON) && !record.is_closing() => Some(FailureKind::DaemonExit),
         None => None,
     };
-    if let Some(kind) = failed
-        && node.is(kind::SUPERVISED)
-        && let Some(parent) = links::parent(node)
-    {
-        fail_service(parent, failure(node, kind));
-    }
-    // A child service is a task of the service around it. Who sees it counted sees its failures there;
+    // A child service is a task of the service around it. Who sees it counted there sees its failures;
     // who sees it finished sees it counted.
     if node.is(kind::SUPERVISED)
-        && let Some(around) = links::parent(node).as_ref().and_then(Node::record)
+        && let Some(parent) = links::parent(node)
     {
-        around.done.fetch_add(1, Ordering::Release);
+        if let Some(kind) = failed {
+            fail_service(parent, failure(node, kind));
+        }
+        if let Some(around) = parent.record() {
+            around.done.fetch_add(1, Ordering::Release);
+        }
     }
     record.finish();
 }
