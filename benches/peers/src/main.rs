@@ -103,7 +103,7 @@ fn write(rows: &[Row]) -> std::io::Result<()> {
     std::fs::write(here.join("results.svg"), plot::svg(rows))?;
     let readme = here.join("../../README.md");
     let text = std::fs::read_to_string(&readme)?;
-    match report::embed(&text, &report::summary(rows)) {
+    match report::embed(&text, &report::headlines(rows)) {
         Some(text) => std::fs::write(readme, text),
         None => Err(std::io::Error::other(
             "the README has no place for the table",

@@ -99,8 +99,44 @@ pub fn aims(rows: &[Row]) -> impl Iterator<Item = (&Row, &Case)> {
         .filter(|(_, case)| !matches!(case.target, Target::None))
 }
 
-/// One line for each target: the table that the README shows.
-pub fn summary(rows: &[Row]) -> String {
+/// The rows that the README shows, wins and losses alike; everything else is in `results.md`.
+const HEADLINES: [&str; 8] = [
+    "spawn_join_local, roots",
+    "spawn_join_external",
+    "yield_many",
+    "ping_pong, roots",
+    "cancel_wide",
+    "supervised_spawn",
+    "service_cycle",
+    "memory_parked, roots",
+];
+
+/// The short table for the README.
+pub fn headlines(rows: &[Row]) -> String {
+    let mut out =
+        String::from("| workload | taskgrove | against | ratio |\n|---|---|---|---|\n");
+    for (row, case) in aims(rows) {
+        let title = title(row, case);
+        if !HEADLINES.contains(&title.as_str()) {
+            continue;
+        }
+        let rival = row.rival(case, Case::median);
+        let rival = rival.map_or(String::new(), |rival| {
+            format!("{}, {}", figure(rival.median()), rival.who)
+        });
+        let _ = writeln!(
+            out,
+            "| `{title}` | {} {} | {rival} | {} |",
+            figure(case.median()),
+            row.unit,
+            ratio(row.ratio(case, Case::median)),
+        );
+    }
+    out
+}
+
+/// One line for each target.
+fn targets(rows: &[Row]) -> String {
     let mut out = String::from(
         "| workload | taskgrove | against | ratio | target | |\n|---|---|---|---|---|---|\n",
     );
@@ -155,7 +191,7 @@ pub fn markdown(rows: &[Row]) -> String {
          median divided by that of the best peer (floors are none), by that of the one its target names, and the \
          ratio that the target is about for the least disturbed round of each.\n",
         versions(),
-        summary(rows),
+        targets(rows),
         order()
     );
     for row in rows {
