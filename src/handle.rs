@@ -59,6 +59,14 @@ pub(crate) fn current_hub() -> Arc<Hub> {
     }
 }
 
+/// As [`current_hub`], for a future that was made there and is polled elsewhere.
+pub(crate) fn current_hub_for(location: &Location<'_>) -> Arc<Hub> {
+    match current::hub() {
+        Some(hub) => hub,
+        None => panic!("{OUTSIDE}; this is about a future that was made at {location}"),
+    }
+}
+
 impl Handle {
     pub(crate) fn new(hub: Arc<Hub>) -> Self {
         Handle { hub }

@@ -118,6 +118,12 @@ impl Record {
         self.finished.load(Ordering::Acquire)
     }
 
+    /// Its start was refused, or it was dropped before: it cannot be started any more.
+    pub(crate) fn was_never_started(&self) -> bool {
+        // A start is before the end of what it started: in this order neither is missed.
+        self.is_finished() && !self.is_started()
+    }
+
     pub(crate) fn is_running(&self) -> bool {
         self.is_started() && !self.is_finished()
     }

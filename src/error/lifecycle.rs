@@ -15,7 +15,8 @@ use crate::path::sanitise;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LifecycleError {
-    /// The slot was asked for the manager of a service that was never given one.
+    /// The slot was asked for the manager of a service that has none: it was never given one, or
+    /// lost it before it was started.
     #[error(
         "the service has no manager yet: give it to `Manager::new`, or start it as a service or a \
          child service, before its slot is used"
@@ -50,7 +51,7 @@ pub enum LifecycleError {
         /// The name of the service.
         service: String,
     },
-    /// The service was not started yet, is being stopped, or has ended.
+    /// The service was not started yet, cannot be started any more, is being stopped, or has ended.
     #[error(
         "service `{}` is not running: use it after its start (see `Manager::wait_started`) and \
          before it is stopped or ends",

@@ -17,11 +17,13 @@ use std::task::Poll;
 ///
 /// # Errors
 ///
-/// The service's failures, or that it could not be started.
+/// The service's failures; [`NotRunning`](crate::LifecycleError::NotRunning) if it cannot be started
+/// any more, because the calling task is being cancelled, and other reasons why it could not be
+/// started. In all those cases the body does not run.
 ///
 /// # Panics
 ///
-/// Outside a runtime; with what `body` panics (the service is cancelled then).
+/// When it is first polled outside a runtime; with what `body` panics (the service is cancelled then).
 ///
 /// # Examples
 ///
@@ -38,13 +40,29 @@ use std::task::Poll;
 /// assert_eq!(n, 5);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub async fn background_service<S, F, T>(service: S, body: F) -> Result<T, ServiceError>
+#[track_caller]
+pub fn background_service<S, F, T>(
+    service: S,
+    body: F,
+) -> impl Future<Output = Result<T, ServiceError>>
+where
+    S: Service,
+    F: AsyncFnOnce(Manager) -> T,
+{
+    run_beside(service, body, Location::caller())
+}
+
+async fn run_beside<S, F, T>(
+    service: S,
+    body: F,
+    location: &'static Location<'static>,
+) -> Result<T, ServiceError>
 where
     S: Service,
     F: AsyncFnOnce(Manager) -> T,
 {
     let manager = Manager::new(service)?;
-    manager.start_here(Location::caller())?;
+    manager.start_here(location)?;
     let cancel = Cancel(manager.clone());
     let scope = Body::new(true);
     let mut output = None;

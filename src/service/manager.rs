@@ -2,7 +2,7 @@
 
 use super::Service;
 use super::builders::{ManagerBuilder, Options};
-use super::start::{Launch, manage};
+use super::start::{Seed, manage};
 use super::stats::{Stats, TaskStats};
 use super::wait::{Waiting, wait};
 use crate::arena::Counted;
@@ -10,7 +10,6 @@ use crate::error::{LifecycleError, ServiceError, StopError, StopTimeout};
 use crate::id::TaskId;
 use crate::record::Record;
 use crate::snapshot::Snapshot;
-use crate::sync::Mutex;
 use crate::sync::atomic::Ordering;
 use crate::task::awaited::{self, Awaited, Event, Whom};
 use crate::task::current;
@@ -21,9 +20,6 @@ use std::panic::Location;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
-
-/// The service, until it is started.
-pub(crate) type Seed = Mutex<Option<Box<dyn Launch>>>;
 
 impl Record {
     /// What a wait for the service is noted as.
@@ -70,11 +66,11 @@ impl Manager {
         service: S,
         options: Options,
     ) -> Result<Manager, LifecycleError> {
-        let ([record], service) = manage(service, options);
-        let seed: std::sync::Arc<Seed> = std::sync::Arc::new(Mutex::new(None));
+        let ([record, seeds], service) = manage(service, options);
+        let seed = std::sync::Arc::new(Seed::new(seeds));
         let slot = S::shared_slot(&service);
         // Who finds the seed in the slot waits until the service is in it.
-        let mut place = seed.lock();
+        let mut place = seed.service.lock();
         if let Some(slot) = slot {
             slot.fill(&record, std::sync::Arc::downgrade(&seed))?;
         }
@@ -103,8 +99,10 @@ impl Manager {
     /// # Errors
     ///
     /// As [`new`](Manager::new) and [`run`](Manager::run).
-    pub async fn run_service<S: Service>(service: S) -> Result<(), ServiceError> {
-        Self::new(service)?.run().await
+    #[track_caller]
+    pub fn run_service<S: Service>(service: S) -> impl Future<Output = Result<(), ServiceError>> {
+        let location = Location::caller();
+        async move { Self::new(service)?.run_from(location).await }
     }
 
     /// Starts the service when first polled, as a child of the task that does so, and waits for
@@ -114,13 +112,20 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// [`AlreadyStarted`](LifecycleError::AlreadyStarted) the second time; the service's failures.
+    /// [`AlreadyStarted`](LifecycleError::AlreadyStarted) the second time;
+    /// [`NotRunning`](LifecycleError::NotRunning) if it cannot be started any more, because the
+    /// calling task is being cancelled; the service's failures.
     ///
     /// # Panics
     ///
-    /// Outside a runtime.
-    pub async fn run(&self) -> Result<(), ServiceError> {
-        self.start_here(Location::caller())?;
+    /// When it is first polled outside a runtime.
+    #[track_caller]
+    pub fn run(&self) -> impl Future<Output = Result<(), ServiceError>> {
+        self.run_from(Location::caller())
+    }
+
+    async fn run_from(&self, location: &'static Location<'static>) -> Result<(), ServiceError> {
+        self.start_here(location)?;
         let _cancel = CancelIfDropped(self);
         self.wait_finished().await;
         self.record.result()

@@ -1,16 +1,20 @@
 //! [`ManagerSlot`]: where a service with an API of its own keeps its manager.
 
 use super::Context;
-use super::manager::{Manager, Seed};
+use super::manager::Manager;
+use super::start::Seed;
 use crate::arena::Counted;
 use crate::error::LifecycleError;
 use crate::record::Record;
+use crate::sync::Mutex;
 use std::sync::{OnceLock, Weak};
 
 /// The place in a service for its manager, for services with an API that is called from outside.
 ///
-/// It is filled when the service is given a manager, which can happen once. It keeps the
-/// service's record, never the service itself, so that there is no reference cycle.
+/// It is filled when the service is given a manager, and stays taken for ever once the service has
+/// been started. A service that was not (its last manager was dropped, or its start was refused)
+/// leaves it free for another manager. It keeps the service's record, never the service itself, so
+/// that there is no reference cycle.
 ///
 /// # Examples
 ///
@@ -50,7 +54,7 @@ use std::sync::{OnceLock, Weak};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Default)]
-pub struct ManagerSlot(OnceLock<Filled>);
+pub struct ManagerSlot(OnceLock<Mutex<Filled>>);
 
 struct Filled {
     record: Counted<Record>,
@@ -64,39 +68,58 @@ impl ManagerSlot {
         ManagerSlot(OnceLock::new())
     }
 
-    /// With the seed, managers from this slot can start the service.
+    /// With the seed, managers from this slot can start the service. Taken is a slot unless what is
+    /// in it can never be started.
     pub(crate) fn fill(
         &self,
         record: &Counted<Record>,
         seed: Weak<Seed>,
     ) -> Result<(), LifecycleError> {
-        let record = record.clone();
-        self.0
-            .set(Filled { record, seed })
-            .map_err(|refused| LifecycleError::AlreadyManaged {
-                service: refused.record.name.to_string(),
-            })
+        let mut new = Some(Filled {
+            record: record.clone(),
+            seed,
+        });
+        let place = self
+            .0
+            .get_or_init(|| Mutex::new(new.take().expect("the slot is filled once")));
+        if let Some(new) = new {
+            let mut place = place.lock();
+            if !place.record.was_never_started() {
+                let service = record.name.to_string();
+                return Err(LifecycleError::AlreadyManaged { service });
+            }
+            let stale = std::mem::replace(&mut *place, new);
+            // With it may go errors of the user's.
+            drop(place);
+            drop(stale);
+        }
+        Ok(())
     }
 
     /// The service's manager.
     ///
     /// # Errors
     ///
-    /// [`NoManager`](LifecycleError::NoManager) if it was never given one.
+    /// [`NoManager`](LifecycleError::NoManager) if it has none: it was never given one, or lost it
+    /// before it was started.
     pub fn get(&self) -> Result<Manager, LifecycleError> {
-        let filled = self.0.get().ok_or(LifecycleError::NoManager)?;
-        Ok(Manager::from_parts(
-            filled.record.clone(),
-            filled.seed.upgrade(),
-        ))
+        let place = self.0.get().ok_or(LifecycleError::NoManager)?;
+        let (record, seed) = {
+            let filled = place.lock();
+            (filled.record.clone(), filled.seed.upgrade())
+        };
+        if record.was_never_started() {
+            return Err(LifecycleError::NoManager);
+        }
+        Ok(Manager::from_parts(record, seed))
     }
 
     /// The service's context, to schedule tasks from its own methods.
     ///
     /// # Errors
     ///
-    /// [`NoManager`](LifecycleError::NoManager) if it was never given a manager. Scheduling
-    /// through the context fails by itself when the service is not running.
+    /// [`NoManager`](LifecycleError::NoManager) if it has no manager. Scheduling through the
+    /// context fails by itself when the service is not running.
     pub fn context(&self) -> Result<Context, LifecycleError> {
         self.get().map(Context::new)
     }

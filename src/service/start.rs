@@ -5,12 +5,15 @@ use super::context::Place;
 use super::manager::Manager;
 use super::{Context, Service};
 use crate::arena::Counted;
-use crate::error::{LifecycleError, ServiceError, SpawnError};
+use crate::error::{LifecycleError, SpawnError};
+use crate::handle::current_hub_for;
 use crate::record::Record;
+use crate::sync::Mutex;
 use crate::sync::atomic::Ordering;
 use crate::task::state::Level;
 use crate::task::{Hub, Node, current, kind};
 use crate::tree::{cancel, spawn};
+use crate::wait::quietly;
 use std::borrow::Cow;
 use std::panic::Location;
 use std::sync::{Arc, Weak};
@@ -35,6 +38,49 @@ pub(crate) struct Launching<'a> {
 impl<S: Service> Launch for Arc<S> {
     fn launch(self: Box<Self>, launching: Launching<'_>) -> Result<(), spawn::Refusal> {
         launch(*self, launching)
+    }
+}
+
+/// A service that has a manager and may be started later. The managers share it; with the last of
+/// them the service is dropped, and is finished without having been started.
+pub(crate) struct Seed {
+    pub(super) service: Mutex<Option<Box<dyn Launch>>>,
+    record: Counted<Record>,
+}
+
+impl Seed {
+    pub(super) fn new(record: Counted<Record>) -> Self {
+        Seed {
+            service: Mutex::new(None),
+            record,
+        }
+    }
+
+    fn take(&self) -> Option<Box<dyn Launch>> {
+        self.service.lock().take()
+    }
+}
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        let _starting = Starting(&self.record);
+        let service = self.take();
+        drop(service);
+    }
+}
+
+/// A start that has not succeeded yet. If it never does, for whatever reason, the service is
+/// cancelled and finished without having been started.
+struct Starting<'a>(&'a Record);
+
+impl Drop for Starting<'_> {
+    fn drop(&mut self) {
+        let record = self.0;
+        if !record.is_started() {
+            record.close(true);
+            record.finish();
+            record.waiters().wake_all();
+        }
     }
 }
 
@@ -69,13 +115,6 @@ fn launch<S: Service>(service: Arc<S>, launching: Launching<'_>) -> Result<(), s
     spawn::service(hub, parent, future, record, for_node, &options, location)
 }
 
-/// Cancelled and finished without having been started.
-fn never_start(record: &Record) {
-    record.close(true);
-    record.finish();
-    record.waiters().wake_all();
-}
-
 /// Starts a service as a supervised child of one of another service's tasks.
 #[inline]
 pub(crate) fn start_child<S: Service>(
@@ -91,10 +130,11 @@ pub(crate) fn start_child<S: Service>(
         None => false,
         Some(slot) => slot.fill(&record, Weak::new()).map(|()| true)?,
     };
+    let starting = Starting(&record);
     if place.closing {
         // Dropped here, as code of the caller.
-        crate::wait::quietly(|| drop(service));
-        never_start(&record);
+        quietly(|| drop(service));
+        drop(starting);
         return Ok(Manager::from_parts(record, None));
     }
     let options = spawn::Options {
@@ -110,15 +150,12 @@ pub(crate) fn start_child<S: Service>(
         options,
         location,
     };
-    match launch(service, launching) {
-        Ok(()) => {
-            if known {
-                record.waiters().wake_all();
-            }
-        }
-        Err(spawn::Refusal::Closing) => never_start(&record),
+    let launched = launch(service, launching);
+    drop(starting);
+    match launched {
+        Ok(()) if known => record.waiters().wake_all(),
+        Ok(()) | Err(spawn::Refusal::Closing) => {}
         Err(spawn::Refusal::Limit) => {
-            never_start(&record);
             return Err(spawn::too_many(place.parent, place.limit).into());
         }
     }
@@ -126,18 +163,29 @@ pub(crate) fn start_child<S: Service>(
 }
 
 impl Manager {
+    /// Whether the service was not started and cannot be any more.
+    fn is_too_late(&self) -> bool {
+        match self.seed {
+            Some(_) => self.record.was_never_started(),
+            None => !self.is_started(),
+        }
+    }
+
     fn launch(
         &self,
         hub: &Hub,
         parent: Node,
         location: &'static Location<'static>,
-    ) -> Result<Result<(), spawn::Refusal>, LifecycleError> {
-        let seed = self.seed.as_ref().and_then(|seed| seed.lock().take());
-        let Some(seed) = seed else {
+    ) -> Result<(), LifecycleError> {
+        let Some(service) = self.seed.as_ref().and_then(|seed| seed.take()) else {
+            if self.is_too_late() {
+                return Err(self.not_running());
+            }
             let service = self.name().to_owned();
             return Err(LifecycleError::AlreadyStarted { service });
         };
-        let launched = seed.launch(Launching {
+        let starting = Starting(&self.record);
+        let launched = service.launch(Launching {
             record: &self.record,
             counts: [self.record.clone(), self.record.clone()],
             hub,
@@ -145,11 +193,10 @@ impl Manager {
             options: spawn::Options::default(),
             location,
         });
-        match launched {
-            Ok(()) => self.record.waiters().wake_all(),
-            Err(_) => never_start(&self.record),
-        }
-        Ok(launched)
+        drop(starting);
+        launched.map_err(|_| self.not_running())?;
+        self.record.waiters().wake_all();
+        Ok(())
     }
 
     pub(crate) fn not_running(&self) -> LifecycleError {
@@ -164,22 +211,19 @@ impl Manager {
         hub: &Hub,
         location: &'static Location<'static>,
     ) -> Result<(), LifecycleError> {
-        self.launch(hub, hub.home(), location)?
-            .map_err(|_| self.not_running())
+        self.launch(hub, hub.home(), location)
     }
 
-    /// Below the calling task, for which alone its end is of interest; or as a root.
+    /// Below the calling task, for which alone its end is of interest; or as a root. The location
+    /// is that of the call whose future does this when it is polled.
     pub(crate) fn start_here(
         &self,
         location: &'static Location<'static>,
-    ) -> Result<(), ServiceError> {
-        let Some(parent) = current::node() else {
-            let hub = crate::handle::current_hub();
-            return Ok(self.start_root(&hub, location)?);
-        };
-        // Refused, it is finished at once.
-        let _ = self.launch(parent.hub(), parent, location)?;
-        Ok(())
+    ) -> Result<(), LifecycleError> {
+        match current::node() {
+            Some(parent) => self.launch(parent.hub(), parent, location),
+            None => self.start_root(&current_hub_for(location), location),
+        }
     }
 
     /// Asks for the cancellation of a service that was started.

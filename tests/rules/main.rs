@@ -28,5 +28,6 @@ mod stats;
 mod stop;
 mod tasks;
 mod time;
+mod too_late;
 mod virtual_time;
 mod waits;

@@ -4,7 +4,10 @@ use crate::util::*;
 use std::borrow::Cow;
 use std::future::pending;
 use std::sync::{Arc, Weak};
-use taskgrove::{Context, LifecycleError, Manager, ManagerSlot, Service, service_fn, yield_now};
+use taskgrove::{
+    Context, LifecycleError, Manager, ManagerSlot, Service, ServiceError, SpawnError, service_fn,
+    shielded, yield_now,
+};
 
 #[derive(Default)]
 struct Counter {
@@ -88,18 +91,29 @@ fn a_taken_slot() {
     });
 }
 
-/// A slot stays taken for ever, also when the first manager is gone or finished.
+fn taken() -> LifecycleError {
+    LifecycleError::AlreadyManaged {
+        service: "Counter".into(),
+    }
+}
+
+/// A slot is taken while there is a manager, and stays taken for ever once the service was started.
 #[test]
 fn a_slot_stays_taken() {
     everywhere(async |h| {
-        let taken = LifecycleError::AlreadyManaged {
-            service: "Counter".into(),
-        };
+        let taken = taken();
         let s = Arc::new(Counter::default());
-        drop(Manager::new(s.clone()).unwrap());
+        let first = Manager::new(s.clone()).unwrap();
+        let second = s.slot.get().unwrap();
+        drop(first);
         assert_eq!(Manager::new(s.clone()).unwrap_err(), taken);
         assert_eq!(Manager::builder(s.clone()).build().unwrap_err(), taken);
-        assert_eq!(h.start(s).unwrap_err(), taken);
+        assert_eq!(h.start(s.clone()).unwrap_err(), taken);
+        s.go.set();
+        second.run().await.unwrap();
+        drop(second);
+        assert_eq!(h.start(s.clone()).unwrap_err(), taken);
+        assert!(s.slot.get().unwrap().is_finished());
         let s = Arc::new(Counter::default());
         s.go.set();
         Manager::run_service(s.clone()).await.unwrap();
@@ -109,18 +123,121 @@ fn a_slot_stays_taken() {
     });
 }
 
-/// `service_fn` can be managed once.
+/// With the last manager of a service that was not started its slot is free again.
+#[test]
+fn a_manager_dropped_before_the_start_leaves_the_slot_free() {
+    everywhere(async |h| {
+        let s = Arc::new(Counter::default());
+        for _ in 0..3 {
+            let first = Manager::new(s.clone()).unwrap();
+            drop(s.slot.get().unwrap());
+            drop(s.slot.context().unwrap());
+            drop(first);
+            assert_eq!(s.slot.get().unwrap_err(), LifecycleError::NoManager);
+            let call = s.slot.external_api(async { 1 });
+            assert_eq!(call.await, Err(LifecycleError::NoManager));
+        }
+        // A run that is never polled is no start, either.
+        drop(Manager::run_service(s.clone()));
+        drop(Manager::new(s.clone()).unwrap().run());
+        let m = h.start(s.clone()).unwrap();
+        s.go.set();
+        s.slot.get().unwrap().wait_finished().await;
+        assert!(m.is_finished());
+    });
+}
+
+/// A service that the limit refused can be started when there is room, as the error advises.
+#[test]
+fn a_start_refused_by_the_limit_leaves_the_slot_free() {
+    everywhere(async |h| {
+        let (_m, ctx) = app_with(&h, |b| b.max_children(1)).await;
+        let s = Arc::new(Counter::default());
+        let first = ctx.run_task(pending()).unwrap();
+        for _ in 0..3 {
+            let refused = ctx.run_child_service(s.clone());
+            assert!(matches!(refused, Err(SpawnError::TooManyChildren(_))));
+            assert_eq!(s.slot.get().unwrap_err(), LifecycleError::NoManager);
+        }
+        first.cancel();
+        first.wait_done().await;
+        let m = ctx.run_child_service(s.clone()).unwrap();
+        assert_eq!(s.slot.get().unwrap().id(), m.id());
+        assert_eq!(h.start(s.clone()).unwrap_err(), taken());
+        s.go.set();
+        m.wait_finished().await;
+    });
+}
+
+/// So can one that came too late, in a task or in a service that is being cancelled.
+#[test]
+fn a_start_that_came_too_late_leaves_the_slot_free() {
+    everywhere(async |h| {
+        let (m, ctx) = app(&h).await;
+        let s = Arc::new(Counter::default());
+        let (inside, go, late) = (Event::new(), Event::new(), s.clone());
+        let (set, wait, inner) = (inside.clone(), go.wait(), ctx.clone());
+        let work = shielded(async move {
+            set.set();
+            wait.await;
+            let own = Manager::new(late.clone()).unwrap();
+            let refused = own.run().await;
+            assert!(own.is_finished() && own.is_cancelled() && !own.is_started());
+            own.wait_started().await;
+            own.wait_finished().await;
+            assert_eq!(own.result().map(|result| result.is_ok()), Some(true));
+            assert!(own.run().await.is_err());
+            Ok((refused, inner.run_child_service(late)?))
+        });
+        let task = ctx.task(work).spawn().unwrap();
+        inside.wait().await;
+        m.cancel().unwrap();
+        // The service's own walk may not be there yet when the shield goes on.
+        task.cancel();
+        go.set();
+        let (refused, born_done) = task.await.unwrap();
+        assert!(matches!(refused, Err(ServiceError::Lifecycle(e)) if e == not_running()));
+        assert!(born_done.is_finished() && !born_done.is_started());
+        let m = h.start(s.clone()).unwrap();
+        s.go.set();
+        m.wait_finished().await;
+        assert!(m.result().unwrap().is_ok());
+    });
+}
+
+/// Two who manage one service at once: one of them does, whoever drops a manager beside them.
+#[test]
+fn a_slot_is_taken_by_one() {
+    watchdog(|| {
+        let rt = build(2);
+        for _ in 0..500 {
+            let s = Arc::new(Counter::default());
+            drop(Manager::new(s.clone()).unwrap());
+            s.go.set();
+            let start = || rt.start(s.clone()).is_ok();
+            let [a, b] = std::thread::scope(|scope| {
+                [scope.spawn(start), scope.spawn(start)].map(|thread| thread.join().unwrap())
+            });
+            assert!(a != b, "one of two, not {a} and {b}");
+            rt.block_on(s.slot.get().unwrap().wait_finished());
+        }
+    });
+}
+
+/// `service_fn` can be started once.
 #[test]
 fn a_closure_can_be_managed_once() {
-    let s = Arc::new(service_fn("once", |_| async { Ok(()) }));
-    let first = Manager::new(s.clone());
-    assert!(first.is_ok());
-    assert_eq!(
-        Manager::new(s).unwrap_err(),
-        LifecycleError::AlreadyManaged {
-            service: "once".into()
-        }
-    );
+    everywhere(async |_| {
+        let s = Arc::new(service_fn("once", |_| async { Ok(()) }));
+        let taken = LifecycleError::AlreadyManaged {
+            service: "once".into(),
+        };
+        let first = Manager::new(s.clone()).unwrap();
+        assert_eq!(Manager::new(s.clone()).unwrap_err(), taken);
+        drop(first);
+        Manager::new(s.clone()).unwrap().run().await.unwrap();
+        assert_eq!(Manager::new(s).unwrap_err(), taken);
+    });
 }
 
 /// The slot keeps the record, never the service.
