@@ -147,6 +147,7 @@ impl Runtime {
     /// }))?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[track_caller]
     pub fn run<S: Service>(&self, service: S) -> Result<(), ServiceError> {
         self.block_on(Manager::run_service(service))
     }

@@ -7,12 +7,13 @@
 
 pub use crate::error::Elapsed;
 
-use crate::handle::current_hub;
+use crate::handle::{current_hub, current_hub_for};
 use crate::sync::Arc;
 use crate::task::awaited::Awaited;
 use crate::task::{Hub, current};
 use crate::timer::{Fire, TimerKey};
 use std::future::poll_fn;
+use std::panic::Location;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -157,7 +158,7 @@ impl std::fmt::Debug for Sleep {
 ///
 /// # Panics
 ///
-/// Outside a runtime, when polled.
+/// When it is first polled outside a runtime.
 ///
 /// # Examples
 ///
@@ -173,8 +174,22 @@ impl std::fmt::Debug for Sleep {
 /// });
 /// # Ok::<(), std::io::Error>(())
 /// ```
-pub async fn timeout<F: Future>(duration: Duration, future: F) -> Result<F::Output, Elapsed> {
-    let mut sleep = sleep(duration);
+#[track_caller]
+pub fn timeout<F: Future>(
+    duration: Duration,
+    future: F,
+) -> impl Future<Output = Result<F::Output, Elapsed>> {
+    timeout_from(duration, future, Location::caller())
+}
+
+async fn timeout_from<F: Future>(
+    duration: Duration,
+    future: F,
+    location: &'static Location<'static>,
+) -> Result<F::Output, Elapsed> {
+    let hub = current_hub_for(location);
+    let deadline = hub.clock.deadline(duration);
+    let mut sleep = Sleep::new(hub, deadline);
     let mut future = pin!(future);
     poll_fn(|cx| {
         if let Poll::Ready(output) = future.as_mut().poll(cx) {
