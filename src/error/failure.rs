@@ -5,7 +5,8 @@ use std::ops::Deref;
 use std::panic::Location;
 use std::sync::Arc;
 
-use super::{BoxError, JoinError, LifecycleError, report};
+use super::order::Moment;
+use super::{BoxError, JoinError, LifecycleError, flat, report};
 use crate::id::TaskId;
 
 /// A service ended other than well.
@@ -45,7 +46,7 @@ pub enum ServiceError {
 impl ServiceError {
     /// This service's own failures, in the order they happened; none if it was not run.
     ///
-    /// A child service that failed is one of them.
+    /// A child service that failed is one of them, and happened when the first of its own did.
     pub fn failures(&self) -> &[TaskFailure] {
         match self {
             ServiceError::Lifecycle(_) => &[],
@@ -53,9 +54,9 @@ impl ServiceError {
         }
     }
 
-    /// Where it began: the failures that are not themselves the failure of a service below, in
-    /// order, found through child services and through services whose error a task passed on
-    /// with `?`.
+    /// Where it began: the failures that are not themselves the failure of a service below, in the
+    /// order in which they happened, found through child services and through services whose error
+    /// a task passed on with `?`.
     ///
     /// # Examples
     ///
@@ -67,7 +68,10 @@ impl ServiceError {
     /// # }
     /// ```
     pub fn root_causes(&self) -> impl Iterator<Item = &TaskFailure> {
-        report::Leaves::new(self.failures(), TaskFailure::of_service)
+        let leaves = report::Leaves::new(self.failures(), TaskFailure::of_service);
+        let mut leaves: Vec<_> = leaves.collect();
+        leaves.sort_by_key(|leaf| leaf.moment());
+        leaves.into_iter()
     }
 }
 
@@ -99,8 +103,9 @@ impl Error for ServiceError {
 pub struct Failures(Arc<Vec<TaskFailure>>);
 
 impl Failures {
-    /// These failures; `None` if there are none.
-    pub(crate) fn new(failures: Vec<TaskFailure>) -> Option<Failures> {
+    /// These failures, put in the order in which they happened; `None` if there are none.
+    pub(crate) fn new(mut failures: Vec<TaskFailure>) -> Option<Failures> {
+        failures.sort_by_key(TaskFailure::moment);
         (!failures.is_empty()).then(|| Failures(Arc::new(failures)))
     }
 }
@@ -132,6 +137,7 @@ struct Record {
     task: TaskId,
     path: String,
     location: &'static Location<'static>,
+    moment: Moment,
     kind: FailureKind,
 }
 
@@ -148,20 +154,42 @@ pub enum FailureKind {
     Service(ServiceError),
 }
 
+impl FailureKind {
+    /// The failures of the service that this is the failure of; none if it began here.
+    fn of_service(&self) -> &[TaskFailure] {
+        match self {
+            FailureKind::Service(error) => error.failures(),
+            FailureKind::Error(error) => error
+                .downcast_ref()
+                .map_or(&[], |error: &ServiceError| error.failures()),
+            FailureKind::Panic(_) | FailureKind::DaemonExit => &[],
+        }
+    }
+}
+
 impl TaskFailure {
-    /// The failure of this task, which was spawned at `location`.
+    /// The failure of this task, which was spawned at `location`; it happened at `moment`, unless it
+    /// is that of a service below, which happened when the first of that service's own did.
     pub(crate) fn new(
         task: TaskId,
         path: String,
         location: &'static Location<'static>,
+        moment: Moment,
         kind: FailureKind,
     ) -> TaskFailure {
+        let first = kind.of_service().first().map(TaskFailure::moment);
         TaskFailure(Arc::new(Record {
             task,
             path,
             location,
+            moment: first.unwrap_or(moment),
             kind,
         }))
+    }
+
+    /// When the first of the failures that this one stands for happened.
+    pub(super) fn moment(&self) -> Moment {
+        self.0.moment
     }
 
     /// The id of the task.
@@ -187,13 +215,7 @@ impl TaskFailure {
 
     /// The failures of the service that this is the failure of; none if it began here.
     pub(super) fn of_service(&self) -> &[TaskFailure] {
-        match self.kind() {
-            FailureKind::Service(error) => error.failures(),
-            FailureKind::Error(error) => error
-                .downcast_ref()
-                .map_or(&[], |error: &ServiceError| error.failures()),
-            FailureKind::Panic(_) | FailureKind::DaemonExit => &[],
-        }
+        self.kind().of_service()
     }
 
     /// The failures that this one passes on: a service's, or that of a task it waited for.
@@ -222,49 +244,7 @@ impl Error for TaskFailure {
 }
 
 impl Drop for Record {
-    /// Takes apart what is nested inside in a loop, however deep.
-    ///
-    /// `Arc::into_inner` gives a value to exactly one of those that drop it at the same time;
-    /// whoever keeps a part alive comes here with it later.
     fn drop(&mut self) {
-        let mut pending = Vec::new();
-        self.take_nested(&mut pending);
-        while let Some(TaskFailure(record)) = pending.pop() {
-            if let Some(mut record) = Arc::into_inner(record) {
-                record.take_nested(&mut pending);
-            }
-        }
-    }
-}
-
-impl Record {
-    /// Moves the failures that this one passes on to `pending`, and drops the error otherwise.
-    fn take_nested(&mut self, pending: &mut Vec<TaskFailure>) {
-        let mut take_service = |error| {
-            if let ServiceError::Failed(Failures(failures)) = error {
-                pending.extend(Arc::into_inner(failures).into_iter().flatten());
-            }
-        };
-        let error = match std::mem::replace(&mut self.kind, FailureKind::DaemonExit) {
-            FailureKind::Service(error) => return take_service(error),
-            FailureKind::Error(error) => error,
-            FailureKind::Panic(_) | FailureKind::DaemonExit => return,
-        };
-        let error = match error.downcast::<ServiceError>() {
-            Ok(error) => return take_service(*error),
-            Err(error) => error,
-        };
-        let error = match error.downcast::<JoinError>() {
-            Ok(error) => {
-                if let JoinError::Failed(failure) = *error {
-                    pending.push(failure);
-                }
-                return;
-            }
-            Err(error) => error,
-        };
-        if let Ok(failure) = error.downcast::<TaskFailure>() {
-            pending.push(*failure);
-        }
+        flat::drop_in_turn(std::mem::replace(&mut self.kind, FailureKind::DaemonExit));
     }
 }

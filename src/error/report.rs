@@ -2,11 +2,13 @@
 //!
 //! Neither recurses over the nesting. `Display` walks it with a stack of its own; `Debug`, which
 //! has to recurse to be pretty, stops after a few levels. Below the levels they print in full,
-//! both print only the failures where it began.
+//! both print only the failures where it began. An error of the user's own may print one of these
+//! again: after a few such texts, each inside another, both print `..`.
 
 use std::fmt::{self, Write};
 use std::slice;
 
+use super::flat::Text;
 use super::{FailureKind, Failures, ServiceError, TaskFailure};
 
 /// The levels that `Display` prints in full.
@@ -92,6 +94,9 @@ impl fmt::Display for TaskFailure {
 
 /// A line for each failure, with a heading if there is more than one.
 fn write_failures(failures: &[TaskFailure], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let Some(_text) = Text::begin() else {
+        return f.write_str("..");
+    };
     let several = failures.len() > 1;
     if several {
         write!(f, "{} failures:", failures.len())?;
@@ -243,6 +248,9 @@ impl fmt::Debug for ServiceError {
 
 impl fmt::Debug for Failures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(_text) = Text::begin() else {
+            return f.write_str("..");
+        };
         DebugFailures {
             failures: self,
             levels: DEBUG_LEVELS,
@@ -253,6 +261,9 @@ impl fmt::Debug for Failures {
 
 impl fmt::Debug for TaskFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(_text) = Text::begin() else {
+            return f.write_str("..");
+        };
         DebugFailure {
             failure: self,
             levels: DEBUG_LEVELS,

@@ -15,7 +15,8 @@ fn id(raw: u64) -> TaskId {
 /// The failure of a task with this path; its location is the caller's.
 #[track_caller]
 fn failure(path: &str, kind: FailureKind) -> TaskFailure {
-    TaskFailure::new(id(7), path.to_owned(), Location::caller(), kind)
+    let moment = Moment::next();
+    TaskFailure::new(id(7), path.to_owned(), Location::caller(), moment, kind)
 }
 
 /// A service that failed by these failures.

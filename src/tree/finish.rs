@@ -8,7 +8,7 @@
 use super::batch::Batch;
 use super::cancel;
 use super::links::{self, Children};
-use crate::error::{FailureKind, JoinError, Panic, TaskFailure};
+use crate::error::{FailureKind, JoinError, Moment, Panic, TaskFailure};
 use crate::sync::atomic::Ordering;
 use crate::task::cell::Polled;
 use crate::task::current::{self, InTask};
@@ -208,7 +208,8 @@ fn fail(node: Node, kind: FailureKind) -> TaskFailure {
 }
 
 fn failure(node: Node, kind: FailureKind) -> TaskFailure {
-    TaskFailure::new(node.id(), node.path(), node.location(), kind)
+    let moment = Moment::next();
+    TaskFailure::new(node.id(), node.path(), node.location(), moment, kind)
 }
 
 /// Adds a failure to the service that `from` belongs to, or is, and cancels that service.

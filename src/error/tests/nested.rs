@@ -45,7 +45,8 @@ fn there_is_no_failing_without_a_failure() {
 #[test]
 fn a_failure_can_be_taken_apart() {
     let here = Location::caller();
-    let failed = TaskFailure::new(id(3), "app/x".to_owned(), here, io_error("reset"));
+    let (path, moment) = ("app/x".to_owned(), Moment::next());
+    let failed = TaskFailure::new(id(3), path, here, moment, io_error("reset"));
     assert_eq!(failed.task(), id(3));
     assert_eq!(failed.path(), "app/x");
     assert_eq!(failed.location(), here);
@@ -177,6 +178,75 @@ fn on_a_small_stack(f: impl FnOnce() + Send + 'static) {
         .expect("a thread can be started")
         .join()
         .expect("nothing panics");
+}
+
+/// An error of the user's own around one of ours.
+#[derive(Debug, thiserror::Error)]
+#[error("wrapped: {0}")]
+struct Users(#[source] TaskFailure);
+
+/// Errors of the user's own, each around one of ours.
+fn deep_with_users() -> ServiceError {
+    deep(|inner| FailureKind::Error(Users(inner).into()))
+}
+
+#[test]
+fn deep_errors_with_the_users_own_in_between_are_dropped_without_recursion() {
+    on_a_small_stack(|| drop(deep_with_users()));
+}
+
+#[test]
+fn deep_errors_with_the_users_own_in_between_are_shown_within_bounds() {
+    on_a_small_stack(|| {
+        let error = deep_with_users();
+        for shown in [
+            error.to_string(),
+            format!("{error:?}"),
+            format!("{error:#?}"),
+        ] {
+            assert!(shown.len() < 10_000, "{} bytes", shown.len());
+            assert!(shown.contains(".."), "{shown}");
+        }
+        assert_eq!(paths(error.root_causes()), ["link"]);
+        let sources = std::iter::successors(error.source(), |&e| e.source());
+        assert_eq!(sources.count(), 2 * DEEP + 2);
+    });
+}
+
+/// A panic in the drop of one of them comes out after all the others are dropped.
+#[test]
+fn a_panic_in_the_drop_of_a_users_error_keeps_nothing() {
+    #[derive(Debug, thiserror::Error)]
+    #[error("bad")]
+    struct Bad(TaskFailure, Arc<()>);
+    impl Drop for Bad {
+        fn drop(&mut self) {
+            panic!("intended");
+        }
+    }
+    let alive = Arc::new(());
+    let mut failed = failure("cause", FailureKind::DaemonExit);
+    for _ in 0..10 {
+        failed = failure(
+            "link",
+            FailureKind::Error(Bad(failed, alive.clone()).into()),
+        );
+    }
+    let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(failed)));
+    assert!(dropped.is_err());
+    assert_eq!(Arc::strong_count(&alive), 1);
+    drop(deep_with_users());
+}
+
+#[test]
+fn failures_and_root_causes_are_in_the_order_of_the_leaves() {
+    let [a, b, c, d] = ["a", "b", "c", "d"].map(|path| failure(path, FailureKind::DaemonExit));
+    // The parents hear of the leaves as late as can be.
+    let first = failure("first", FailureKind::Service(service(vec![d, b])));
+    let second = failure("second", FailureKind::Error(service(vec![a]).into()));
+    let error = service(vec![first, c, second]);
+    assert_eq!(paths(error.failures()), ["second", "first", "c"]);
+    assert_eq!(paths(error.root_causes()), ["a", "b", "c", "d"]);
 }
 
 #[test]
