@@ -29,7 +29,7 @@ void __wrap___tsan_atomic_thread_fence(int order) {
     __real___tsan_atomic_thread_fence(order);
 }
 
-// The slow path of std's mutex (of the tests: the crate's are parking_lot's) acquires it inside std.
+// The slow path of std's mutex acquires it inside std.
 // The unlocking is inlined, and seen. `lock_contended` stands for the mangled name.
 void __wrap_lock_contended(void *mutex) {
     __real_lock_contended(mutex);

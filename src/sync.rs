@@ -1,16 +1,22 @@
 //! The one place that names atomics, locks, cells and parking.
 //!
-//! Everything else imports from here, so that the same code runs on std and parking_lot, or, under
-//! `cfg(taskgrove_loom)`, on loom's instrumented types. The interface is parking_lot's (no
-//! poisoning: a panic in user code never happens under a lock here, see ARCHITECTURE.md).
+//! Everything else imports from here, so that the same code runs on std, or, under
+//! `cfg(taskgrove_loom)`, on loom's instrumented types. Locks do not poison: a panic in user code
+//! never happens under a lock here, see ARCHITECTURE.md.
+//!
+//! Nothing here has state that is shared by the process: on Linux std's locks are futexes. So a
+//! child of `fork` can make a runtime of its own, whatever the parent's threads were waiting for.
+
+mod parker;
 
 pub(crate) use imp::*;
+pub(crate) use parker::Parker;
 
 #[cfg(not(taskgrove_loom))]
 mod imp {
     pub(crate) use crossbeam_queue::SegQueue;
-    pub(crate) use parking_lot::{Mutex, MutexGuard};
-    pub(crate) use std::sync::Arc;
+    use std::sync::PoisonError;
+    pub(crate) use std::sync::{Arc, MutexGuard};
     pub(crate) use std::thread_local;
 
     pub(crate) mod atomic {
@@ -55,38 +61,107 @@ mod imp {
         pub(crate) fn end(&self) {}
     }
 
-    /// Blocks one thread until it is unparked: a token that `unpark` puts and `park` takes.
+    /// std's mutex, without poisoning.
     #[derive(Debug, Default)]
-    pub(crate) struct Parker {
-        token: Mutex<bool>,
-        changed: parking_lot::Condvar,
+    pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Self(std::sync::Mutex::new(value))
+        }
+
+        #[inline]
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        #[cfg(test)]
+        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            self.0.try_lock().ok()
+        }
     }
 
-    impl Parker {
-        pub(crate) fn new() -> Self {
-            Self::default()
+    /// A lock of one byte, for sections of a few instructions, in which nothing blocks.
+    ///
+    /// A waiting thread spins, then yields, then sleeps, so that it gets out of the way of a holder
+    /// that the system has put off, whatever the priorities of the two.
+    #[derive(Debug)]
+    pub(crate) struct ByteLock(atomic::AtomicBool);
+
+    pub(crate) struct ByteGuard<'a>(&'a ByteLock);
+
+    impl ByteLock {
+        pub(crate) const fn new() -> Self {
+            Self(atomic::AtomicBool::new(false))
         }
 
-        /// Waits for the token, at most until `deadline`; says whether it was there.
-        pub(crate) fn park(&self, deadline: Option<std::time::Instant>) -> bool {
-            let mut token = self.token.lock();
-            while !*token {
-                match deadline {
-                    None => self.changed.wait(&mut token),
-                    Some(at) => {
-                        if self.changed.wait_until(&mut token, at).timed_out() {
-                            break;
-                        }
-                    }
-                }
+        #[inline]
+        pub(crate) fn lock(&self) -> ByteGuard<'_> {
+            if !self.try_lock() {
+                self.wait();
             }
-            std::mem::take(&mut *token)
+            ByteGuard(self)
         }
 
-        /// Puts the token; a second one before it is taken changes nothing.
-        pub(crate) fn unpark(&self) {
-            *self.token.lock() = true;
-            self.changed.notify_one();
+        #[inline]
+        fn try_lock(&self) -> bool {
+            use atomic::Ordering::{Acquire, Relaxed};
+            self.0
+                .compare_exchange(false, true, Acquire, Relaxed)
+                .is_ok()
+        }
+
+        #[cold]
+        fn wait(&self) {
+            let mut round = 0;
+            while self.0.load(atomic::Ordering::Relaxed) || !self.try_lock() {
+                match round {
+                    0..6 => (0..1 << round).for_each(|_| std::hint::spin_loop()),
+                    6..64 => std::thread::yield_now(),
+                    _ => std::thread::sleep(std::time::Duration::from_micros(100)),
+                }
+                round += 1;
+            }
+        }
+    }
+
+    impl Drop for ByteGuard<'_> {
+        #[inline]
+        fn drop(&mut self) {
+            self.0.0.store(false, atomic::Ordering::Release);
+        }
+    }
+
+    pub(super) mod condvar {
+        use super::{MutexGuard, PoisonError};
+        use std::time::Instant;
+
+        #[derive(Debug)]
+        pub(in crate::sync) struct Condvar(std::sync::Condvar);
+
+        impl Condvar {
+            pub(in crate::sync) fn new() -> Self {
+                Self(std::sync::Condvar::new())
+            }
+
+            /// Waits until notified, or for no reason; `None` when the deadline has come.
+            pub(in crate::sync) fn wait<'a>(
+                &self,
+                guard: MutexGuard<'a, ()>,
+                deadline: Option<Instant>,
+            ) -> Option<MutexGuard<'a, ()>> {
+                let Some(at) = deadline else {
+                    let again = self.0.wait(guard);
+                    return Some(again.unwrap_or_else(PoisonError::into_inner));
+                };
+                let left = at.checked_duration_since(Instant::now())?;
+                let again = self.0.wait_timeout(guard, left);
+                Some(again.unwrap_or_else(PoisonError::into_inner).0)
+            }
+
+            pub(in crate::sync) fn notify_one(&self) {
+                self.0.notify_one();
+            }
         }
     }
 }
@@ -140,7 +215,7 @@ mod imp {
     pub(crate) use loom::cell::UnsafeCell;
     pub(crate) type MutexGuard<'a, T> = loom::sync::MutexGuard<'a, T>;
 
-    /// loom's mutex with parking_lot's interface.
+    /// loom's mutex with the interface above.
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
@@ -272,74 +347,49 @@ mod imp {
         }
     }
 
-    /// As outside loom; a deadline never comes (loom has no time).
+    /// As outside loom, by a mutex.
     #[derive(Debug)]
-    pub(crate) struct Parker {
-        token: Mutex<bool>,
-        changed: loom::sync::Condvar,
-    }
+    pub(crate) struct ByteLock(Mutex<()>);
 
-    impl Parker {
+    pub(crate) type ByteGuard<'a> = MutexGuard<'a, ()>;
+
+    impl ByteLock {
         pub(crate) fn new() -> Self {
-            Self {
-                token: Mutex::new(false),
-                changed: loom::sync::Condvar::new(),
-            }
+            Self(Mutex::new(()))
         }
 
-        pub(crate) fn park(&self, _deadline: Option<std::time::Instant>) -> bool {
-            let mut token = self.token.lock();
-            while !*token {
-                token = self
-                    .changed
-                    .wait(token)
-                    .expect("nothing panics under a lock");
-            }
-            std::mem::take(&mut *token)
-        }
-
-        pub(crate) fn unpark(&self) {
-            *self.token.lock() = true;
-            self.changed.notify_one();
+        pub(crate) fn lock(&self) -> ByteGuard<'_> {
+            self.0.lock()
         }
     }
-}
 
-#[cfg(test)]
-#[cfg(not(taskgrove_loom))]
-mod tests {
-    use super::*;
+    pub(super) mod condvar {
+        use super::MutexGuard;
+        use std::time::Instant;
 
-    /// As often as it is put, the token is one; and it waits for who comes late.
-    #[test]
-    fn an_unpark_before_the_park_is_not_lost() {
-        let parker = Arc::new(Parker::new());
-        let other = parker.clone();
-        std::thread::spawn(move || {
-            other.unpark();
-            other.unpark();
-        })
-        .join()
-        .unwrap();
-        assert!(parker.park(None));
-        assert!(!parker.park(Some(std::time::Instant::now())));
-    }
+        /// loom has no time: a deadline has always come.
+        #[derive(Debug)]
+        pub(in crate::sync) struct Condvar(loom::sync::Condvar);
 
-    #[test]
-    fn an_unpark_wakes_who_is_parked() {
-        let parkers = [(); 2].map(|()| Arc::new(Parker::new()));
-        let [mine, theirs] = parkers.clone();
-        let other = std::thread::spawn(move || {
-            for _ in 0..1000 {
-                assert!(theirs.park(None));
-                mine.unpark();
+        impl Condvar {
+            pub(in crate::sync) fn new() -> Self {
+                Self(loom::sync::Condvar::new())
             }
-        });
-        let [mine, theirs] = parkers;
-        for _ in 0..1000 {
-            theirs.unpark();
-            assert!(mine.park(None));
+
+            pub(in crate::sync) fn wait<'a>(
+                &self,
+                guard: MutexGuard<'a, ()>,
+                deadline: Option<Instant>,
+            ) -> Option<MutexGuard<'a, ()>> {
+                if deadline.is_some() {
+                    return None;
+                }
+                Some(self.0.wait(guard).expect("nothing panics under a lock"))
+            }
+
+            pub(in crate::sync) fn notify_one(&self) {
+                self.0.notify_one();
+            }
         }
-        other.join().unwrap();
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 // Not `crate::sync`'s: like malloc's own lock this one is no part of what loom explores, and a
 // static needs it to be made by a `const fn`.
-use parking_lot::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{Class, NonNull, Slot, SlotIndex};
 
@@ -57,6 +57,10 @@ impl Arena {
         }))
     }
 
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Allocates a slot of at least `bytes`, aligned to 8 and not initialised. Panics above
     /// [`MAX_SLOT`](super::MAX_SLOT).
     pub(crate) fn alloc(&'static self, bytes: usize) -> Slot {
@@ -66,7 +70,7 @@ impl Arena {
         let Some(ptr) = NonNull::new(unsafe { alloc(layout) }) else {
             handle_alloc_error(layout)
         };
-        let mut table = self.0.lock();
+        let mut table = self.table();
         let index = loop {
             table.last = table.last.wrapping_add(1);
             match SlotIndex::from_u32(table.last) {
@@ -86,7 +90,7 @@ impl Arena {
     ///
     /// Rule 2. Nothing uses the slot or its index afterwards.
     pub(crate) unsafe fn free(&'static self, index: SlotIndex) {
-        let removed = self.0.lock().live.remove(&index.get());
+        let removed = self.table().live.remove(&index.get());
         let allocation = removed.expect("a slot is freed once");
         #[cfg(taskgrove_loom)]
         {
@@ -109,14 +113,14 @@ impl Arena {
     ///
     /// Rule 2.
     pub(crate) unsafe fn address(&self, index: SlotIndex) -> NonNull<u8> {
-        let table = self.0.lock();
+        let table = self.table();
         table.live.get(&index.get()).expect("the slot is live").0
     }
 
     /// How many slots are live: each is its own page.
     #[allow(dead_code, reason = "for tests")]
     pub(crate) fn live_pages(&self) -> usize {
-        self.0.lock().live.len()
+        self.table().live.len()
     }
 
     /// See [`audit`](super::audit): the table is all there is.

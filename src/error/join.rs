@@ -3,8 +3,7 @@
 use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
-
-use parking_lot::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use super::TaskFailure;
 
@@ -63,7 +62,8 @@ impl Panic {
 
     /// The payload, as [`std::panic::catch_unwind`] gives it.
     pub fn into_payload(self) -> Box<dyn Any + Send> {
-        self.0.payload.into_inner()
+        let payload = self.0.payload.into_inner();
+        payload.unwrap_or_else(PoisonError::into_inner)
     }
 }
 

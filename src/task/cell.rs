@@ -37,7 +37,7 @@ use crate::error::JoinError;
 use crate::id::TaskId;
 use crate::record::Record;
 use crate::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use crate::sync::{Arc, Life, Mutex, UnsafeCell};
+use crate::sync::{Arc, ByteLock, Life, UnsafeCell};
 use crate::wait::quietly;
 use raw::{STAGE_EMPTY, STAGE_VALUE, VTable};
 use std::mem::{ManuallyDrop, size_of};
@@ -83,7 +83,7 @@ pub(crate) struct Header {
     pub(crate) birth_ms: u32,
     /// Supervised children linked here; guarded by this task's lock.
     pub(crate) supervised: AtomicU32,
-    pub(crate) lock: Mutex<()>,
+    pub(crate) lock: ByteLock,
     pub(crate) kind: u8,
     stage: AtomicU8,
     pub(crate) index: SlotIndex,

@@ -8,7 +8,7 @@
 #![allow(unsafe_code)]
 
 use crate::arena::{self, ARENA, SlotIndex};
-use crate::sync::MutexGuard;
+use crate::sync::ByteGuard;
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::task::Node;
 
@@ -40,7 +40,7 @@ pub(super) fn prefetch_first_child(node: Node) {
 /// A task's list of children, locked. No user code, no allocation and no other lock meanwhile.
 pub(crate) struct Children<'a> {
     parent: &'a Node,
-    _lock: MutexGuard<'a, ()>,
+    _lock: ByteGuard<'a>,
 }
 
 impl<'a> Children<'a> {

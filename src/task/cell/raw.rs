@@ -6,7 +6,7 @@ use crate::error::{BoxError, JoinError};
 use crate::id::TaskId;
 use crate::record::Record;
 use crate::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use crate::sync::{Life, Mutex, UnsafeCell};
+use crate::sync::{ByteLock, Life, UnsafeCell};
 use crate::task::hub::Hub;
 use crate::task::side::Side;
 use crate::task::state::State;
@@ -297,7 +297,7 @@ where
         polls: AtomicU64::new(0),
         birth_ms: birth.hub.coarse_now(),
         supervised: AtomicU32::new(0),
-        lock: Mutex::new(()),
+        lock: ByteLock::new(),
         kind: birth.kind,
         stage: AtomicU8::new(STAGE_FUTURE),
         index: slot.index,
