@@ -225,17 +225,16 @@ impl Snapshot {
         self.is_turn() && (self.is_killed() || !self.has(PROTECTED) && !self.has(ENDED))
     }
 
-    /// A turn that has just come: the one place that says who acts on it.
-    fn turn(self) -> (Self, Action) {
+    /// Nothing below is left, and maybe the turn has come by this step: the one place that says who
+    /// acts on it. A protected task is polled for it once, however often it is held afterwards.
+    fn turn(self, comes: bool) -> (Self, Action) {
         match self.phase() {
             Phase::Closed => (self.done(), Action::Finish),
             Phase::Idle if self.is_due() => (self.with_phase(Phase::Claimed), Action::Close),
-            Phase::Idle if self.is_turn() && self.has(PROTECTED) => {
+            Phase::Idle if comes && self.has(PROTECTED) => {
                 (self.with_phase(Phase::Scheduled), Action::Submit)
             }
-            Phase::Running if self.is_turn() => {
-                (self.with_phase(Phase::RunningWoken), Action::Nothing)
-            }
+            Phase::Running if comes => (self.with_phase(Phase::RunningWoken), Action::Nothing),
             _ => (self, Action::Nothing),
         }
     }
@@ -298,7 +297,7 @@ impl Snapshot {
         debug_assert!(self.children() >= holds, "{self:?} released {holds}");
         let next = Self(self.0 - holds * CHILD).latched();
         if next.children() == 0 {
-            next.turn()
+            next.turn(next.is_turn() && !self.is_turn())
         } else {
             (next, Action::Nothing)
         }
@@ -332,7 +331,13 @@ impl Snapshot {
             }
         } else {
             // The target itself: if there is nothing below it, there is nothing else to mark.
-            next = next.latched();
+            let at_once = next.latched();
+            next = match at_once.phase() {
+                // To be polled for it, once the hold is given back: the turn comes with that.
+                Phase::Idle if !at_once.is_due() => next,
+                Phase::Running if at_once.is_turn() => at_once.with_phase(Phase::RunningWoken),
+                _ => at_once,
+            };
         }
         (Self(next.0 + CHILD), Mark::Held)
     }

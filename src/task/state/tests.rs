@@ -171,6 +171,12 @@ fn the_last_release_decides_what_follows() {
             _ => Action::Nothing,
         };
         assert_eq!(action, expected, "{word:?}");
+        // Whoever holds it afterwards changes nothing.
+        if matches!(action, Action::Nothing | Action::Submit)
+            && let Some(held) = next.hold()
+        {
+            assert_eq!(held.release(1), (next, Action::Nothing), "{word:?}");
+        }
         if action == Action::Finish {
             assert!(next.is_done() && !next.has_join_waker());
         }
@@ -225,7 +231,19 @@ fn a_level_only_rises_and_the_marked_are_claimed_or_held() {
                     let (target, mark) = word.mark(level, grace, false);
                     assert_eq!(mark, Mark::Held);
                     let leaf = word.children() == 0 && !graceful;
-                    assert_eq!(target.is_turn(), word.is_turn() || leaf);
+                    let let_go = target.release(1).0;
+                    assert_eq!(let_go.is_turn(), word.is_turn() || leaf);
+                    // It is seen by the poll that it is in, and by one more.
+                    if target.phase() != word.phase() {
+                        assert_eq!(word.phase(), Phase::Running);
+                        assert_eq!(target.phase(), Phase::RunningWoken);
+                        assert!(target.is_turn());
+                    }
+                    // Whoever has to be polled for it is, once the hold is gone.
+                    if leaf && word.is_protected() && !let_go.is_due() && !word.is_turn() {
+                        let idle = !matches!(let_go.phase(), Phase::Idle | Phase::Running);
+                        assert!(idle, "{word:?}");
+                    }
                 }
             }
         }
