@@ -62,7 +62,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 pub fn sleep_until(deadline: Instant) -> Sleep {
     let hub = current_hub();
     let deadline = hub.clock.ns_of(deadline);
-    Sleep::new(hub, deadline)
+    Sleep::until(hub, deadline)
 }
 
 /// The future of [`sleep`] and [`sleep_until`]. Dropping it takes its timer out.
@@ -72,15 +72,50 @@ pub struct Sleep {
     /// On the runtime's clock.
     deadline: u64,
     /// Entered at the first poll that suspends.
-    timer: Option<TimerKey>,
+    timer: Timer,
+}
+
+enum Timer {
+    /// `near`: its deadline was reckoned from the time at which it was made.
+    None {
+        near: bool,
+    },
+    Entered(TimerKey),
+}
+
+impl Timer {
+    fn key(&self) -> Option<TimerKey> {
+        match self {
+            Timer::None { .. } => None,
+            Timer::Entered(key) => Some(*key),
+        }
+    }
+
+    fn take(&mut self) -> Option<TimerKey> {
+        let key = self.key();
+        *self = Timer::None { near: false };
+        key
+    }
 }
 
 impl Sleep {
+    /// Of a deadline that was reckoned from now: one far ahead need not be compared with the clock.
     pub(crate) fn new(hub: Arc<Hub>, deadline: u64) -> Self {
+        let timer = Timer::None { near: true };
         Sleep {
             hub,
             deadline,
-            timer: None,
+            timer,
+        }
+    }
+
+    /// Of any deadline.
+    fn until(hub: Arc<Hub>, deadline: u64) -> Self {
+        let timer = Timer::None { near: false };
+        Sleep {
+            hub,
+            deadline,
+            timer,
         }
     }
 
@@ -104,14 +139,14 @@ impl Sleep {
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let this = self;
         let clock = &this.hub.clock;
-        let is_new = this.timer.is_none();
+        let is_new = matches!(this.timer, Timer::None { near: true });
         if !(is_new && clock.seems_ahead(this.deadline)) && this.deadline <= clock.now_ns() {
             if let Some(key) = this.timer.take() {
                 this.hub.timers.remove(key);
             }
             return Poll::Ready(());
         }
-        if let Some(key) = this.timer {
+        if let Some(key) = this.timer.key() {
             if this.hub.timers.set_waker(key, cx.waker()) {
                 return Poll::Pending;
             }
@@ -122,7 +157,7 @@ impl Sleep {
         match this.hub.timers.insert(this.deadline, fire) {
             None => Poll::Ready(()),
             Some((key, earliest)) => {
-                this.timer = Some(key);
+                this.timer = Timer::Entered(key);
                 if earliest {
                     this.hub.schedule().timer_changed(this.deadline);
                 }
@@ -252,7 +287,7 @@ impl Interval {
         let now = hub.clock.now_ns().max(due);
         let missed = (now - due) / self.period;
         let next = due.saturating_add(self.period.saturating_mul(missed.saturating_add(1)));
-        self.sleep = Sleep::new(hub, next);
+        self.sleep = Sleep::until(hub, next);
         self.sleep.hub.clock.instant(due)
     }
 
@@ -268,5 +303,22 @@ impl std::fmt::Debug for Interval {
             .field("period", &self.period())
             .field("next", &self.sleep.deadline())
             .finish()
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(taskgrove_loom))]
+mod tests {
+    use super::*;
+    use crate::timer::Clock;
+    use std::task::Waker;
+
+    #[test]
+    fn what_is_past_is_ready_at_once_also_if_nobody_has_looked_for_long() {
+        let hub = Arc::new(Hub::new(Clock::begun(Duration::from_secs(10)), false));
+        let mut sleep = Sleep::until(hub.clone(), 5_000_000_000);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(hub.clock.seems_ahead(sleep.deadline), "by the last look");
+        assert!(Pin::new(&mut sleep).poll(&mut cx).is_ready());
     }
 }

@@ -33,6 +33,17 @@ impl Clock {
         }
     }
 
+    /// As [`Clock::real`], but begun so long ago that nobody has looked since.
+    #[cfg(test)]
+    #[cfg(not(taskgrove_loom))]
+    pub(crate) fn begun(ago: Duration) -> Self {
+        let now = Instant::now();
+        Self {
+            origin: now.checked_sub(ago).expect("the machine is older"),
+            ..Self::real()
+        }
+    }
+
     /// A clock that stands at 0 until it is advanced.
     pub(crate) fn manual() -> Self {
         Self {
