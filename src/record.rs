@@ -8,12 +8,12 @@
 //! Managers and contexts count the record, and so does the node until it is done; the record has a
 //! reference to the node. That is no cycle for ever: the node's finisher gives its count up.
 
-use crate::error::{Failures, ServiceError, TaskFailure};
+use crate::error::{FailureKind, Failures, ServiceError, TaskFailure};
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex};
 use crate::task::cell::Header;
 use crate::task::side::Side;
-use crate::task::{Hub, Node, NodeRef};
+use crate::task::{Hub, Node, NodeRef, current};
 use crate::tree::finish;
 use crate::wait::WaitList;
 use std::borrow::Cow;
@@ -208,15 +208,23 @@ impl Record {
         self.finished.store(true, Ordering::Release);
     }
 
-    /// What came of it; meaningful once finished.
+    /// What came of it; meaningful once finished. For the program, which is told by this of the
+    /// panics that are in it.
     pub(crate) fn result(&self) -> Result<(), ServiceError> {
         if !self.has_errored() {
             return Ok(());
         }
-        match &*self.failed.lock() {
-            Failed::Closed(failures) => Err(ServiceError::Failed(failures.clone())),
-            _ => Ok(()),
+        let failures = match &*self.failed.lock() {
+            Failed::Closed(failures) => failures.clone(),
+            _ => return Ok(()),
+        };
+        let error = ServiceError::Failed(failures);
+        for cause in error.root_causes() {
+            if let FailureKind::Panic(_) = cause.kind() {
+                current::heard(cause.task(), cause.location());
+            }
         }
+        Err(error)
     }
 }
 

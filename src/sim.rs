@@ -33,9 +33,19 @@
 //! themselves are counted from when the simulation was made), addresses, and the order of a
 //! `HashMap` with std's random state. For random numbers that repeat there is [`random()`].
 //!
-//! A simulation does not wait for other threads. A task that waits for one, with nothing else
-//! ready and no timer left, looks like a deadlock, because nobody can know whether a waker that
-//! went to another thread will ever be woken.
+//! # Other threads
+//!
+//! Another thread may do to a simulation what it may do to a runtime, at any time, also while the
+//! `Sim` is dropped: spawn through a [`Handle`], take a [`Snapshot`](crate::Snapshot), wake, cancel,
+//! schedule through a service's [`Context`](crate::Context), keep wakers and handles for as long as
+//! it likes. What it does lands at a step that the seed draws. Looking is invisible: it costs no
+//! step, no time, and keeps nothing from being found stuck.
+//!
+//! A future that another thread completes is waited for as long as that thread's work is counted:
+//! from [`external_work()`] until the value that this returns is dropped. Until then no time passes
+//! where nothing is ready. Without it the simulation does not wait, since nobody can know whether a
+//! waker that went to another thread will ever be woken: the time jumps to the next timer, or, where
+//! none is left, [`block_on`](Sim::block_on) panics with a message that says so.
 //!
 //! # What it does not do
 //!
@@ -45,10 +55,15 @@
 mod check;
 mod deadlock;
 mod engine;
+mod external;
+mod livelock;
+mod outside;
+mod panics;
 mod random;
 mod run;
 
 pub use check::check;
+pub use external::{ExternalWork, external_work};
 
 use crate::handle::{Handle, current_hub};
 use crate::sync::Arc;
@@ -60,6 +75,7 @@ use crate::task::state::Level;
 use crate::timer::Clock;
 use crate::tree::cancel;
 use engine::{Engine, EngineHandle, Step};
+use outside::Idle;
 use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -106,15 +122,17 @@ impl Sim {
     /// meantime. As with [`Runtime::block_on`](crate::Runtime::block_on) the future is no task.
     /// Tasks that are left go on in the next call.
     ///
-    /// The time stands still while anything is ready. So that a task which yields until a time has
-    /// come gets there, one moment lasts for 10,000 steps, and 100 for each live task, at most:
-    /// then it jumps to the next timer all the same.
+    /// The time stands still while anything is ready, and while work of another thread is counted
+    /// ([`external_work`]).
     ///
     /// # Panics
     ///
-    /// On a deadlock, when nothing is ready and no timer is left: with the tree of the tasks, and
-    /// for each what it waits for. While another thread, or a task, is in `block_on` of the same
-    /// simulation. With what the future panics.
+    /// - On a deadlock, when nothing is ready, no timer is left and no work outside is counted: with
+    ///   the tree of the tasks, and for each what it waits for.
+    /// - On a livelock, when the time stands still while one task is polled more than a million
+    ///   times, or all of them more than a million and a thousand times each: with who goes round.
+    /// - While another thread, or a task, is in `block_on` of the same simulation.
+    /// - With what the future panics.
     ///
     /// # Examples
     ///
@@ -138,6 +156,7 @@ impl Sim {
     /// assert_eq!(order(1), order(1));
     /// assert!((2..50).any(|seed| order(seed) != order(1)));
     /// ```
+    #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let hub = self.handle.hub();
         let driven = self.engine.driven.swap(true, Ordering::AcqRel);
@@ -149,8 +168,11 @@ impl Sim {
         let _in_runtime = InRuntime::enter(hub.clone(), Some(0));
         let woken = Arc::new(AtomicBool::new(true));
         let waker = {
-            let woken = woken.clone();
-            waker_fn::waker_fn(move || woken.store(true, Ordering::Release))
+            let (woken, parker) = (woken.clone(), self.engine.outside.parker.clone());
+            waker_fn::waker_fn(move || {
+                woken.store(true, Ordering::Release);
+                parker.unpark();
+            })
         };
         let mut cx = Context::from_waker(&waker);
         let mut future = pin!(future);
@@ -158,7 +180,12 @@ impl Sim {
         loop {
             match self.engine.step(hub, woken.load(Ordering::Acquire)) {
                 Step::Done => {}
-                Step::Stuck => panic!("{}", deadlock::describe(&self.engine, hub, &waits)),
+                Step::Round => panic!("{}", livelock::describe(&self.engine, hub)),
+                Step::Nothing => {
+                    if let Idle::Stuck = self.engine.idle(hub, || woken.load(Ordering::Acquire)) {
+                        panic!("{}", deadlock::describe(&self.engine, hub, &waits));
+                    }
+                }
                 Step::Main => {
                     woken.store(false, Ordering::Release);
                     let mut polled = Poll::Pending;
@@ -255,10 +282,10 @@ impl Drop for Sim {
         cancel::request_all(&hub, Level::Kill);
         cancel::release_sentinels(&hub);
         while !self.engine.has_ended() {
-            if let Step::Stuck = self.engine.step(&hub, false) {
-                // Not reached as long as a kill ends every task.
-                debug_assert!(std::thread::panicking(), "a task survived the simulation");
-                break;
+            // A kill ends every task. What is not done is in the hands of another thread, which
+            // unparks this one when it has let go.
+            if let Step::Nothing = self.engine.step(&hub, false) {
+                self.engine.outside.parker.park(None);
             }
         }
     }

@@ -7,10 +7,16 @@ mod common;
 
 #[path = "sim/basics.rs"]
 mod basics;
+#[path = "sim/check.rs"]
+mod check;
 #[path = "sim/choices.rs"]
 mod choices;
 #[path = "sim/deadlock.rs"]
 mod deadlock;
+#[path = "sim/livelock.rs"]
+mod livelock;
+#[path = "sim/outside.rs"]
+mod outside;
 #[path = "sim/soak.rs"]
 mod soak;
 #[path = "sim/virtual_day.rs"]

@@ -35,7 +35,7 @@ pub(super) fn describe(engine: &Engine, hub: &Arc<Hub>, main: &[Awaited]) -> Str
         }
     }
     let mut text = format!(
-        "deadlock in the simulation with seed {}, at step {}, after {:?} of virtual time: nothing is ready, and no timer is left\n\n",
+        "the simulation with seed {}, at step {}, after {:?} of virtual time, cannot go on: nothing is ready, no timer is left, and no work of another thread is counted\n\n",
         engine.seed,
         engine.steps(),
         Duration::from_nanos(hub.clock.now_ns()),
@@ -48,6 +48,8 @@ pub(super) fn describe(engine: &Engine, hub: &Arc<Hub>, main: &[Awaited]) -> Str
         format!("{}: {}", place(node), tree.reason(node, &awaited))
     });
     push_lines(&mut text, std::iter::once(first).chain(tasks));
+    // Whose wakers are elsewhere nobody knows.
+    text.push_str("\nThis is a deadlock, unless another thread was to end one of these waits: the simulation waits for that as long as the thread has a `sim::external_work()`.\n");
     text
 }
 

@@ -8,12 +8,16 @@
 //! it crawls; in some the newest tasks go first, in others the oldest.
 //!
 //! Nothing here is random but the seed's numbers, and nothing is ordered by an address or a hash.
+//!
+//! What other threads do is in [`super::outside`].
 
+use super::outside::{Landed, Outside};
+use super::panics::Unheard;
 use super::random::{Random, mix};
-use super::run::{Kind, Run, Source};
+use super::run::{Kind, Run, SOURCES, Source};
 use crate::id::TaskId;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use crate::sync::{Arc, Mutex, SegQueue};
+use crate::sync::{Arc, Mutex};
 use crate::task::awaited::{self, Awaited};
 use crate::task::current;
 use crate::task::hub::Counts;
@@ -24,10 +28,7 @@ use crate::tree::finish;
 use crate::wait::quietly;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
-
-/// One moment of virtual time lasts for so many steps at most, and so many more for each live task.
-const STEPS_IN_A_MOMENT: u64 = 10_000;
-const STEPS_OF_A_TASK: u64 = 100;
+use std::panic::Location;
 
 /// Ids are numbers in a row: mixing one is hash enough, and no seed of std's can come in.
 #[derive(Default)]
@@ -56,8 +57,10 @@ pub(super) enum Step {
     /// It is the turn of `block_on`'s future.
     Main,
     Done,
-    /// Nothing is ready, and no timer is left.
-    Stuck,
+    /// It did something, and goes round: the time stands still for too many polls.
+    Round,
+    /// There was nothing to do at this moment of the virtual time.
+    Nothing,
 }
 
 enum Work {
@@ -74,9 +77,7 @@ pub(super) struct Engine {
     serial: u64,
     pub(super) seed: u64,
     run: Mutex<Run>,
-    /// From threads that are not the simulation's: tasks that were woken or spawned there.
-    tasks_outside: SegQueue<Node>,
-    jobs_outside: SegQueue<Job>,
+    pub(super) outside: Outside,
     /// Siblings that are done, and not yet taken off their parent: on one worker of many that
     /// takes its time. Not for long: before the future of `block_on` looks.
     done: Mutex<Batch>,
@@ -84,6 +85,7 @@ pub(super) struct Engine {
     random: Mutex<Random>,
     /// Which of the crate's own awaits each task was left in when it was polled last.
     awaited: Mutex<HashMap<u64, Vec<Awaited>, IdHash>>,
+    pub(super) unheard: Unheard,
     /// Some thread is in `block_on`.
     pub(super) driven: AtomicBool,
     ended: AtomicBool,
@@ -107,7 +109,7 @@ impl Schedule for EngineHandle {
         if self.on_its_thread() {
             self.0.run.lock().tasks.push_back(node);
         } else {
-            self.0.tasks_outside.push(node);
+            self.0.outside.push(node);
         }
     }
 
@@ -128,11 +130,23 @@ impl Schedule for EngineHandle {
         if self.on_its_thread() {
             self.0.run.lock().jobs.push(job);
         } else {
-            self.0.jobs_outside.push(job);
+            self.0.outside.job(job);
         }
     }
 
-    fn timer_changed(&self, _at: u64) {}
+    fn timer_changed(&self, _at: u64) {
+        if !self.on_its_thread() {
+            self.0.outside.parker.unpark();
+        }
+    }
+
+    fn expect(&self, more: bool) {
+        self.0.outside.expect(more);
+    }
+
+    fn visit(&self, more: bool) {
+        self.0.outside.visit(more);
+    }
 
     fn terminated(&self) {
         self.0.ended.store(true, Ordering::Release);
@@ -156,6 +170,33 @@ impl Schedule for EngineHandle {
     fn random(&self) -> Option<u64> {
         Some(self.0.random.lock().next())
     }
+
+    fn panicked(&self, node: Node, message: &str) {
+        self.0.unheard.add(node, message);
+    }
+
+    fn heard(&self, id: TaskId, location: &'static Location<'static>) {
+        self.0.unheard.remove(id, location);
+    }
+}
+
+/// The batch of what is done, in use; it goes back also if that panics.
+struct Hand<'a> {
+    engine: &'a Engine,
+    done: Batch,
+}
+
+impl<'a> Hand<'a> {
+    fn of(engine: &'a Engine) -> Self {
+        let done = std::mem::take(&mut *engine.done.lock());
+        Hand { engine, done }
+    }
+}
+
+impl Drop for Hand<'_> {
+    fn drop(&mut self) {
+        *self.engine.done.lock() = std::mem::take(&mut self.done);
+    }
 }
 
 impl Engine {
@@ -164,11 +205,11 @@ impl Engine {
             serial,
             seed,
             run: Mutex::new(Run::new(seed)),
-            tasks_outside: SegQueue::new(),
-            jobs_outside: SegQueue::new(),
+            outside: Outside::new(),
             done: Mutex::new(Batch::default()),
             random: Mutex::new(Random::new(!mix(seed))),
             awaited: Mutex::new(HashMap::default()),
+            unheard: Unheard::default(),
             driven: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             polls: AtomicU64::new(0),
@@ -189,6 +230,11 @@ impl Engine {
         self.run.lock().fingerprint
     }
 
+    /// The polls of this moment so far, those of each task, and the moment begins anew.
+    pub(super) fn take_rounds(&self) -> (u64, Vec<(u64, u64)>) {
+        self.run.lock().rounds.take()
+    }
+
     /// What the task was left waiting for, of what the crate knows.
     pub(super) fn awaited_by(&self, task: TaskId) -> Vec<Awaited> {
         self.awaited
@@ -201,19 +247,21 @@ impl Engine {
     /// Does what the seed says is next. `main` is whether `block_on`'s future was woken. On the
     /// simulation's thread, in its runtime.
     pub(super) fn step(&self, hub: &Hub, main: bool) -> Step {
-        match self.draw(hub, main) {
-            None => return self.next_moment(hub),
-            Some(Work::Main) => {
+        let Some((work, round)) = self.draw(hub, main) else {
+            return Step::Nothing;
+        };
+        match work {
+            Work::Main => {
                 self.flush();
-                return Step::Main;
+                return if round { Step::Round } else { Step::Main };
             }
-            Some(Work::Task(node)) => self.run_task(hub, node),
-            Some(Work::Job(job)) => {
+            Work::Task(node) => self.run_task(hub, node),
+            Work::Job(job) => {
                 if let Some(rest) = finish::run_job(job) {
                     self.run.lock().jobs.push(rest);
                 }
             }
-            Some(Work::Timer) => {
+            Work::Timer => {
                 let mut due: Vec<Fire<Job>> = Vec::with_capacity(1);
                 hub.timers.fire_due(hub.clock.now_ns(), 1, &mut due);
                 for fire in due {
@@ -223,39 +271,47 @@ impl Engine {
                     }
                 }
             }
-            Some(Work::Outside) => {}
-            Some(Work::Flush) => self.flush(),
+            Work::Outside => {}
+            Work::Flush => self.flush(),
         }
-        Step::Done
+        if round { Step::Round } else { Step::Done }
     }
 
-    /// Draws and takes what is next.
-    fn draw(&self, hub: &Hub, main: bool) -> Option<Work> {
+    /// Which sources have work; of `block_on`'s future its caller knows.
+    fn sources(&self, hub: &Hub, run: &Run) -> [bool; SOURCES.len()] {
         let now = hub.clock.now_ns();
+        SOURCES.map(|source| match source {
+            Source::Main => false,
+            Source::Task => !run.tasks.is_empty(),
+            Source::Job => !run.jobs.is_empty(),
+            Source::Timer => hub.timers.next_deadline().is_some_and(|at| at <= now),
+            Source::Outside => !self.outside.is_empty(),
+            Source::Done => !self.done.lock().is_empty(),
+        })
+    }
+
+    /// Whether anything but `block_on`'s future is ready.
+    pub(super) fn has_work(&self, hub: &Hub) -> bool {
+        self.sources(hub, &self.run.lock()).contains(&true)
+    }
+
+    /// Draws and takes what is next; and whether the polls of this moment are too many.
+    fn draw(&self, hub: &Hub, main: bool) -> Option<(Work, bool)> {
         let mut run = self.run.lock();
-        let has_work = [
-            main,
-            !run.tasks.is_empty(),
-            !run.jobs.is_empty(),
-            hub.timers.next_deadline().is_some_and(|at| at <= now),
-            !self.tasks_outside.is_empty() || !self.jobs_outside.is_empty(),
-            !self.done.lock().is_empty(),
-        ];
-        // A moment has an end, whatever keeps itself ready in it.
-        let live = self.live.load(Ordering::Relaxed);
-        let most = STEPS_IN_A_MOMENT.saturating_add(STEPS_OF_A_TASK.saturating_mul(live));
-        if run.in_moment > most && !has_work[3] && hub.timers.next_deadline().is_some() {
-            return None;
-        }
+        let mut has_work = self.sources(hub, &run);
+        has_work[0] = main;
         let run = &mut *run;
-        Some(match run.source(has_work)? {
+        let mut round = false;
+        let work = match run.source(has_work)? {
             Source::Main => {
                 run.note(Kind::Main, 0);
+                round = run.rounds.poll(0);
                 Work::Main
             }
             Source::Task => {
                 let node = run.task()?;
                 run.note(Kind::Task, node.id().get());
+                round = run.rounds.poll(node.id().get());
                 Work::Task(node)
             }
             Source::Job => {
@@ -274,30 +330,39 @@ impl Engine {
                 Work::Flush
             }
             Source::Timer => {
-                run.note(Kind::Timer, now);
+                run.note(Kind::Timer, hub.clock.now_ns());
                 Work::Timer
             }
             Source::Outside => {
-                let job_first = run.random.one_in(2) || self.tasks_outside.is_empty();
-                if job_first && let Some(job) = self.jobs_outside.pop() {
-                    run.note(Kind::LandJob, job.about().get());
-                    run.jobs.push(job);
-                } else if let Some(node) = self.tasks_outside.pop() {
-                    run.note(Kind::LandTask, node.id().get());
-                    run.tasks.push_back(node);
+                let job_first = run.random.one_in(2);
+                match self.outside.take(job_first) {
+                    Some(Landed::Job(job)) => {
+                        run.note(Kind::LandJob, job.about().get());
+                        run.jobs.push(job);
+                    }
+                    Some(Landed::Task(node)) => {
+                        run.note(Kind::LandTask, node.id().get());
+                        run.tasks.push_back(node);
+                    }
+                    None => {}
                 }
                 Work::Outside
             }
-        })
+        };
+        // Work outside may take as long as it takes, also for who asks for it again and again.
+        if round && self.outside.is_expected() {
+            run.rounds.clear();
+            round = false;
+        }
+        Some((work, round))
     }
 
     fn run_task(&self, hub: &Hub, node: Node) {
         let id = node.id().get();
         self.polls.fetch_add(1, Ordering::Relaxed);
         let awaited = awaited::trace(|| {
-            let mut done = std::mem::take(&mut *self.done.lock());
-            finish::run(node, &mut done, || hub.schedule().ended());
-            *self.done.lock() = done;
+            let mut hand = Hand::of(self);
+            finish::run(node, &mut hand.done, || hub.schedule().ended());
         });
         let mut known = self.awaited.lock();
         if awaited.is_empty() {
@@ -316,21 +381,16 @@ impl Engine {
     }
 
     fn flush(&self) {
-        let mut done = std::mem::take(&mut *self.done.lock());
-        done.flush();
+        Hand::of(self).done.flush();
     }
 
-    /// Lets the time pass until the next timer is due.
-    fn next_moment(&self, hub: &Hub) -> Step {
-        let Some(at) = hub.timers.next_deadline() else {
-            return Step::Stuck;
-        };
+    /// Lets the time pass until this moment.
+    pub(super) fn jump(&self, hub: &Hub, at: u64) {
         hub.clock.advance_to(at);
         hub.refresh_clock();
         self.jumps.fetch_add(1, Ordering::Relaxed);
         let mut run = self.run.lock();
         run.note(Kind::Clock, at);
-        run.in_moment = 0;
-        Step::Done
+        run.rounds.clear();
     }
 }

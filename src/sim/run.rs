@@ -1,5 +1,6 @@
 //! A run: what is ready in it, where in the seed's numbers it is, and its fingerprint.
 
+use super::livelock::Rounds;
 use super::random::{Random, mix};
 use crate::task::{Job, Node};
 use std::collections::VecDeque;
@@ -30,7 +31,7 @@ pub(super) enum Source {
     Done,
 }
 
-const SOURCES: [Source; 6] = [
+pub(super) const SOURCES: [Source; 6] = [
     Source::Main,
     Source::Task,
     Source::Job,
@@ -56,8 +57,8 @@ pub(super) struct Run {
     pub(super) jobs: Vec<Job>,
     pub(super) steps: u64,
     pub(super) fingerprint: u64,
-    /// Steps since the clock moved last.
-    pub(super) in_moment: u64,
+    /// Polls since the clock moved last.
+    pub(super) rounds: Rounds,
 }
 
 impl Run {
@@ -73,13 +74,12 @@ impl Run {
             jobs: Vec::new(),
             steps: 0,
             fingerprint: 0,
-            in_moment: 0,
+            rounds: Rounds::default(),
         }
     }
 
     pub(super) fn note(&mut self, kind: Kind, what: u64) {
         self.steps += 1;
-        self.in_moment += 1;
         let step = mix(self.steps ^ (kind as u64) << 56);
         self.fingerprint = mix(self.fingerprint ^ step).wrapping_add(mix(what));
     }

@@ -12,6 +12,7 @@ use crate::sync::CellKey as _;
 use crate::sync::atomic::Ordering;
 use std::cell::{Cell, RefCell};
 use std::num::NonZeroU64;
+use std::panic::Location;
 use std::task::{Context, Poll};
 
 /// Own awaits that may be ready in one poll: then they suspend once, so that a loop over awaits
@@ -97,6 +98,14 @@ pub(crate) fn hub() -> Option<Arc<Hub>> {
     match node() {
         Some(node) => Some(node.hub_arc()),
         None => HUB.try_with(|hub| hub.borrow().clone()).ok().flatten(),
+    }
+}
+
+/// The calling code is told of a task's panic.
+#[cold]
+pub(crate) fn heard(id: TaskId, location: &'static Location<'static>) {
+    if let Some(hub) = hub() {
+        hub.schedule().heard(id, location);
     }
 }
 

@@ -5,10 +5,11 @@ use super::current;
 use super::state::Snapshot;
 use crate::id::TaskId;
 use crate::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use crate::sync::{Arc, Life};
+use crate::sync::{Arc, Life, Mutex};
 use crate::timer::{Clock, Fire, Timers};
 use crate::wait::quietly;
 use std::num::NonZeroU64;
+use std::panic::Location;
 
 /// A walk over the tree that is done in steps, between which other work runs.
 pub(crate) trait Walk: Send {
@@ -65,6 +66,10 @@ pub(crate) trait Schedule: Send + Sync {
     /// The last root is done: workers may leave.
     fn terminated(&self);
     fn counts(&self) -> Counts;
+    /// Work of other threads that the scheduler is to wait for is counted in, or out.
+    fn expect(&self, _more: bool) {}
+    /// A thread looks at the tree from now on, or does no longer.
+    fn visit(&self, _more: bool) {}
     /// How many ids a thread draws at once.
     fn id_block(&self) -> u64 {
         64
@@ -73,6 +78,10 @@ pub(crate) trait Schedule: Send + Sync {
     fn random(&self) -> Option<u64> {
         None
     }
+    /// A task has panicked.
+    fn panicked(&self, _node: Node, _message: &str) {}
+    /// The program was told of a task's panic.
+    fn heard(&self, _id: TaskId, _location: &'static Location<'static>) {}
 }
 
 /// One per runtime; kept alive by its workers, its handles and, for the length of a push, by
@@ -96,7 +105,18 @@ pub(crate) struct Hub {
     pub(crate) open: AtomicUsize,
     next_id: AtomicU64,
     pub(crate) schedule: std::sync::OnceLock<Box<dyn Schedule>>,
+    /// Itself, until the last sentinel is done: no task outlives it, whatever becomes of its owners.
+    own: Mutex<Option<Arc<Hub>>>,
     pub(crate) life: Life,
+}
+
+/// Until dropped, the thread looks at the tree.
+pub(crate) struct Visit<'a>(&'a Hub);
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        self.0.schedule().visit(false);
+    }
 }
 
 static SERIALS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
@@ -115,6 +135,7 @@ impl Hub {
             open: AtomicUsize::new(0),
             next_id: AtomicU64::new(1),
             schedule: std::sync::OnceLock::new(),
+            own: Mutex::new(None),
             life: Life::new(),
         }
     }
@@ -125,6 +146,13 @@ impl Hub {
         this.open.store(count, Ordering::Relaxed);
         let sentinels = (0..count).map(|_| NodeRef::sentinel(this)).collect();
         assert!(this.sentinels.set(sentinels).is_ok());
+        *this.own.lock() = Some(this.clone());
+    }
+
+    /// To be called before a look at the tree by whoever may be no worker.
+    pub(crate) fn visit(&self) -> Visit<'_> {
+        self.schedule().visit(true);
+        Visit(self)
     }
 
     #[inline]
@@ -137,8 +165,10 @@ impl Hub {
         self.sentinels.get().expect("opened before it is used")
     }
 
-    /// One of the sentinels is done; with the last the runtime has ended.
-    pub(crate) fn sentinel_done(&self) {
+    /// One of the sentinels is done; with the last the runtime has ended. Gives back what kept the
+    /// hub, for the caller to drop.
+    #[must_use]
+    pub(crate) fn sentinel_done(&self) -> Option<Arc<Hub>> {
         if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
             for fire in self.timers.close() {
                 if let Fire::Waker(waker) = fire {
@@ -146,7 +176,9 @@ impl Hub {
                 }
             }
             self.schedule().terminated();
+            return self.own.lock().take();
         }
+        None
     }
 
     /// The parent of roots spawned on this thread.

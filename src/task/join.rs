@@ -173,7 +173,11 @@ impl<T> Future for Task<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let node = self.joined.node();
         let awaited = || Some(Awaited::Result(Whom::task(node)));
-        current::poll_own(cx, awaited, |cx| self.joined.poll(cx))
+        let polled = current::poll_own(cx, awaited, |cx| self.joined.poll(cx));
+        if let Poll::Ready(Err(JoinError::Panicked(_))) = polled {
+            current::heard(node.id(), node.location());
+        }
+        polled
     }
 }
 

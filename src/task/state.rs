@@ -303,6 +303,11 @@ impl Snapshot {
         }
     }
 
+    /// What the release of the last hold of a task without children will entail.
+    pub(crate) fn if_let_go(self) -> Action {
+        self.release(self.children()).1
+    }
+
     fn hold(self) -> Option<Self> {
         (!self.is_done()).then_some(Self(self.0 + CHILD))
     }

@@ -193,6 +193,7 @@ fn panicked(node: Node, payload: Box<dyn std::any::Any + Send>) {
 /// A panic is a failure of the service; a raw task's cancels what is below it, and the task too if
 /// its future may be there still: the panic was a deferred cleanup's.
 fn count_panic(node: Node, panic: &Panic, may_go_on: bool) {
+    node.hub().schedule().panicked(node, panic.message());
     if is_supervised(node) {
         fail(node, FailureKind::Panic(panic.message().to_owned()));
     } else if may_go_on || node.state.load().children() > 0 {
@@ -305,7 +306,7 @@ fn finish_more(node: Node) {
         side.cancel_timers(node.hub());
     }
     if node.is(kind::SENTINEL) {
-        node.hub().sentinel_done();
+        drop(node.hub().sentinel_done());
     } else if node.is(kind::SERVICE) {
         finish_service(node);
     }

@@ -7,6 +7,7 @@ pub(crate) mod batch;
 pub(crate) mod cancel;
 pub(crate) mod finish;
 mod frontier;
+pub(crate) mod hands;
 pub(crate) mod links;
 pub(crate) mod snapshot;
 pub(crate) mod spawn;

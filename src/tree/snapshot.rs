@@ -18,9 +18,11 @@ pub(crate) fn of(node: Node) -> Snapshot {
     if !node.state.hold() {
         return Snapshot::empty();
     }
+    let hub = node.hub_arc();
+    let _visit = hub.visit();
     let frontier = collect(node);
-    node.hub().refresh_clock();
-    let now_ms = node.hub().coarse_now();
+    hub.refresh_clock();
+    let now_ms = hub.coarse_now();
     let above = links::parent(node);
     let parent = above.filter(|n| !n.is(kind::SENTINEL)).map(|n| n.id());
     let mut path = UpwardPath::new();
@@ -36,6 +38,7 @@ pub(crate) fn of(node: Node) -> Snapshot {
 
 /// Every root and what is below it, worker by worker.
 pub(crate) fn all(hub: &Hub) -> Snapshot {
+    let _visit = hub.visit();
     let held = hub.sentinels().iter().filter(|node| node.state.hold());
     let frontiers: Vec<Frontier> = held.map(|node| collect(**node)).collect();
     hub.refresh_clock();

@@ -6,7 +6,7 @@ use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
-use taskgrove::time::{now, sleep};
+use taskgrove::time::sleep;
 use taskgrove::{
     Context, Handle, LifecycleError, Runtime, TaskId, defer, finally, service_fn, shielded,
     sim::{self, Sim},
@@ -171,21 +171,6 @@ fn dropping_it_ends_everything_leaves_first_and_waits_for_nothing() {
 }
 
 #[test]
-fn a_task_that_yields_until_a_time_has_come_gets_there() {
-    watchdog(|| {
-        let sim = Sim::new(4);
-        sim.block_on(async {
-            let begin = now();
-            let _timer = spawn(async { sleep(Duration::from_secs(5)).await });
-            while now() < begin + Duration::from_secs(5) {
-                yield_now().await;
-            }
-        });
-        assert_eq!(sim.elapsed(), Duration::from_secs(5));
-    });
-}
-
-#[test]
 fn wakes_and_tasks_come_in_from_other_threads() {
     watchdog(|| {
         for seed in 0..20 {
@@ -219,38 +204,6 @@ fn it_says_so_when_it_is_entered_twice() {
 }
 
 #[test]
-fn check_names_the_first_seed_that_fails() {
-    watchdog(|| {
-        let runs = Counter::new();
-        let counted = runs.clone();
-        let check = move || {
-            sim::check(10..1000, async || {
-                counted.add();
-                let (tx, rx) = std::sync::mpsc::channel();
-                let other = tx.clone();
-                let a = spawn(async move { tx.send('a').unwrap() });
-                let b = spawn(async move { other.send('b').unwrap() });
-                a.await.unwrap();
-                b.await.unwrap();
-                assert_eq!(rx.recv(), Ok('a'), "b was first");
-            })
-        };
-        let first = catch_unwind(AssertUnwindSafe(&check)).unwrap_err();
-        let first = *first.downcast::<String>().unwrap();
-        let ran = runs.get() as u64;
-        let seed = 10 + ran - 1;
-        assert!(first.contains(&format!("seed {seed},")), "{first}");
-        assert!(first.contains("b was first"), "{first}");
-        let command = format!("TASKGROVE_SEED={seed} cargo test -- --exact ");
-        assert!(first.contains(&command), "{first}");
-        assert!(first.contains("check_names_the_first_seed"), "{first}");
-        // To the same step.
-        let again = catch_unwind(AssertUnwindSafe(check)).unwrap_err();
-        assert_eq!(*again.downcast::<String>().unwrap(), first);
-    });
-}
-
-#[test]
 fn random_numbers_follow_from_the_seed_and_do_not_disturb() {
     watchdog(|| {
         let draw = |seed| Sim::new(seed).block_on(async { (sim::random(), sim::random()) });
@@ -271,64 +224,6 @@ fn random_numbers_follow_from_the_seed_and_do_not_disturb() {
         };
         assert_eq!(steps(0), steps(100));
         assert!(catch_unwind(sim::random).is_err());
-    });
-}
-
-/// Fails with some seeds, if it is told to; run by the test below.
-#[test]
-fn fails_when_it_is_told_to() {
-    if std::env::var_os("FAIL").is_some() {
-        sim::check(0..1000, async || {
-            let tasks: Vec<_> = (0..4).map(|_| spawn(yield_now())).collect();
-            for task in tasks {
-                task.await.unwrap();
-            }
-            let drawn = sim::random();
-            assert!(!drawn.is_multiple_of(20), "drew {drawn}");
-        });
-    }
-}
-
-#[test]
-fn the_command_that_is_printed_replays_the_failure_to_the_same_step() {
-    watchdog(|| {
-        let name = "basics::fails_when_it_is_told_to";
-        let run = |arguments: &[&str], seed: Option<&str>| {
-            let mut program = std::process::Command::new(std::env::current_exe().unwrap());
-            program
-                .args(arguments)
-                .env("FAIL", "yes")
-                .env("RUST_BACKTRACE", "0");
-            match seed {
-                Some(seed) => program.env("TASKGROVE_SEED", seed),
-                None => program.env_remove("TASKGROVE_SEED"),
-            };
-            let output = program.output().unwrap();
-            assert!(!output.status.success());
-            let text = String::from_utf8(output.stderr).unwrap();
-            let begin = text
-                .find("the simulation failed with seed ")
-                .expect("it says so");
-            let end = text[begin..]
-                .find("--nocapture")
-                .expect("it gives the command");
-            text[begin..begin + end].to_owned()
-        };
-        let first = run(&["--exact", name, "--nocapture"], None);
-        let (_, command) = first.split_once("replay it with: ").unwrap();
-        let (seed, command) = command.split_once(' ').unwrap();
-        let (cargo, arguments) = command.split_once(" -- ").unwrap();
-        assert_eq!(
-            (cargo, arguments.trim_end()),
-            ("cargo test", &*format!("--exact {name}"))
-        );
-        let seed = seed.strip_prefix("TASKGROVE_SEED=").unwrap();
-        assert_ne!(seed, "0", "the seed has to make a difference");
-        let arguments: Vec<_> = arguments
-            .split_whitespace()
-            .chain(["--nocapture"])
-            .collect();
-        assert_eq!(run(&arguments, Some(seed)), first);
     });
 }
 
