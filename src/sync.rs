@@ -17,7 +17,20 @@ mod imp {
     pub(crate) use crossbeam_queue::SegQueue;
     use std::sync::PoisonError;
     pub(crate) use std::sync::{Arc, MutexGuard};
-    pub(crate) use std::thread_local;
+    pub(crate) use std::thread_local as dropped_thread_local;
+
+    /// Thread-locals that can be used for as long as the thread runs code: they have no destructor,
+    /// which is checked, so that they are there in the destructors of all others. What a guard puts
+    /// into one, and takes out again, goes into a `ManuallyDrop`.
+    ///
+    /// One that needs its destructor is made by `dropped_thread_local`, and reached by `try_with`.
+    macro_rules! lasting_locals {
+        ($($(#[$attr:meta])* static $name:ident: $type:ty = const { $value:expr };)*) => {
+            $(const _: () = assert!(!std::mem::needs_drop::<$type>());)*
+            std::thread_local! { $($(#[$attr])* static $name: $type = const { $value };)* }
+        };
+    }
+    pub(crate) use lasting_locals as thread_local;
 
     pub(crate) mod atomic {
         pub(crate) use std::sync::atomic::{
@@ -235,6 +248,7 @@ mod imp {
             loom::thread_local! { $($(#[$attr])* static $name: $type = $value;)* }
         };
     }
+    pub(crate) use locals as dropped_thread_local;
     pub(crate) use locals as thread_local;
 
     /// What std's keys of cells have and loom's have not.

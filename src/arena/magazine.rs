@@ -145,7 +145,7 @@ impl Arena {
     }
 }
 
-crate::sync::thread_local! {
+crate::sync::dropped_thread_local! {
     static MAGAZINES: Magazines = const { Magazines::new() };
 }
 

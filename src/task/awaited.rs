@@ -6,6 +6,7 @@ use crate::id::TaskId;
 #[cfg(taskgrove_loom)]
 use crate::sync::CellKey as _;
 use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
 
 /// Kept of one poll, at most.
 const MOST: usize = 4;
@@ -54,7 +55,9 @@ impl Whom {
 
 crate::sync::thread_local! {
     static TRACED: Cell<bool> = const { Cell::new(false) };
-    static AWAITED: RefCell<Vec<Awaited>> = const { RefCell::new(Vec::new()) };
+    /// Of the innermost trace; empty outside of one.
+    static AWAITED: ManuallyDrop<RefCell<Vec<Awaited>>> =
+        const { ManuallyDrop::new(RefCell::new(Vec::new())) };
 }
 
 /// Notes what the calling code's poll is left waiting for, if anybody asks.
@@ -68,8 +71,7 @@ pub(crate) fn note(awaited: impl FnOnce() -> Option<Awaited>) {
 #[cold]
 fn push(awaited: Option<Awaited>) {
     let Some(awaited) = awaited else { return };
-    // A thread that is ending has nobody left who would ask.
-    let _ = AWAITED.try_with(|all| {
+    AWAITED.with(|all| {
         let mut all = all.borrow_mut();
         if all.len() < MOST && !all.contains(&awaited) {
             all.push(awaited);
@@ -92,9 +94,7 @@ pub(crate) fn trace(f: impl FnOnce()) -> Vec<Awaited> {
 }
 
 fn exchange(with: Vec<Awaited>) -> Vec<Awaited> {
-    AWAITED
-        .try_with(|all| all.replace(with))
-        .unwrap_or_default()
+    AWAITED.with(|all| all.replace(with))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::sync::Arc;
 use crate::sync::CellKey as _;
 use crate::sync::atomic::Ordering;
 use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
 use std::num::NonZeroU64;
 use std::panic::Location;
 use std::task::{Context, Poll};
@@ -65,18 +66,20 @@ impl Current {
     }
 }
 
-// Cells without a destructor: reachable for as long as the thread runs code.
 crate::sync::thread_local! {
     static CURRENT: Cell<Current> = const { Cell::new(Current::NOTHING) };
     static WORKER: Cell<(u64, usize)> = const { Cell::new((0, 0)) };
     static IDS: Cell<(u64, u64, u64)> = const { Cell::new((0, 0, 0)) };
 }
 
+/// Has no destructor: guards put a value in, and what was there back.
+type Lent<T> = ManuallyDrop<RefCell<T>>;
+
 crate::sync::thread_local! {
-    static HUB: RefCell<Option<Arc<Hub>>> = const { RefCell::new(None) };
-    static BODY: RefCell<Option<Arc<Body>>> = const { RefCell::new(None) };
+    static HUB: Lent<Option<Arc<Hub>>> = const { Lent::new(RefCell::new(None)) };
+    static BODY: Lent<Option<Arc<Body>>> = const { Lent::new(RefCell::new(None)) };
     /// Runtimes whose worker this thread is besides, further out.
-    static OUTER_WORKERS: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
+    static OUTER_WORKERS: Lent<Vec<u64>> = const { Lent::new(RefCell::new(Vec::new())) };
 }
 
 #[inline]
@@ -97,7 +100,7 @@ pub(crate) fn node() -> Option<Node> {
 pub(crate) fn hub() -> Option<Arc<Hub>> {
     match node() {
         Some(node) => Some(node.hub_arc()),
-        None => HUB.try_with(|hub| hub.borrow().clone()).ok().flatten(),
+        None => HUB.with(|hub| hub.borrow().clone()),
     }
 }
 
@@ -126,10 +129,7 @@ pub(crate) fn on_worker_of(hub: &Hub) -> bool {
 
 /// Whether this thread is a worker of that runtime, maybe while it is another's as well.
 pub(crate) fn is_worker_of(hub: &Hub) -> bool {
-    on_worker_of(hub)
-        || OUTER_WORKERS
-            .try_with(|outer| outer.borrow().contains(&hub.serial))
-            .unwrap_or(false)
+    on_worker_of(hub) || OUTER_WORKERS.with(|outer| outer.borrow().contains(&hub.serial))
 }
 
 /// The number of the worker this thread is, for the runtime with this serial number.
@@ -175,12 +175,11 @@ impl InRuntime {
         let outer = InRuntime {
             worker: WORKER.get(),
             current: CURRENT.replace(Current::NOTHING),
-            // As a thread ends its locals go one by one: without this one the thread still works.
-            hub: HUB.try_with(|h| h.replace(Some(hub))).ok().flatten(),
+            hub: HUB.with(|h| h.replace(Some(hub))),
             nested: worker.is_some() && WORKER.get().0 != 0,
         };
         if outer.nested {
-            let _ = OUTER_WORKERS.try_with(|o| o.borrow_mut().push(outer.worker.0));
+            OUTER_WORKERS.with(|o| o.borrow_mut().push(outer.worker.0));
         }
         if let Some(index) = worker {
             WORKER.set((serial, index));
@@ -192,11 +191,18 @@ impl InRuntime {
 impl Drop for InRuntime {
     fn drop(&mut self) {
         if self.nested {
-            let _ = OUTER_WORKERS.try_with(|o| o.borrow_mut().pop());
+            OUTER_WORKERS.with(|outer| {
+                let mut outer = outer.borrow_mut();
+                outer.pop();
+                if outer.is_empty() {
+                    // Nobody would free it.
+                    *outer = Vec::new();
+                }
+            });
         }
         WORKER.set(self.worker);
         CURRENT.set(self.current);
-        let left = HUB.try_with(|h| h.replace(self.hub.take()));
+        let left = HUB.with(|h| h.replace(self.hub.take()));
         drop(left);
     }
 }
@@ -275,12 +281,11 @@ pub(crate) fn in_body<R>(body: &Arc<Body>, f: impl FnOnce() -> R) -> R {
     impl Drop for Restore {
         fn drop(&mut self) {
             let outer = self.0.take();
-            drop(BODY.try_with(|b| b.replace(outer)));
+            drop(BODY.with(|b| b.replace(outer)));
         }
     }
     let _kind = RestoreKind::replace(ScopeKind::Body);
-    let outer = BODY.try_with(|b| b.replace(Some(body.clone())));
-    let _body = Restore(outer.ok().flatten());
+    let _body = Restore(BODY.with(|b| b.replace(Some(body.clone()))));
     f()
 }
 
@@ -298,9 +303,9 @@ pub(crate) fn scope() -> Scope {
     }
 }
 
-/// The innermost body; `None` also when the thread ends and has forgotten.
+/// The innermost body.
 fn body() -> Option<Arc<Body>> {
-    BODY.try_with(|body| body.borrow().clone()).ok().flatten()
+    BODY.with(|body| body.borrow().clone())
 }
 
 /// Whether the calling code is in this scope.

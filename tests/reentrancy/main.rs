@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 #[allow(unreachable_pub)]
 mod common;
+mod locals;
 mod runtimes;
 mod wakers;
 
