@@ -11,9 +11,9 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 
 /// The segments of a path before it is elided.
-const MAX_SEGMENTS: usize = HEAD + 1 + TAIL;
+pub(crate) const MAX_SEGMENTS: usize = HEAD + 1 + TAIL;
 /// The segments an elided path keeps on the root's side.
-const HEAD: usize = 16;
+pub(crate) const HEAD: usize = 16;
 /// The segments an elided path keeps on the task's side.
 const TAIL: usize = 15;
 /// The characters of a name that are shown.
@@ -85,6 +85,13 @@ impl UpwardPath {
             oldest.push_str(&name);
             self.latest.push_back(oldest);
         }
+    }
+
+    /// Ends a path that is to be elided with the [`HEAD`] segments nearest the root, root first,
+    /// instead of all the names on the way there.
+    pub(crate) fn set_head(&mut self, head: &[String]) {
+        self.latest = head.iter().rev().cloned().collect();
+        self.overflowed = true;
     }
 
     /// The segments, root first, elided if there were too many.

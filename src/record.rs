@@ -172,12 +172,20 @@ impl Record {
         self.close(!self.independent.load(Ordering::Relaxed));
     }
 
-    pub(crate) fn add_failure(&self, failure: TaskFailure) {
-        match &mut *self.failed.lock() {
-            Failed::Open(failures) => failures.push(failure),
-            none => *none = Failed::Open(vec![failure]),
-        }
+    /// Says whether it is the first.
+    pub(crate) fn add_failure(&self, failure: TaskFailure) -> bool {
+        let first = match &mut *self.failed.lock() {
+            Failed::Open(failures) => {
+                failures.push(failure);
+                false
+            }
+            none => {
+                *none = Failed::Open(vec![failure]);
+                true
+            }
+        };
         self.errored.store(true, Ordering::Release);
+        first
     }
 
     /// Everything below is done: no failure comes after this.

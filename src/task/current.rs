@@ -4,12 +4,12 @@
 use super::awaited::{self, Awaited};
 use super::cell::Node;
 use super::hub::Hub;
+use super::requests::Seen;
 use super::scope::{Body, Scope, Turn};
 use crate::id::TaskId;
 use crate::sync::Arc;
 #[cfg(taskgrove_loom)]
 use crate::sync::CellKey as _;
-use crate::sync::atomic::Ordering;
 use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
 use std::num::NonZeroU64;
@@ -35,8 +35,8 @@ enum ScopeKind {
 #[derive(Clone, Copy)]
 struct Current {
     node: Option<Node>,
-    /// The value of the hub's epoch when this poll began.
-    epoch: u64,
+    /// The requests for cancellation that there were when this poll began.
+    epoch: Seen,
     /// Own awaits that may still be ready in this poll.
     budget: u32,
     kind: ScopeKind,
@@ -49,7 +49,7 @@ struct Current {
 impl Current {
     const NOTHING: Current = Current {
         node: None,
-        epoch: 0,
+        epoch: Seen::NONE,
         budget: UNLIMITED,
         kind: ScopeKind::Root,
         protected: false,
@@ -59,7 +59,7 @@ impl Current {
     fn of(node: Option<Node>) -> Current {
         Current {
             node,
-            epoch: node.map_or(0, |node| node.hub().cancel_epoch.load(Ordering::Acquire)),
+            epoch: node.map_or(Seen::NONE, |node| node.hub().requests.look()),
             budget: READY_IN_POLL,
             ..Current::NOTHING
         }
@@ -112,8 +112,8 @@ pub(crate) fn heard(id: TaskId, location: &'static Location<'static>) {
     }
 }
 
-/// The value of the hub's epoch when this poll began.
-pub(crate) fn epoch() -> u64 {
+/// The requests for cancellation that there were when this poll began.
+pub(crate) fn epoch() -> Seen {
     CURRENT.get().epoch
 }
 

@@ -1,7 +1,9 @@
 //! What all tasks of one runtime share, and what a scheduler has to do for them.
 
+use super::ancestry::Heads;
 use super::cell::{Node, NodeRef};
 use super::current;
+use super::requests::Requests;
 use super::state::Snapshot;
 use crate::id::TaskId;
 use crate::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -96,9 +98,10 @@ pub(crate) struct Hub {
     /// Before this no sleeper wakes for a timer: many were fired not long ago.
     pub(crate) timers_rest_until: AtomicU64,
     pub(crate) track_busy: bool,
-    /// Counts requests for cancellation: an error is a consequence of one only if its poll began
+    /// Numbers the requests for cancellation: an error is a consequence of one only if its poll began
     /// after it.
-    pub(crate) cancel_epoch: AtomicU64,
+    pub(crate) requests: Requests,
+    pub(crate) heads: Heads,
     /// Parents of the roots: one a worker, and a last one for other threads.
     pub(crate) sentinels: std::sync::OnceLock<Box<[NodeRef]>>,
     /// Sentinels not yet done.
@@ -130,7 +133,8 @@ impl Hub {
             timers: Timers::new(),
             timers_rest_until: AtomicU64::new(0),
             track_busy,
-            cancel_epoch: AtomicU64::new(0),
+            requests: Requests::new(),
+            heads: Heads::new(),
             sentinels: std::sync::OnceLock::new(),
             open: AtomicUsize::new(0),
             next_id: AtomicU64::new(1),

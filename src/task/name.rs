@@ -1,8 +1,7 @@
 //! Names of tasks, sliced from type names.
 
 use super::cell::{Node, kind};
-use crate::path::{UpwardPath, sanitise};
-use crate::tree::links;
+use crate::path::sanitise;
 use std::borrow::Cow;
 
 /// The last segment of a type's path that is not a closure, without generics:
@@ -57,13 +56,7 @@ impl Node {
 
     /// The path from the root, bounded. By someone who keeps the task from being done.
     pub(crate) fn path(self) -> String {
-        let mut path = UpwardPath::new();
-        let mut at = Some(self);
-        while let Some(node) = at.filter(|n| !n.is(kind::SENTINEL)) {
-            path.push(node.name());
-            at = links::parent(node);
-        }
-        path.finish()
+        self.ancestry().finish()
     }
 
     /// The segment that [`Node::path`] has for it.

@@ -10,6 +10,7 @@
 //!
 //! A grace period ends with a walk of the same form, **expire**.
 
+use super::asked;
 use super::batch::Batch;
 use super::finish::{self, settle};
 use super::frontier::{Entry, Frontier, Visit};
@@ -46,33 +47,18 @@ pub(crate) fn request(target: Node, level: Level) {
     // Held, so the runtime is there. The number is drawn and noted before the mark: who sees the
     // mark sees the number, and a poll that begins after this has a number at least as high.
     let hub = target.hub();
-    let epoch = hub.cancel_epoch.fetch_add(1, Ordering::AcqRel) + 1;
+    let number = hub.requests.begin();
     let side = target.side_or_new();
-    let _ = (side.asked).compare_exchange(0, epoch, Ordering::AcqRel, Ordering::Relaxed);
+    let _ = (side.asked).compare_exchange(0, number, Ordering::AcqRel, Ordering::Relaxed);
     // With the level comes the grace flag.
     let grace = tag(effective_grace(target));
     if target.state.mark(level, grace != 0, false).1 == Mark::Held {
         let walk = Cancel::new(Op::Raise(level), target, grace, hub.clock.now_ns());
         hub.schedule().job(Job::Walk(Box::new(walk)));
+    } else {
+        hub.requests.marked();
     }
     finish::release_later(target);
-}
-
-/// Whether cancellation of this task, or of one above it, was asked for. By whoever runs it.
-pub(crate) fn is_asked(node: Node) -> bool {
-    let mut at = Some(node);
-    while let Some(node) = at {
-        let state = node.state.load();
-        if state.is_closing() || is_service_closing(node) {
-            return true;
-        }
-        at = links::parent(node);
-    }
-    false
-}
-
-fn is_service_closing(node: Node) -> bool {
-    node.is(kind::SERVICE) && node.record().is_some_and(|record| record.is_closing())
 }
 
 /// Whether an error that this task's poll returned is a failure, or a consequence of a
@@ -85,19 +71,13 @@ pub(crate) fn error_counts(node: Node, before: Snapshot) -> bool {
     if before.is_closing() {
         return false;
     }
-    // Not marked when the poll began; but maybe asked for above, and the mark not here yet.
+    // Not marked when the poll began; but maybe asked for above, and the mark not here yet: only by
+    // a request that was marking then.
     let began = current::epoch();
-    let mut at = links::parent(node);
-    while let Some(above) = at {
-        let asked = above
-            .side()
-            .map_or(0, |side| side.asked.load(Ordering::Acquire));
-        if asked != 0 && asked <= began {
-            return in_grace_to_come(node);
-        }
-        at = links::parent(above);
+    if began.all_marked() {
+        return true;
     }
-    true
+    !asked::is_target_above(node, began.latest()) || in_grace_to_come(node)
 }
 
 /// Whether a task that has not been marked yet will be in a grace period when it is.
@@ -155,6 +135,9 @@ impl Walk for Cancel {
                 return true;
             }
             self.sweeping = true;
+            if matches!(self.op, Op::Raise(_)) {
+                self.target.hub().requests.marked();
+            }
             self.set_timers();
         }
         self.sweep()

@@ -5,6 +5,7 @@
 //! touched after it: another worker may be finishing and freeing it. Siblings that end one after
 //! another on a worker are taken off together, see [`super::batch`].
 
+use super::asked;
 use super::batch::Batch;
 use super::cancel;
 use super::links::{self, Children};
@@ -167,7 +168,7 @@ fn conclude(node: Node, before: Snapshot, polled: Polled) {
         Polled::Pending => {}
         Polled::Value => {
             let daemon = node.kind & (kind::DAEMON | kind::SERVICE) == kind::DAEMON;
-            if daemon && !cancel::is_asked(node) {
+            if daemon && !asked::is_asked(node) {
                 fail(node, FailureKind::DaemonExit);
             }
         }
@@ -215,22 +216,17 @@ fn failure(node: Node, kind: FailureKind) -> TaskFailure {
 
 /// Adds a failure to the service that `from` belongs to, or is, and cancels that service.
 fn fail_service(from: Node, failure: TaskFailure) {
-    let mut service = from;
-    while !service.is(kind::SERVICE) {
-        match links::parent(service) {
-            Some(parent) => service = parent,
-            None => return,
-        }
-    }
-    if let Some(record) = service.record() {
-        record.add_failure(failure);
-        record.close(true);
-    }
+    let Some(record) = from.record() else { return };
+    let Some(service) = record.node() else { return };
+    let first = record.add_failure(failure);
+    record.close(true);
     cancel::request(service, Level::Cancel);
     // Who waits for a failure hears of it also if the service is being cancelled already: then that
-    // request changes nothing, and wakes nobody.
-    let _none = InTask::enter(None);
-    cancel::notify(service);
+    // request changes nothing, and wakes nobody. A second failure is news to nobody who waits.
+    if first {
+        let _none = InTask::enter(None);
+        cancel::notify(service);
+    }
 }
 
 /// Drops the future of a task that was claimed, as code of that task.
@@ -317,7 +313,7 @@ fn finish_more(node: Node) {
 fn finish_service(node: Node) {
     let Some(record) = node.record() else { return };
     // Asked for above in its own last poll: no mark has come, and none will.
-    if !record.is_closing() && cancel::is_asked(node) {
+    if !record.is_closing() && asked::is_asked(node) {
         record.close_with_tree();
     }
     let failed = match record.close_failures() {

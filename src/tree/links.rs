@@ -12,7 +12,27 @@ use crate::sync::ByteGuard;
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::task::Node;
 
+/// Links that this thread has followed: what the tests of growing costs count.
+#[cfg(all(test, not(taskgrove_loom)))]
+pub(super) mod followed {
+    use std::cell::Cell;
+
+    thread_local! {
+        static LINKS: Cell<u64> = const { Cell::new(0) };
+    }
+
+    pub(super) fn one() {
+        LINKS.set(LINKS.get() + 1);
+    }
+
+    pub(crate) fn so_far() -> u64 {
+        LINKS.get()
+    }
+}
+
 fn resolve(link: &AtomicU32) -> Option<Node> {
+    #[cfg(all(test, not(taskgrove_loom)))]
+    followed::one();
     let index = SlotIndex::from_u32(link.load(Ordering::Relaxed))?;
     // SAFETY: the module's rule: the slot is in use, and holds a task.
     Some(Node::from_address(unsafe { ARENA.address(index) }.cast()))

@@ -3,6 +3,7 @@
 //! Two tree locks are never held at once, and under one there is no user code, no allocation, no
 //! queue and no timer: the walks collect under a lock and act after it.
 
+mod asked;
 pub(crate) mod batch;
 pub(crate) mod cancel;
 pub(crate) mod finish;
@@ -11,3 +12,7 @@ pub(crate) mod hands;
 pub(crate) mod links;
 pub(crate) mod snapshot;
 pub(crate) mod spawn;
+
+#[cfg(test)]
+#[cfg(not(taskgrove_loom))]
+mod tests;

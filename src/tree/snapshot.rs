@@ -5,7 +5,6 @@
 
 use super::frontier::{AHEAD, Entry, Frontier, Visit};
 use super::links;
-use crate::path::UpwardPath;
 use crate::snapshot::{Draft, NodeKind, NodeState, Snapshot};
 use crate::sync::atomic::Ordering;
 use crate::task::side::Side;
@@ -25,12 +24,7 @@ pub(crate) fn of(node: Node) -> Snapshot {
     let now_ms = hub.coarse_now();
     let above = links::parent(node);
     let parent = above.filter(|n| !n.is(kind::SENTINEL)).map(|n| n.id());
-    let mut path = UpwardPath::new();
-    let mut at = above;
-    while let Some(node) = at.filter(|n| !n.is(kind::SENTINEL)) {
-        path.push(node.name());
-        at = links::parent(node);
-    }
+    let path = above.map(Node::ancestry).unwrap_or_default();
     let snapshot = Snapshot::new(path.segments(), parent, draw(&frontier, 0, now_ms));
     frontier.release_all();
     snapshot
