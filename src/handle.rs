@@ -5,8 +5,9 @@ use crate::id::TaskId;
 use crate::service::{Manager, Service};
 use crate::snapshot::Snapshot;
 use crate::sync::Arc;
+use crate::task::cell::{Held, fits};
 use crate::task::join::Task;
-use crate::task::{Hub, current};
+use crate::task::{Hub, current, fitting, held, shared};
 use crate::tree::{snapshot, spawn};
 use std::future::poll_fn;
 use std::panic::Location;
@@ -26,7 +27,7 @@ pub struct Handle {
 #[must_use = "the task is not spawned until `spawn` is called"]
 pub struct RootBuilder<'a, F> {
     handle: &'a Handle,
-    future: F,
+    future: Held<F>,
     options: spawn::Options,
 }
 
@@ -118,14 +119,31 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.task(future).spawn()
+        let location = Location::caller();
+        fitting!(future: F => self.spawn_named::<F, _>(future, spawn::Options::default(), location))
+    }
+
+    /// A root that is named after `N`, with a future that fits a slot.
+    fn spawn_named<N, F>(
+        &self,
+        future: F,
+        options: spawn::Options,
+        location: &'static Location<'static>,
+    ) -> Task<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let home = self.hub.home();
+        let joined = spawn::raw::<N, _>(&self.hub, home, future, options, location);
+        Task::new(joined, home)
     }
 
     /// Configures a root task.
     pub fn task<F>(&self, future: F) -> RootBuilder<'_, F> {
         RootBuilder {
             handle: self,
-            future,
+            future: held!(future: F),
             options: spawn::Options::default(),
         }
     }
@@ -152,7 +170,7 @@ impl Handle {
     /// ```
     #[track_caller]
     pub fn start<S: Service>(&self, service: S) -> Result<Manager, LifecycleError> {
-        let manager = Manager::new(service)?;
+        let manager = Manager::with(shared!(service, S), Default::default())?;
         manager.start_root(&self.hub, Location::caller())?;
         Ok(manager)
     }
@@ -207,10 +225,12 @@ impl<F> RootBuilder<'_, F> {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let hub = &self.handle.hub;
-        let home = hub.home();
-        let joined = spawn::raw(hub, home, self.future, self.options, Location::caller());
-        Task::new(joined, home)
+        let (handle, options, location) = (self.handle, self.options, Location::caller());
+        if const { fits::<F>() } {
+            handle.spawn_named::<F, _>(self.future.take(), options, location)
+        } else {
+            handle.spawn_named::<F, _>(self.future.into_pin(), options, location)
+        }
     }
 }
 
@@ -254,12 +274,24 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
+    let location = Location::caller();
+    fitting!(future: F => spawn_here::<F, _>(future, location))
+}
+
+/// As [`spawn`], of a future that fits a slot; `N` names the task.
+#[inline]
+#[track_caller]
+fn spawn_here<N, F>(future: F, location: &'static Location<'static>) -> Task<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let options = spawn::Options::default();
     if let Some(parent) = current::node() {
-        let options = spawn::Options::default();
-        let joined = spawn::raw(parent.hub(), parent, future, options, Location::caller());
+        let joined = spawn::raw::<N, _>(parent.hub(), parent, future, options, location);
         return Task::new(joined, parent);
     }
-    Handle::current().spawn(future)
+    Handle::current().spawn_named::<N, _>(future, options, location)
 }
 
 /// Lets other tasks run: suspends once, at the end of the queue.

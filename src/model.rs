@@ -16,7 +16,7 @@ use crate::task::current::InRuntime;
 use crate::task::hub::Counts;
 use crate::task::join::Task;
 use crate::task::state::Level;
-use crate::task::{Hub, Job, Node, Schedule};
+use crate::task::{Hub, Job, Node, Schedule, fitting};
 use crate::timer::{Clock, Fire};
 use crate::tree::batch::Batch;
 use crate::tree::{cancel, finish, spawn};
@@ -154,7 +154,9 @@ impl World {
     {
         let options = spawn::Options::default();
         let parent = parent.node();
-        let joined = spawn::raw(&self.hub, parent, future, options, Location::caller());
+        let place = Location::caller();
+        let joined =
+            fitting!(future: F => spawn::raw::<F, _>(&self.hub, parent, future, options, place));
         Task::new(joined, parent)
     }
 

@@ -11,15 +11,17 @@ use crate::pool::Pool;
 use crate::service::{Manager, Service};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Parker};
-use crate::task::Hub;
+use crate::task::cell::fits;
 use crate::task::current::{self, InRuntime};
 use crate::task::state::Level;
+use crate::task::{Hub, shared};
 use crate::timer::Fire;
 use crate::tree::{cancel, snapshot};
 use driver::{Driver, PassOn, waker};
 use std::io;
 use std::ops::Deref;
-use std::pin::pin;
+use std::panic::Location;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -92,6 +94,14 @@ impl Runtime {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        if const { fits::<F>() } {
+            self.drive(pin!(future))
+        } else {
+            self.drive(Box::pin(future).as_mut())
+        }
+    }
+
+    fn drive<F: Future>(&self, mut future: Pin<&mut F>) -> F::Output {
         let hub = self.handle.hub();
         assert!(
             !current::is_worker_of(hub),
@@ -102,7 +112,6 @@ impl Runtime {
         let woken = Arc::new(AtomicBool::new(true));
         let waker = waker(&parker, &woken);
         let mut cx = Context::from_waker(&waker);
-        let mut future = pin!(future);
         // Dropped after the driver: the core may have been given back to this thread.
         let _pass_on = PassOn(self.threads.is_empty().then_some(&*self.pool));
         let mut driver: Option<Driver<'_>> = None;
@@ -149,7 +158,8 @@ impl Runtime {
     /// ```
     #[track_caller]
     pub fn run<S: Service>(&self, service: S) -> Result<(), ServiceError> {
-        self.block_on(Manager::run_service(service))
+        let location = Location::caller();
+        self.block_on(Manager::run_shared(shared!(service, S), location))
     }
 
     /// Cancels everything, waits up to `timeout` for what is protected (shields, cleanups,

@@ -70,13 +70,14 @@ use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::task::Hub;
 use crate::task::awaited;
+use crate::task::cell::fits;
 use crate::task::current::{self, InRuntime};
 use crate::task::state::Level;
 use crate::timer::Clock;
 use crate::tree::cancel;
 use engine::{Engine, EngineHandle, Step};
 use outside::Idle;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -158,6 +159,15 @@ impl Sim {
     /// ```
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        if const { fits::<F>() } {
+            self.drive(pin!(future))
+        } else {
+            self.drive(Box::pin(future).as_mut())
+        }
+    }
+
+    #[track_caller]
+    fn drive<F: Future>(&self, mut future: Pin<&mut F>) -> F::Output {
         let hub = self.handle.hub();
         let driven = self.engine.driven.swap(true, Ordering::AcqRel);
         assert!(
@@ -175,7 +185,6 @@ impl Sim {
             })
         };
         let mut cx = Context::from_waker(&waker);
-        let mut future = pin!(future);
         let mut waits = Vec::new();
         loop {
             match self.engine.step(hub, woken.load(Ordering::Acquire)) {

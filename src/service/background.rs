@@ -1,14 +1,16 @@
 //! [`background_service`].
 
+use super::builders::Options;
 use super::wait::Waiting;
 use super::{Manager, Service};
 use crate::error::ServiceError;
 use crate::sync::atomic::Ordering;
-use crate::task::current;
 use crate::task::scope::Body;
+use crate::task::{current, shared};
 use std::future::{pending, poll_fn};
 use std::panic::Location;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 
 /// Runs `body` in the calling task while the service runs in the background; stops the service
@@ -49,11 +51,11 @@ where
     S: Service,
     F: AsyncFnOnce(Manager) -> T,
 {
-    run_beside(service, body, Location::caller())
+    run_beside(shared!(service, S), body, Location::caller())
 }
 
 async fn run_beside<S, F, T>(
-    service: S,
+    service: Arc<S>,
     body: F,
     location: &'static Location<'static>,
 ) -> Result<T, ServiceError>
@@ -61,7 +63,7 @@ where
     S: Service,
     F: AsyncFnOnce(Manager) -> T,
 {
-    let manager = Manager::new(service)?;
+    let manager = Manager::with(service, Options::default())?;
     manager.start_here(location)?;
     let cancel = Cancel(manager.clone());
     let scope = Body::new(true);

@@ -50,8 +50,8 @@ impl<S: Service> Erased for S {
 pub struct BoxService(Arc<dyn Erased>);
 
 impl BoxService {
-    pub(crate) fn new<S: Service>(service: S) -> Self {
-        BoxService(Arc::new(service))
+    pub(crate) fn new<S: Service>(service: Arc<S>) -> Self {
+        BoxService(service)
     }
 }
 

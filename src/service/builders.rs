@@ -3,10 +3,12 @@
 use super::start::{manage, start_child};
 use super::{Context, MAX_CHILDREN, Manager, Service};
 use crate::error::{LifecycleError, Result, SpawnError};
+use crate::task::cell::{Held, fits};
 use crate::task::join::Task;
 use crate::task::kind;
 use crate::tree::spawn;
 use std::panic::Location;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Configures a [`Manager`]. Made by [`Manager::builder`].
@@ -47,7 +49,7 @@ impl Default for Options {
 }
 
 impl ManagerBuilder {
-    pub(crate) fn new<S: Service>(service: S) -> Self {
+    pub(crate) fn new<S: Service>(service: Arc<S>) -> Self {
         ManagerBuilder {
             make: Box::new(move |options| Manager::with(service, options)),
             options: Options::default(),
@@ -98,12 +100,12 @@ impl std::fmt::Debug for ManagerBuilder {
 #[must_use = "the task is not scheduled until `spawn` is called"]
 pub struct TaskBuilder<'a, F> {
     context: &'a Context,
-    future: F,
+    future: Held<F>,
     options: spawn::Options,
 }
 
 impl<'a, F> TaskBuilder<'a, F> {
-    pub(crate) fn new(context: &'a Context, future: F) -> Self {
+    pub(crate) fn new(context: &'a Context, future: Held<F>) -> Self {
         TaskBuilder {
             context,
             future,
@@ -141,29 +143,32 @@ impl<'a, F> TaskBuilder<'a, F> {
         F: Future<Output = Result<T>> + Send + 'static,
         T: Send + 'static,
     {
-        self.spawn_at(Location::caller())
+        let (context, options, location) = (self.context, self.options, Location::caller());
+        if const { fits::<F>() } {
+            spawn_named::<F, _, T>(context, self.future.take(), options, location)
+        } else {
+            spawn_named::<F, _, T>(context, self.future.into_pin(), options, location)
+        }
     }
+}
 
-    pub(crate) fn spawn_at<T>(
-        mut self,
-        location: &'static Location<'static>,
-    ) -> Result<Task<T>, SpawnError>
-    where
-        F: Future<Output = Result<T>> + Send + 'static,
-        T: Send + 'static,
-    {
-        let place = self.context.place()?;
-        self.options.limit = Some(place.limit);
-        self.options.refuse = place.closing;
-        let joined = spawn::supervised(
-            place.hub(),
-            place.parent,
-            self.future,
-            self.options,
-            location,
-        )?;
-        Ok(Task::new(joined, place.parent))
-    }
+/// Schedules a task that is named after `N`, with a future that fits a slot.
+pub(crate) fn spawn_named<N, F, T>(
+    context: &Context,
+    future: F,
+    mut options: spawn::Options,
+    location: &'static Location<'static>,
+) -> Result<Task<T>, SpawnError>
+where
+    F: Future<Output = Result<T>> + Send + 'static,
+    T: Send + 'static,
+{
+    let place = context.place()?;
+    options.limit = Some(place.limit);
+    options.refuse = place.closing;
+    let joined =
+        spawn::supervised::<N, _, _>(place.hub(), place.parent, future, options, location)?;
+    Ok(Task::new(joined, place.parent))
 }
 
 impl<F> std::fmt::Debug for TaskBuilder<'_, F> {
@@ -180,13 +185,13 @@ impl<F> std::fmt::Debug for TaskBuilder<'_, F> {
 #[must_use = "the service is not started until `spawn` is called"]
 pub struct ChildServiceBuilder<'a, S> {
     context: &'a Context,
-    service: S,
+    service: Arc<S>,
     options: Options,
     daemon: bool,
 }
 
 impl<'a, S: Service> ChildServiceBuilder<'a, S> {
-    pub(crate) fn new(context: &'a Context, service: S) -> Self {
+    pub(crate) fn new(context: &'a Context, service: Arc<S>) -> Self {
         ChildServiceBuilder {
             context,
             service,
@@ -234,8 +239,8 @@ impl<'a, S: Service> ChildServiceBuilder<'a, S> {
         location: &'static Location<'static>,
     ) -> Result<Manager, SpawnError> {
         let place = self.context.place()?;
-        let (records, service) = manage(self.service, self.options);
-        start_child(records, service, &place, self.daemon, location)
+        let records = manage(&*self.service, self.options);
+        start_child(records, self.service, &place, self.daemon, location)
     }
 }
 

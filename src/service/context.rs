@@ -1,6 +1,6 @@
 //! [`Context`]: a service from inside.
 
-use super::builders::{ChildServiceBuilder, TaskBuilder};
+use super::builders::{ChildServiceBuilder, TaskBuilder, spawn_named};
 use super::wait::Waiting;
 use super::{Manager, Service};
 use crate::arena::Counted;
@@ -8,7 +8,8 @@ use crate::error::{LifecycleError, Result, SpawnError};
 use crate::record::Record;
 use crate::task::awaited::Event;
 use crate::task::join::Task;
-use crate::task::{Hub, Node, NodeRef, current, side};
+use crate::task::{Hub, Node, NodeRef, current, fitting, held, kind, shared, side};
+use crate::tree::spawn;
 use crate::wait::WaitKey;
 use std::future::poll_fn;
 use std::ops::Deref;
@@ -99,7 +100,9 @@ impl Context {
     where
         F: Future<Output = Result> + Send + 'static,
     {
-        self.task(f).spawn_at(Location::caller())
+        let location = Location::caller();
+        let options = spawn::Options::default();
+        fitting!(f: F => spawn_named::<F, _, _>(self, f, options, location))
     }
 
     /// Schedules a task that has to live as long as the service: that it ends is a failure
@@ -113,7 +116,12 @@ impl Context {
     where
         F: Future<Output = Result> + Send + 'static,
     {
-        self.task(f).daemon().spawn_at(Location::caller())
+        let location = Location::caller();
+        let options = spawn::Options {
+            kind: kind::DAEMON,
+            ..spawn::Options::default()
+        };
+        fitting!(f: F => spawn_named::<F, _, _>(self, f, options, location))
     }
 
     /// Starts a child service. Its failures are this service's, too.
@@ -124,7 +132,8 @@ impl Context {
     /// [`AlreadyManaged`](LifecycleError::AlreadyManaged).
     #[track_caller]
     pub fn run_child_service<S: Service>(&self, service: S) -> Result<Manager, SpawnError> {
-        self.child_service(service).spawn_at(Location::caller())
+        let builder = ChildServiceBuilder::new(self, shared!(service, S));
+        builder.spawn_at(Location::caller())
     }
 
     /// Starts a child service that has to live as long as this one.
@@ -134,9 +143,8 @@ impl Context {
     /// As [`run_child_service`](Context::run_child_service).
     #[track_caller]
     pub fn run_daemon_child_service<S: Service>(&self, service: S) -> Result<Manager, SpawnError> {
-        self.child_service(service)
-            .daemon()
-            .spawn_at(Location::caller())
+        let builder = ChildServiceBuilder::new(self, shared!(service, S));
+        builder.daemon().spawn_at(Location::caller())
     }
 
     /// Configures a task, which may also have a value.
@@ -145,12 +153,12 @@ impl Context {
         F: Future<Output = Result<T>> + Send + 'static,
         T: Send + 'static,
     {
-        TaskBuilder::new(self, f)
+        TaskBuilder::new(self, held!(f: F))
     }
 
     /// Configures a child service.
     pub fn child_service<S: Service>(&self, service: S) -> ChildServiceBuilder<'_, S> {
-        ChildServiceBuilder::new(self, service)
+        ChildServiceBuilder::new(self, shared!(service, S))
     }
 
     /// Says that the service is ready for its users: [`Manager::wait_ready`] resolves.

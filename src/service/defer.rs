@@ -69,7 +69,7 @@ impl Drop for Defer {
                 ..spawn::Options::default()
             };
             // A task with nothing but this cleanup, which is out of cancellation's reach.
-            drop(spawn::raw(
+            drop(spawn::raw::<(), _>(
                 hub,
                 hub.home(),
                 async {},

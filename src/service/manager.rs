@@ -12,7 +12,7 @@ use crate::record::Record;
 use crate::snapshot::Snapshot;
 use crate::sync::atomic::Ordering;
 use crate::task::awaited::{self, Awaited, Event, Whom};
-use crate::task::current;
+use crate::task::{current, shared};
 use crate::time::Sleep;
 use crate::tree::snapshot;
 use std::future::poll_fn;
@@ -63,10 +63,10 @@ impl Manager {
 
     /// For a service that may be started later.
     pub(crate) fn with<S: Service>(
-        service: S,
+        service: std::sync::Arc<S>,
         options: Options,
     ) -> Result<Manager, LifecycleError> {
-        let ([record, seeds], service) = manage(service, options);
+        let [record, seeds] = manage(&*service, options);
         let seed = std::sync::Arc::new(Seed::new(seeds));
         let slot = S::shared_slot(&service);
         // Who finds the seed in the slot waits until the service is in it.
@@ -86,12 +86,12 @@ impl Manager {
     /// [`AlreadyManaged`](LifecycleError::AlreadyManaged) if the service has a slot and that is
     /// taken.
     pub fn new<S: Service>(service: S) -> Result<Manager, LifecycleError> {
-        Self::with(service, Options::default())
+        Self::with(shared!(service, S), Options::default())
     }
 
     /// Manages a service with options.
     pub fn builder<S: Service>(service: S) -> ManagerBuilder {
-        ManagerBuilder::new(service)
+        ManagerBuilder::new(shared!(service, S))
     }
 
     /// Manages and runs a service.
@@ -101,8 +101,16 @@ impl Manager {
     /// As [`new`](Manager::new) and [`run`](Manager::run).
     #[track_caller]
     pub fn run_service<S: Service>(service: S) -> impl Future<Output = Result<(), ServiceError>> {
-        let location = Location::caller();
-        async move { Self::new(service)?.run_from(location).await }
+        Self::run_shared(shared!(service, S), Location::caller())
+    }
+
+    pub(crate) async fn run_shared<S: Service>(
+        service: std::sync::Arc<S>,
+        location: &'static Location<'static>,
+    ) -> Result<(), ServiceError> {
+        Self::with(service, Options::default())?
+            .run_from(location)
+            .await
     }
 
     /// Starts the service when first polled, as a child of the task that does so, and waits for

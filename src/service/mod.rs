@@ -28,7 +28,10 @@ pub use slot::ManagerSlot;
 pub use stats::{Stats, TaskStats};
 
 use crate::error::Result;
+use crate::task::shared;
 use std::borrow::Cow;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 
 /// Live supervised children a parent may have, unless set otherwise.
@@ -99,7 +102,7 @@ pub trait Service: Send + Sync + 'static {
     where
         Self: Sized,
     {
-        BoxService::new(self)
+        BoxService::new(shared!(self, Self))
     }
 }
 
@@ -107,7 +110,9 @@ impl<S: Service> Service for Arc<S> {
     async fn run(self: Arc<Self>, ctx: Context) -> Result {
         let service = Self::clone(&self);
         drop(self);
-        service.run(ctx).await
+        // Its future comes to lie where it is polled, without a copy on the stack.
+        let mut run = pin!(service.run(ctx));
+        poll_fn(|cx| run.as_mut().poll(cx)).await
     }
 
     fn name(&self) -> Cow<'static, str> {

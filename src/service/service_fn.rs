@@ -3,13 +3,17 @@
 use super::{Context, ManagerSlot, Service};
 use crate::error::Result;
 use crate::sync::Mutex;
+use crate::task::cell::{Held, fits};
+use crate::task::held;
 use std::borrow::Cow;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 
 /// A service made of a closure. Made by [`service_fn`].
 pub struct ServiceFn<F> {
     name: Cow<'static, str>,
-    closure: Mutex<Option<F>>,
+    closure: Mutex<Option<Held<F>>>,
     slot: ManagerSlot,
 }
 
@@ -39,7 +43,7 @@ where
 {
     ServiceFn {
         name: name.into(),
-        closure: Mutex::new(Some(f)),
+        closure: Mutex::new(Some(held!(f: F))),
         slot: ManagerSlot::new(),
     }
 }
@@ -53,7 +57,17 @@ where
         let closure = self.closure.lock().take();
         drop(self);
         match closure {
-            Some(closure) => closure(ctx).await,
+            Some(closure) => {
+                // Its future comes to lie where it is polled, without a copy on the stack; a large
+                // closure is called where it lies, which only an erased one can be.
+                let mut run = pin!(if const { fits::<F>() } {
+                    closure.take()(ctx)
+                } else {
+                    let closure: Box<dyn FnOnce(Context) -> Fut + Send> = closure.into_box();
+                    closure(ctx)
+                });
+                poll_fn(|cx| run.as_mut().poll(cx)).await
+            }
             // Only by calling `run` by hand: a manager starts it once.
             None => Err("the closure of this service has run already".into()),
         }

@@ -5,17 +5,20 @@ use super::context::Place;
 use super::manager::Manager;
 use super::{Context, Service};
 use crate::arena::Counted;
-use crate::error::{LifecycleError, SpawnError};
+use crate::error::{BoxError, LifecycleError, SpawnError};
 use crate::handle::current_hub_for;
 use crate::record::Record;
 use crate::sync::Mutex;
 use crate::sync::atomic::Ordering;
+use crate::task::cell::fits;
 use crate::task::state::Level;
 use crate::task::{Hub, Node, current, kind};
 use crate::tree::{cancel, spawn};
 use crate::wait::quietly;
 use std::borrow::Cow;
+use std::future::poll_fn;
 use std::panic::Location;
+use std::pin::pin;
 use std::sync::{Arc, Weak};
 
 /// A service that waits for its start.
@@ -87,13 +90,12 @@ impl Drop for Starting<'_> {
 /// Gives a service its record, with `N` counts; its slot is yet to be filled.
 #[inline]
 pub(crate) fn manage<S: Service, const N: usize>(
-    service: S,
+    service: &S,
     options: Options,
-) -> ([Counted<Record>; N], Arc<S>) {
+) -> [Counted<Record>; N] {
     let own = service.name();
     let name = options.name.map_or(own, Cow::Owned);
-    let records = Counted::several(Record::new(name, options.max_children, options.grace));
-    (records, Arc::new(service))
+    Counted::several(Record::new(name, options.max_children, options.grace))
 }
 
 /// Puts a service's node into the tree.
@@ -111,8 +113,35 @@ fn launch<S: Service>(service: Arc<S>, launching: Launching<'_>) -> Result<(), s
     record.independent.store(independent, Ordering::Relaxed);
     // Without what could start it: that could hold the service, and this is the service.
     let context = Context::new(Manager::from_parts(for_context, None));
-    let future = async move { service.run(context).await };
-    spawn::service(hub, parent, future, record, for_node, &options, location)
+    // `run` is called by the first poll, as code of the task. Its future comes to lie where it is
+    // polled, without a copy on the stack.
+    let make = move || async move {
+        let mut run = pin!(service.run(context));
+        poll_fn(|cx| run.as_mut().poll(cx)).await
+    };
+    place::<S, _>(make, hub, parent, record, for_node, &options, location)
+}
+
+/// As [`spawn::service`], with a future that is boxed as soon as it is made if it does not fit.
+#[inline]
+fn place<N, F>(
+    make: impl FnOnce() -> F,
+    hub: &Hub,
+    parent: Node,
+    record: &Record,
+    own: Counted<Record>,
+    options: &spawn::Options,
+    location: &'static Location<'static>,
+) -> Result<(), spawn::Refusal>
+where
+    F: Future<Output = Result<(), BoxError>> + Send + 'static,
+{
+    if const { fits::<F>() } {
+        spawn::service::<N, _>(hub, parent, make(), record, own, options, location)
+    } else {
+        let future = Box::pin(make());
+        spawn::service::<N, _>(hub, parent, future, record, own, options, location)
+    }
 }
 
 /// Starts a service as a supervised child of one of another service's tasks.

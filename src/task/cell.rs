@@ -21,12 +21,14 @@
 //!    reference; no `&mut` ever covers the header.
 #![allow(unsafe_code)]
 
+mod held;
 mod joined;
 mod raw;
 mod waker;
 
+pub(crate) use held::Held;
 pub(crate) use joined::Joined;
-pub(crate) use raw::{Birth, Extras, Fallible, Plain, Polled, allocate};
+pub(crate) use raw::{Birth, Extras, Fallible, Plain, Polled, allocate, fits};
 
 use super::current;
 use super::hub::Hub;
@@ -311,16 +313,12 @@ impl Node {
             let side = unsafe { Box::from_raw(side.map_addr(|a| a & !1).cast::<Side>()) };
             quietly(|| drop(side));
         }
-        let (index, free) = (self.index, self.vtable.free);
+        let index = self.index;
         self.life.end();
         // SAFETY: the last reference is gone (rule 1). The header's fields need no drop: the join
-        // waker was taken by whoever it belonged to last.
-        unsafe {
-            if let Some(free) = free {
-                free(self.0);
-            }
-            ARENA.free(index);
-        }
+        // waker was taken by whoever it belonged to last. The stage is empty, or a value without a
+        // drop.
+        unsafe { ARENA.free(index) }
     }
 
     /// Puts a task that has just been scheduled into a queue of its runtime.

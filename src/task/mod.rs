@@ -14,3 +14,41 @@ pub(crate) mod state;
 
 pub(crate) use cell::{Node, NodeRef, kind};
 pub(crate) use hub::{Hub, Job, Schedule, Walk};
+
+/// Evaluates an expression with a future of type `$F`, which is boxed before if it does not fit a
+/// slot. A macro, because each function that is given a large future by value copies it once more on
+/// the stack; so every public function that takes one begins with this.
+macro_rules! fitting {
+    ($future:ident: $F:ty => $body:expr) => {
+        if const { $crate::task::cell::fits::<$F>() } {
+            $body
+        } else {
+            let $future = Box::pin($future);
+            $body
+        }
+    };
+}
+
+/// Makes a [`Held`](cell::Held) of a value, which may be large: a macro for the same reason.
+macro_rules! held {
+    ($value:ident: $T:ty) => {
+        if const { $crate::task::cell::fits::<$T>() } {
+            $crate::task::cell::Held::<$T>::in_slot($value)
+        } else {
+            $crate::task::cell::Held::<$T>::in_box(Box::new($value))
+        }
+    };
+}
+
+/// Shares a service, which may be large. `Arc::new` copies it twice.
+macro_rules! shared {
+    ($service:expr, $S:ty) => {
+        if const { size_of::<$S>() > 4096 } {
+            std::sync::Arc::<$S>::from(Box::new($service))
+        } else {
+            std::sync::Arc::<$S>::new($service)
+        }
+    };
+}
+
+pub(crate) use {fitting, held, shared};

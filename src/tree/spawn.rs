@@ -122,8 +122,9 @@ fn graceful(parent: Node, own: Option<Duration>) -> u8 {
     }
 }
 
-/// A raw task: a child of `parent` (maybe a sentinel), or, if that refuses, born cancelled.
-pub(crate) fn raw<F>(
+/// A raw task: a child of `parent` (maybe a sentinel), or, if that refuses, born cancelled. `N` is what
+/// it is named after. Here and below the future fits a slot (see [`fitting!`](crate::task::fitting)).
+pub(crate) fn raw<N, F>(
     hub: &Hub,
     parent: Node,
     future: F,
@@ -135,7 +136,7 @@ where
     F::Output: Send + 'static,
 {
     let birth = birth(hub, parent, &mut options, location);
-    let (node, joined) = allocate::<_, Plain, F>(birth, future);
+    let (node, joined) = allocate::<_, Plain, N>(birth, future);
     match attach(parent, node, None) {
         Ok(()) => hub.schedule().born(node),
         Err(_) => refuse(node),
@@ -144,7 +145,7 @@ where
 }
 
 /// A supervised task of the service that `parent` belongs to.
-pub(crate) fn supervised<F, T>(
+pub(crate) fn supervised<N, F, T>(
     hub: &Hub,
     parent: Node,
     future: F,
@@ -157,7 +158,7 @@ where
 {
     options.kind |= kind::SUPERVISED;
     let birth = birth(hub, parent, &mut options, location);
-    let (node, joined) = allocate::<_, Fallible, F>(birth, future);
+    let (node, joined) = allocate::<_, Fallible, N>(birth, future);
     let attached = if options.refuse {
         Err(Refusal::Closing)
     } else {
@@ -186,7 +187,7 @@ where
 /// A service's node, which starts the record when it is linked, before it can run; `own` is its
 /// count of it. Of the options kind and limit count.
 #[inline]
-pub(crate) fn service<F>(
+pub(crate) fn service<N, F>(
     hub: &Hub,
     parent: Node,
     future: F,
@@ -206,7 +207,7 @@ where
         location,
         extras: Extras::Own(own),
     };
-    let (node, joined) = allocate::<_, Fallible, F>(birth, future);
+    let (node, joined) = allocate::<_, Fallible, N>(birth, future);
     attach(parent, node, options.limit).inspect_err(|_| refuse(node))?;
     if node.is(kind::SUPERVISED)
         && let Some(around) = parent.record()

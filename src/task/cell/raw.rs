@@ -13,7 +13,7 @@ use crate::task::state::State;
 use crate::wait::{discard, quietly};
 use std::any::Any;
 use std::marker::PhantomData;
-use std::mem::{ManuallyDrop, needs_drop, offset_of, size_of};
+use std::mem::{needs_drop, offset_of, size_of};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::ptr::NonNull;
@@ -67,25 +67,35 @@ pub(super) struct VTable {
     pub(super) read_output: unsafe fn(NonNull<Header>, *mut ()),
     /// Whether that does anything for a value.
     pub(super) value_needs_drop: bool,
-    /// For a stage that is boxed.
-    pub(super) free: Option<unsafe fn(NonNull<Header>)>,
     pub(super) name: fn() -> &'static str,
 }
 
-union Stage<F, T> {
-    future: ManuallyDrop<F>,
-    value: ManuallyDrop<T>,
-    /// Boxed, and nothing for a task that was cancelled: it makes no slot larger than an address.
-    error: ManuallyDrop<Option<Box<JoinError>>>,
-}
-
-/// The layout of a slot; `B` is the stage, or a pointer to one that is boxed.
+/// The layout of a slot.
 #[repr(C)]
 struct Cell<B> {
     header: Header,
     body: B,
 }
 
+/// The bytes of a slot behind the header.
+const ROOM: usize = MAX_SLOT - offset_of!(Cell<u64>, body);
+
+/// Whether a value can lie in a task's slot. A future that does not is to be boxed by the public
+/// function that takes it, before it is moved any further: each move is a copy on the stack.
+pub(crate) const fn fits<T>() -> bool {
+    align_of::<T>() <= 8 && size_of::<T>() <= ROOM
+}
+
+/// The outcome of a task that has no value: `None` if it was cancelled. It makes no slot larger than an
+/// address does.
+type Failure = Option<Box<JoinError>>;
+
+const fn larger(a: usize, b: usize) -> usize {
+    if a > b { a } else { b }
+}
+
+/// The header is followed by the stage: the future, then the value (or its box) or the `Failure`. So
+/// a task whose future is gone keeps no more memory than its slot and its outcome.
 struct Raw<F, O, N>(PhantomData<(F, O, N)>);
 
 impl<F, O, N> Raw<F, O, N>
@@ -93,33 +103,35 @@ where
     F: Future,
     O: Outcome<F::Output>,
 {
-    const BOXED: bool =
-        align_of::<Stage<F, O::Value>>() > 8 || size_of::<Cell<Stage<F, O::Value>>>() > MAX_SLOT;
-    const BODY: usize = offset_of!(Cell<*mut u8>, body);
+    const BODY: usize = offset_of!(Cell<u64>, body);
+    /// The size of the largest that may follow the header.
+    const SIZE: usize = {
+        let value = if Self::BOXED_VALUE {
+            size_of::<Box<O::Value>>()
+        } else {
+            size_of::<O::Value>()
+        };
+        larger(size_of::<F>(), larger(value, size_of::<Failure>()))
+    };
+    /// A value that does not fit is boxed when it comes, so that only a finished task has the box.
+    const BOXED_VALUE: bool = !fits::<O::Value>();
     const VTABLE: VTable = VTable {
         poll: Self::poll,
         drop_future: Self::drop_future,
         store_error: Self::store_error,
         drop_output: Self::drop_output,
         read_output: Self::read_output,
-        value_needs_drop: needs_drop::<O::Value>(),
-        free: if Self::BOXED { Some(Self::free) } else { None },
+        value_needs_drop: Self::BOXED_VALUE || needs_drop::<O::Value>(),
         name: std::any::type_name::<N>,
     };
 
+    /// Where the stage is; what it is cast to has to fit.
+    ///
     /// # Safety
     /// The slot is valid and was written for these types (rule 1).
-    unsafe fn stage(task: NonNull<Header>) -> *mut Stage<F, O::Value> {
-        // SAFETY: rule 6; a stage that is not boxed is aligned to 8 at most, as the header is, so
-        // that it begins at the same offset as a pointer would.
-        unsafe {
-            let body = task.as_ptr().cast::<u8>().add(Self::BODY);
-            if Self::BOXED {
-                body.cast::<*mut Stage<F, O::Value>>().read()
-            } else {
-                body.cast()
-            }
-        }
+    unsafe fn stage<V>(task: NonNull<Header>) -> *mut V {
+        // SAFETY: rule 6; the slot has `SIZE` bytes behind its header, aligned to 8.
+        unsafe { task.as_ptr().byte_add(Self::BODY).cast() }
     }
 
     unsafe fn set(task: NonNull<Header>, stage: u8) {
@@ -135,17 +147,16 @@ where
         unsafe {
             if task.as_ref().stage.load(Ordering::Relaxed) == STAGE_FUTURE {
                 Self::set(task, STAGE_EMPTY);
-                ManuallyDrop::drop(&mut (*Self::stage(task)).future);
+                Self::stage::<F>(task).drop_in_place();
             }
         }
     }
 
     unsafe fn poll(task: NonNull<Header>, cx: &mut Context<'_>) -> Polled {
-        // SAFETY: the caller polls, and owns the stage, which is a future (rule 2); it is pinned:
-        // a slot and a boxed stage never move.
+        // SAFETY: the caller polls, and owns the stage, which is a future (rule 2); it is pinned: a
+        // slot never moves.
         let polled = catch_unwind(AssertUnwindSafe(|| unsafe {
-            let future = &mut (*Self::stage(task)).future;
-            Pin::new_unchecked(&mut **future).poll(cx)
+            Pin::new_unchecked(&mut *Self::stage::<F>(task)).poll(cx)
         }));
         if matches!(polled, Ok(Poll::Pending)) {
             return Polled::Pending;
@@ -168,7 +179,11 @@ where
                 Err(error) => Polled::Error(error),
                 // SAFETY: as above; the stage is empty now.
                 Ok(value) => unsafe {
-                    (&raw mut (*Self::stage(task)).value).write(ManuallyDrop::new(value));
+                    if Self::BOXED_VALUE {
+                        Self::stage::<Box<O::Value>>(task).write(Box::new(value));
+                    } else {
+                        Self::stage::<O::Value>(task).write(value);
+                    }
                     Self::set(task, STAGE_VALUE);
                     Polled::Value
                 },
@@ -183,7 +198,7 @@ where
         };
         // SAFETY: the caller owns the stage (rule 2), it is empty.
         unsafe {
-            (&raw mut (*Self::stage(task)).error).write(ManuallyDrop::new(error));
+            Self::stage::<Failure>(task).write(error);
             Self::set(task, STAGE_ERROR);
         }
     }
@@ -191,12 +206,14 @@ where
     unsafe fn drop_output(task: NonNull<Header>) {
         // SAFETY: the caller owns the stage (rule 2); it is empty before user code runs.
         unsafe {
-            let stage = Self::stage(task);
             let was = task.as_ref().stage.load(Ordering::Relaxed);
             Self::set(task, STAGE_EMPTY);
             match was {
-                STAGE_VALUE => ManuallyDrop::drop(&mut (*stage).value),
-                STAGE_ERROR => ManuallyDrop::drop(&mut (*stage).error),
+                STAGE_VALUE if Self::BOXED_VALUE => {
+                    Self::stage::<Box<O::Value>>(task).drop_in_place();
+                }
+                STAGE_VALUE => Self::stage::<O::Value>(task).drop_in_place(),
+                STAGE_ERROR => Self::stage::<Failure>(task).drop_in_place(),
                 _ => {}
             }
         }
@@ -206,24 +223,20 @@ where
         let into = into.cast::<Option<Result<O::Value, JoinError>>>();
         // SAFETY: the caller owns the stage (rule 2) and gave a place of that type.
         unsafe {
-            let stage = Self::stage(task);
             let was = task.as_ref().stage.load(Ordering::Relaxed);
             Self::set(task, STAGE_EMPTY);
             *into = match was {
-                STAGE_VALUE => Some(Ok(ManuallyDrop::take(&mut (*stage).value))),
-                STAGE_ERROR => Some(Err(match ManuallyDrop::take(&mut (*stage).error) {
+                STAGE_VALUE if Self::BOXED_VALUE => {
+                    Some(Ok(*Self::stage::<Box<O::Value>>(task).read()))
+                }
+                STAGE_VALUE => Some(Ok(Self::stage::<O::Value>(task).read())),
+                STAGE_ERROR => Some(Err(match Self::stage::<Failure>(task).read() {
                     None => JoinError::Cancelled,
                     Some(error) => *error,
                 })),
                 _ => None,
             };
         }
-    }
-
-    unsafe fn free(task: NonNull<Header>) {
-        // SAFETY: the last reference is gone, and with it future and output; the box was made in
-        // `allocate`. A union drops nothing.
-        drop(unsafe { Box::from_raw(Self::stage(task)) });
     }
 }
 
@@ -271,15 +284,8 @@ where
     F: Future + Send,
     O: Outcome<F::Output>,
 {
-    let body = if Raw::<F, O, N>::BOXED {
-        size_of::<*mut u8>()
-    } else {
-        size_of::<Stage<F, O::Value>>()
-    };
-    let stage = Stage::<F, O::Value> {
-        future: ManuallyDrop::new(future),
-    };
-    let slot = ARENA.alloc(Raw::<F, O, N>::BODY + body);
+    assert!(fits::<F>(), "the caller boxes what does not fit");
+    let slot = ARENA.alloc(Raw::<F, O, N>::BODY + Raw::<F, O, N>::SIZE);
     let node = Node(slot.ptr.cast());
     let header = Header {
         // Of a service's node there is no handle: nobody asks for its output.
@@ -303,17 +309,11 @@ where
         index: slot.index,
         life: Life::new(),
     };
-    // SAFETY: the slot is ours, of that size, aligned to 8, which is enough for the header, for a
-    // pointer, and for a stage that is not boxed.
+    // SAFETY: the slot is ours, of that size, aligned to 8, which is enough for the header, and for
+    // a future that fits.
     unsafe {
         node.0.write(header);
-        let tail = node.0.as_ptr().cast::<u8>().add(Raw::<F, O, N>::BODY);
-        if Raw::<F, O, N>::BOXED {
-            tail.cast::<*mut Stage<F, O::Value>>()
-                .write(Box::into_raw(Box::new(stage)));
-        } else {
-            tail.cast::<Stage<F, O::Value>>().write(stage);
-        }
+        Raw::<F, O, N>::stage::<F>(node.0).write(future);
     }
     (node, Joined::new(node))
 }
