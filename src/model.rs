@@ -66,6 +66,10 @@ impl Schedule for Manual {
         self.0.life.used();
     }
 
+    fn has_helpers(&self) -> bool {
+        true
+    }
+
     fn timer_changed(&self, _at: u64) {}
 
     fn terminated(&self) {

@@ -108,6 +108,18 @@ impl Schedule for PoolHandle {
         self.0.idle.notify();
     }
 
+    fn offer(&self, job: Job) {
+        self.0.jobs.push(job);
+        match current::worker(self.0.serial) {
+            Some(_) => self.0.idle.pushed(|| 1),
+            None => self.0.idle.notify(),
+        }
+    }
+
+    fn has_helpers(&self) -> bool {
+        self.0.threads > 1
+    }
+
     fn timer_changed(&self, at: u64) {
         self.0.idle.timer_changed(at);
     }
@@ -239,11 +251,12 @@ impl Pool {
         self.idle.wake_guest();
     }
 
-    /// A number that changes as long as any worker gets on.
+    /// A number that changes as long as any worker gets on: with each poll, each job and each task that
+    /// is done (one job may drop a thousand).
     pub(crate) fn progress(&self) -> u64 {
         self.cores
             .iter()
-            .flat_map(|core| [&core.polls, &core.jobs])
+            .flat_map(|core| [&core.polls, &core.jobs, &core.ended])
             .fold(0, |sum, count| {
                 sum.wrapping_add(count.load(Ordering::Relaxed))
             })

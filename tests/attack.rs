@@ -4,6 +4,8 @@ mod common;
 
 #[path = "attack/batches.rs"]
 mod batches;
+#[path = "attack/destructors.rs"]
+mod destructors;
 #[path = "attack/managers.rs"]
 mod managers;
 #[path = "attack/memory.rs"]

@@ -28,7 +28,7 @@ fn idle_under(world: &World, parent: &Task<()>, log: &Log, name: &'static str) -
 /// dropped once, and all before the parent's.
 #[test]
 fn a_child_retires_while_the_walk_passes() {
-    explore(&["it was cancelled", "it was first"], |seen| {
+    explore_within(2, &["it was cancelled", "it was first"], |seen| {
         let world = World::new();
         let (log, gate) = (Log::default(), Gate::new());
         let parent = idle(&world, &log, "parent");

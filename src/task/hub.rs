@@ -15,8 +15,8 @@ use std::panic::Location;
 
 /// A walk over the tree that is done in steps, between which other work runs.
 pub(crate) trait Walk: Send {
-    /// Does about a thousand nodes; `true` when there is more to do.
-    fn step(&mut self) -> bool;
+    /// Does about a thousand nodes; what is left to do, unless others have it, comes back.
+    fn step(self: Box<Self>) -> Option<Box<dyn Walk>>;
     /// The task it began at.
     fn target(&self) -> TaskId;
 }
@@ -63,6 +63,15 @@ pub(crate) trait Schedule: Send + Sync {
     fn not_ended(&self);
     /// Takes a job; it runs on a worker, outside of any task.
     fn job(&self, job: Job);
+    /// Takes a job that the calling thread works on as well: nobody is woken for it if one that is
+    /// idle looks soon.
+    fn offer(&self, job: Job) {
+        self.job(job);
+    }
+    /// Whether another thread may run a job while one is in the middle of another.
+    fn has_helpers(&self) -> bool {
+        false
+    }
     /// There is a new earliest deadline.
     fn timer_changed(&self, at: u64);
     /// The last root is done: workers may leave.

@@ -4,17 +4,18 @@
 //! claims the task if it is idle, unprotected and has no children, or else holds it. Tasks that
 //! were at this level already are not entered: cancelling twice costs nothing, and two walks share
 //! the work. No future is dropped before the whole subtree is marked, or its consequences would
-//! count as failures. **Sweep** goes back, leaves first: it drops the futures of what was claimed
-//! and gives the holds back; the step that gives the last one back brings the task's turn.
-//! Siblings that are done by then are unlinked under one lock and taken off their parent in one step.
+//! count as failures. **Sweep** ([`super::sweep`]) goes back, leaves first: it drops the futures of
+//! what was claimed and gives the holds back; the step that gives the last one back brings the task's
+//! turn. Siblings that are done by then are unlinked under one lock and taken off their parent in one
+//! step. Idle workers take part in it.
 //!
 //! A grace period ends with a walk of the same form, **expire**.
 
 use super::asked;
-use super::batch::Batch;
-use super::finish::{self, settle};
+use super::finish;
 use super::frontier::{Entry, Frontier, Visit};
 use super::links;
+use super::sweep::{self, STEP};
 use crate::id::TaskId;
 use crate::sync::atomic::Ordering;
 use crate::task::current;
@@ -23,9 +24,6 @@ use crate::task::{Hub, Job, Node, NodeRef, Walk, kind};
 use crate::timer::Fire;
 use std::cell::Cell;
 use std::time::Duration;
-
-/// Tasks a walk looks at before it lets other work run.
-const STEP: usize = if cfg!(taskgrove_loom) { 2 } else { 1000 };
 
 /// Asks for the cancellation of a task and what is below it. Never blocks, runs no user code. The
 /// caller has a reference, or keeps the task from being done.
@@ -108,8 +106,8 @@ struct Cancel {
     /// Whether an entry since the last [`Cancel::note`] has a tag.
     tagged: Cell<bool>,
     frontier: Option<Frontier>,
-    sweeping: bool,
-    done: Batch,
+    /// Whether two tasks met so far are siblings.
+    has_siblings: bool,
 }
 
 /// Flag in an entry's tag, of which the rest is the task's grace in units of two nanoseconds:
@@ -126,21 +124,19 @@ fn tag(grace: Duration) -> u64 {
 }
 
 impl Walk for Cancel {
-    fn step(&mut self) -> bool {
+    fn step(mut self: Box<Self>) -> Option<Box<dyn Walk>> {
         if self.frontier.is_none() && !self.begin() {
-            return false;
+            return None;
         }
-        if !self.sweeping {
-            if self.mark() {
-                return true;
-            }
-            self.sweeping = true;
-            if matches!(self.op, Op::Raise(_)) {
-                self.target.hub().requests.marked();
-            }
-            self.set_timers();
+        if self.mark() {
+            return Some(self);
         }
-        self.sweep()
+        if matches!(self.op, Op::Raise(_)) {
+            self.target.hub().requests.marked();
+        }
+        self.set_timers();
+        let entries = self.frontier.take()?.entries;
+        sweep::begin(self.target.hub(), self.id, entries, self.has_siblings)
     }
 
     fn target(&self) -> TaskId {
@@ -160,8 +156,7 @@ impl Cancel {
             graces: Vec::new(),
             tagged: Cell::new(true),
             frontier: None,
-            sweeping: false,
-            done: Batch::default(),
+            has_siblings: false,
         }
     }
 
@@ -212,6 +207,7 @@ impl Cancel {
         while more && frontier.entries.len() < limit {
             let from = frontier.entries.len();
             more = frontier.expand(|child, parent| self.visit(child, parent));
+            self.has_siblings |= frontier.has_siblings_from(from);
             self.note(&mut frontier, from);
         }
         self.frontier = Some(frontier);
@@ -281,54 +277,6 @@ impl Cancel {
                 }
             }
         }
-    }
-
-    /// One stretch of the way back; `true` while there is more.
-    fn sweep(&mut self) -> bool {
-        let Some(mut frontier) = self.frontier.take() else {
-            return false;
-        };
-        for _ in 0..STEP {
-            let Some(entry) = frontier.entries.pop() else {
-                return false;
-            };
-            let node = entry.node;
-            frontier.fetch_last();
-            // Their parent is held: they may wait for what is left of this stretch. If this is the
-            // parent, the hold goes in the same step.
-            let mut off = 1;
-            if !self.done.waits_for(node)
-                && let Some((parent, count)) = self.done.unlink()
-            {
-                if parent == node {
-                    off += count;
-                } else {
-                    let (before, action) = finish::release(parent, count);
-                    settle(parent, before, action);
-                }
-            }
-            let (mut before, mut action) = if entry.claimed {
-                finish::close(node)
-            } else {
-                finish::release(node, off)
-            };
-            if frontier.entries.is_empty() {
-                // The target: its parent is not held, and may go with it.
-                settle(node, before, action);
-                return false;
-            }
-            if action == Action::Close {
-                (before, action) = finish::close(node);
-            }
-            match action {
-                Action::Finish => self.done.add(node, before),
-                action => settle(node, before, action),
-            }
-        }
-        // The batch's parent stays held, but its own time may come between two stretches.
-        self.done.flush();
-        self.frontier = Some(frontier);
-        true
     }
 }
 

@@ -20,6 +20,9 @@ use crate::wait::{discard, quietly};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 
+/// Tasks that are ended upward, one after another, before other work goes first.
+const UPWARD: usize = if cfg!(taskgrove_loom) { 3 } else { 1000 };
+
 /// Counts a task that is about to be done: in the record of the service that it is a task of, and
 /// with `ended` among the live ones. A child service is in that record when it has finished.
 #[inline]
@@ -262,9 +265,12 @@ pub(crate) fn close(node: Node) -> (Snapshot, Action) {
 }
 
 /// Does what a transition of `node` asked for, and what follows from that, up the tree. `before`
-/// is the word as the transition found it.
+/// is the word as the transition found it. After so many tasks other work goes first.
 pub(crate) fn settle(mut node: Node, mut before: Snapshot, mut action: Action) {
-    loop {
+    for level in 0.. {
+        if level == UPWARD {
+            return later(node, before, action);
+        }
         match action {
             Action::Nothing => return,
             Action::Submit => return node.submit(),
@@ -362,6 +368,16 @@ fn wake_all(node: Node, flags: Snapshot) {
     }
 }
 
+/// Leaves to a job what a transition of `node` asked for.
+fn later(node: Node, before: Snapshot, action: Action) {
+    match action {
+        Action::Nothing => {}
+        Action::Submit => node.submit(),
+        Action::Close => node.with_hub(|hub| hub.schedule().offer(Job::Close(node))),
+        Action::Finish => node.with_hub(|hub| hub.schedule().offer(Job::Finish(node, before))),
+    }
+}
+
 /// Takes one hold off on a thread, or at a place, where no user code may run: what follows is left
 /// to the workers.
 pub(crate) fn release_later(node: Node) {
@@ -382,7 +398,7 @@ pub(crate) fn run_job(job: Job) -> Option<Job> {
     match job {
         Job::Close(node) => settle(node, node.state.load(), Action::Close),
         Job::Finish(node, before) => settle(node, before, Action::Finish),
-        Job::Walk(mut walk) => return walk.step().then_some(Job::Walk(walk)),
+        Job::Walk(walk) => return walk.step().map(Job::Walk),
     }
     None
 }

@@ -143,20 +143,31 @@ impl Frontier {
         self.entries[1..].iter().map(|entry| entry.node)
     }
 
-    /// For who takes the entries from the end: fetches one that comes soon, and its parent.
-    pub(super) fn fetch_last(&self) {
-        let soon = self.entries.len().checked_sub(AHEAD);
-        if let Some(entry) = soon.and_then(|at| self.entries.get(at)) {
-            prefetch(entry.node);
-            prefetch(self.entries[entry.parent as usize].node);
-        }
+    /// Whether the entries from this position on, which were pushed by one [`Frontier::expand`], have
+    /// a sibling.
+    pub(super) fn has_siblings_from(&self, from: usize) -> bool {
+        let [.., before, last] = &self.entries[..] else {
+            return false;
+        };
+        from < self.entries.len() && self.entries.len() > 2 && before.parent == last.parent
     }
 
     /// Gives every hold back, leaves first. What that entails is left to the workers.
     pub(crate) fn release_all(mut self) {
         while let Some(entry) = self.entries.pop() {
-            self.fetch_last();
+            fetch(&self.entries, self.entries.len());
             finish::release_later(entry.node);
         }
+    }
+}
+
+/// For a thread that takes the entries from the end, and is at `at`: fetches one that comes soon, and
+/// its parent.
+#[inline]
+pub(super) fn fetch(entries: &[Entry], at: usize) {
+    let soon = at.checked_sub(AHEAD);
+    if let Some(entry) = soon.and_then(|at| entries.get(at)) {
+        prefetch(entry.node);
+        prefetch(entries[entry.parent as usize].node);
     }
 }

@@ -12,6 +12,7 @@ pub(crate) mod hands;
 pub(crate) mod links;
 pub(crate) mod snapshot;
 pub(crate) mod spawn;
+mod sweep;
 
 #[cfg(test)]
 #[cfg(not(taskgrove_loom))]

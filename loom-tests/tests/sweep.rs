@@ -1,0 +1,153 @@
+//! The sweep of a cancellation, shared by two workers.
+#![cfg(taskgrove_loom)]
+
+use loom::sync::{Arc, Condvar, Mutex};
+use loom::thread;
+use std::future::pending;
+use taskgrove::Task;
+use taskgrove::model::World;
+use taskgrove_loom_tests::*;
+
+/// What threads wait for.
+#[derive(Clone)]
+struct Latch(Arc<(Mutex<bool>, Condvar)>);
+
+impl Latch {
+    fn new() -> Latch {
+        Latch(Arc::new((Mutex::new(false), Condvar::new())))
+    }
+
+    fn open(&self) {
+        *self.0.0.lock().unwrap() = true;
+        self.0.1.notify_all();
+    }
+
+    fn wait(&self) {
+        let mut open = self.0.0.lock().unwrap();
+        while !*open {
+            open = self.0.1.wait(open).unwrap();
+        }
+    }
+}
+
+/// Runs a closure in its drop.
+struct Falls<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> Drop for Falls<F> {
+    fn drop(&mut self) {
+        if let Some(f) = self.0.take() {
+            f();
+        }
+    }
+}
+
+fn falls(f: impl FnOnce() + Send + 'static) -> impl Future<Output = ()> + Send + 'static {
+    let falls = Falls(Some(f));
+    async move {
+        let _falls = falls;
+        pending::<()>().await;
+    }
+}
+
+/// A destructor blocks until those of its siblings have run, the one that is swept before it and the
+/// one after it: a worker that is idle by then, and only by then, runs the others.
+fn one_waits_for_the_others(waits: usize) {
+    explore_within(2, &["helped"], move |seen| {
+        let world = World::new();
+        let (inside, others) = (Latch::new(), [Latch::new(), Latch::new()]);
+        let log = Log::default();
+        let root = {
+            let log = log.clone();
+            world.handle().spawn(falls(move || log.note("root")))
+        };
+        let mut opens = others.iter().cloned();
+        let children: Vec<Task<()>> = (0..3)
+            .map(|at| {
+                let (inside, others, log) = (inside.clone(), others.clone(), log.clone());
+                let opens = if at == waits { None } else { opens.next() };
+                world.spawn_under(
+                    &root,
+                    falls(move || match opens {
+                        Some(latch) => latch.open(),
+                        None => {
+                            inside.open();
+                            others.iter().for_each(Latch::wait);
+                            log.note("blocked");
+                        }
+                    }),
+                )
+            })
+            .collect();
+        drop(children);
+        world.run();
+        let helper = thread::spawn({
+            let world = world.clone();
+            move || {
+                inside.wait();
+                world.run();
+            }
+        });
+        root.cancel();
+        world.run();
+        helper.join().unwrap();
+        world.run();
+        assert!(log.at("blocked") < log.at("root"), "{log:?}");
+        seen.saw("helped");
+        drop((root, others));
+        world.end();
+    });
+}
+
+#[test]
+fn the_first_destructor_waits_for_its_siblings() {
+    one_waits_for_the_others(0);
+}
+
+#[test]
+fn a_later_destructor_waits_for_its_siblings() {
+    one_waits_for_the_others(1);
+}
+
+/// Two workers sweep a tree with two branches together: each future is dropped once, and before its
+/// parent's.
+#[test]
+fn two_workers_sweep_together() {
+    explore_within(2, &["both took part", "one did it all"], |seen| {
+        let world = World::new();
+        let (log, order) = (Log::default(), Exclusive::new());
+        let by = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let root = {
+            let dropped = OnDrop(log.clone(), "root", order.clone());
+            world.handle().spawn(async move {
+                let _dropped = dropped;
+                pending::<()>().await;
+            })
+        };
+        let names = [["a", "a1"], ["b", "b1"]];
+        for [inner, leaf] in names {
+            let (by, inner_log, leaf_log) = (by.clone(), log.clone(), log.clone());
+            let inner = world.spawn_under(&root, falls(move || inner_log.note(inner)));
+            drop(world.spawn_under(
+                &inner,
+                falls(move || {
+                    by.lock().unwrap().push(thread::current().id());
+                    leaf_log.note(leaf);
+                }),
+            ));
+        }
+        world.run();
+        race(&world, || {}, || root.cancel());
+        for [inner, leaf] in names {
+            assert!(log.at(leaf) < log.at(inner), "{log:?}");
+            assert!(log.at(inner) < log.at("root"), "{log:?}");
+        }
+        let by = by.lock().unwrap().clone();
+        seen.saw(if by[0] == by[1] {
+            "one did it all"
+        } else {
+            "both took part"
+        });
+        drop(root);
+        world.end();
+    });
+}

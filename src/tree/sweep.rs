@@ -1,0 +1,266 @@
+//! The way back of a walk: gives back what the way down has held, and drops the futures of what it
+//! has claimed. Workers that have nothing else to do take part.
+//!
+//! # What orders leaves before parents
+//!
+//! Not the sweep. An inner task is claimed only by the step that takes its count of children and
+//! holds to zero, whoever performs it, so the entries of a frontier may be swept in any order and
+//! by any number of threads. Sweeping them from the end is a matter of speed: siblings are
+//! neighbours there, and are taken off their parent together ([`Batch`]). What does need an order
+//! is that the whole subtree is marked before the first future is dropped; so the entries are
+//! shared only when the way down is complete, and do not change any more.
+//!
+//! # Who may touch which entry
+//!
+//! The entries are divided into *pieces*, ranges of positions. Each piece has at most one *owner*, a
+//! thread that takes entries from its end, one at a time, by a compare-and-swap on the range. An
+//! entry belongs to the thread that has taken it, and to nobody else; until then its task is held or
+//! claimed by the walk, and valid. One *token* exists for each sweep (the [`Sweep`] itself). It lies
+//! in the queue of jobs, or is in the hand of a worker that has just taken it from there, and it is
+//! the only one who makes pieces: it takes over a piece that its owner has left (to let other work
+//! run), or splits a piece by a compare-and-swap on its range, and takes the lower half. Ranges
+//! therefore only shrink, or are divided by the token's holder.
+//!
+//! # Why a blocked destructor holds up only what is above it
+//!
+//! A worker runs code of the user's in three places: in the drop of a future that it has taken, in
+//! the turn of a parent that its batch is taken off, and in what follows upward from either. In each
+//! of them
+//!
+//! - it has one entry in hand: the task whose destructor that is, or one below it. Its other entries
+//!   are in its piece, from which the token's holder takes them, half by half, down to the last;
+//! - the token is in the queue, if any entry is left besides: its holder puts it back *before* it runs
+//!   anything, and drops it only when no piece has an entry, which stays so;
+//! - its batch is empty, or has siblings of the task it has in hand. Their parent is above that task:
+//!   it could not be done before it, whoever holds it back.
+//!
+//! So as long as a worker is idle, every entry that is left is taken. A worker that sleeps looks at
+//! the queue of jobs within 2 ms while another is awake (see [`crate::idle`]): this is why offering
+//! the token wakes nobody in the common case of a sweep that is over sooner.
+//!
+//! A walk that met no two siblings is a chain: whatever is left is above the task in hand, and
+//! nothing is shared. Nor is it with fewer than two workers.
+
+use super::batch::Batch;
+use super::finish::{self, settle};
+use super::frontier::{Entry, fetch};
+use crate::id::TaskId;
+use crate::sync::Arc;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::task::state::Action;
+use crate::task::{Hub, Job, Walk};
+
+/// Tasks a walk looks at before it lets other work run.
+pub(super) const STEP: usize = if cfg!(taskgrove_loom) { 2 } else { 1000 };
+
+/// Begins the way back over a complete frontier, and does the first stretch of it; what is left for
+/// the caller's queue comes back.
+pub(super) fn begin(
+    hub: &Hub,
+    id: TaskId,
+    entries: Vec<Entry>,
+    has_siblings: bool,
+) -> Option<Box<dyn Walk>> {
+    let all = Piece::new(0, entries.len() as u32, false);
+    if has_siblings && hub.schedule().has_helpers() {
+        let shared = Sweep {
+            id,
+            entries: Arc::new(entries),
+            pieces: vec![Arc::new(all)],
+        };
+        Box::new(shared).step()
+    } else {
+        let alone = Alone {
+            id,
+            entries,
+            piece: all,
+        };
+        Box::new(alone).step()
+    }
+}
+
+/// A range of the entries, and whether a thread works on it.
+#[repr(align(64))]
+struct Piece {
+    /// The first position in the upper half, the end in the lower.
+    range: AtomicU64,
+    owned: AtomicBool,
+}
+
+fn pack(first: u32, end: u32) -> u64 {
+    u64::from(first) << 32 | u64::from(end)
+}
+
+fn unpack(range: u64) -> (u32, u32) {
+    ((range >> 32) as u32, range as u32)
+}
+
+impl Piece {
+    fn new(first: u32, end: u32, owned: bool) -> Piece {
+        Piece {
+            range: AtomicU64::new(pack(first, end)),
+            owned: AtomicBool::new(owned),
+        }
+    }
+
+    fn range(&self) -> (u32, u32) {
+        unpack(self.range.load(Ordering::Acquire))
+    }
+
+    fn len(&self) -> u32 {
+        let (first, end) = self.range();
+        end - first
+    }
+
+    /// Changes the range, if it is the one that was seen.
+    fn change(&self, seen: (u32, u32), to: (u32, u32)) -> bool {
+        let (seen, to) = (pack(seen.0, seen.1), pack(to.0, to.1));
+        (self.range)
+            .compare_exchange(seen, to, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// Takes the lower half away, or the last entry. By the token's holder.
+    fn split(&self) -> Option<Arc<Piece>> {
+        loop {
+            let (first, end) = self.range();
+            if first == end {
+                return None;
+            }
+            let middle = first + (end - first).div_ceil(2);
+            if self.change((first, end), (middle, end)) {
+                return Some(Arc::new(Piece::new(first, middle, true)));
+            }
+        }
+    }
+}
+
+/// The token of a shared sweep; see the module's docs.
+struct Sweep {
+    id: TaskId,
+    entries: Arc<Vec<Entry>>,
+    /// Those that had entries when the token was last in hand.
+    pieces: Vec<Arc<Piece>>,
+}
+
+impl Sweep {
+    /// Finds a piece for the calling thread, and makes it its own.
+    fn acquire(&mut self) -> Option<Arc<Piece>> {
+        loop {
+            self.pieces.retain(|piece| piece.len() > 0);
+            let left = |piece: &&Arc<Piece>| !piece.owned.load(Ordering::Acquire);
+            if let Some(piece) = self.pieces.iter().find(left) {
+                piece.owned.store(true, Ordering::Relaxed);
+                return Some(piece.clone());
+            }
+            let longest = self.pieces.iter().max_by_key(|piece| piece.len())?;
+            if let Some(piece) = longest.split() {
+                self.pieces.push(piece.clone());
+                return Some(piece);
+            }
+        }
+    }
+}
+
+impl Walk for Sweep {
+    fn step(mut self: Box<Self>) -> Option<Box<dyn Walk>> {
+        let piece = self.acquire()?;
+        let entries = self.entries.clone();
+        let left: u32 = self.pieces.iter().map(|piece| piece.len()).sum();
+        if left > 1 {
+            // The last entry of the piece is nobody else's before the token is out of hand: its task
+            // is there, and so is the runtime.
+            let last = entries[piece.range().1 as usize - 1].node;
+            last.hub().schedule().offer(Job::Walk(self));
+        }
+        let mut done = Siblings::default();
+        piece.stretch(&entries, &mut done, true);
+        // Before code of the user's may run in the flush: others go on with the piece.
+        piece.owned.store(false, Ordering::Release);
+        done.batch.flush();
+        None
+    }
+
+    fn target(&self) -> TaskId {
+        self.id
+    }
+}
+
+/// A sweep by one thread at a time.
+struct Alone {
+    id: TaskId,
+    entries: Vec<Entry>,
+    piece: Piece,
+}
+
+impl Walk for Alone {
+    fn step(self: Box<Self>) -> Option<Box<dyn Walk>> {
+        let mut done = Siblings::default();
+        self.piece.stretch(&self.entries, &mut done, false);
+        done.batch.flush();
+        (self.piece.len() > 0).then_some(self)
+    }
+
+    fn target(&self) -> TaskId {
+        self.id
+    }
+}
+
+/// What is done, and the position of its parent's entry.
+#[derive(Default)]
+struct Siblings {
+    batch: Batch,
+    parent: u32,
+}
+
+impl Piece {
+    /// Sweeps up to [`STEP`] entries. By the owner, or, unless it is `shared`, the only thread that
+    /// knows it.
+    fn stretch(&self, entries: &[Entry], done: &mut Siblings, shared: bool) {
+        for _ in 0..STEP {
+            let seen @ (first, end) = self.range();
+            if first == end {
+                return;
+            }
+            let at = end as usize - 1;
+            let entry = &entries[at];
+            let is_parent = at as u32 == done.parent;
+            if !is_parent && entry.parent != done.parent && done.batch.flush() {
+                // That was with nothing in hand: it may have been the parent's turn.
+                continue;
+            }
+            let rest = (first, at as u32);
+            if !shared {
+                self.range.store(pack(rest.0, rest.1), Ordering::Relaxed);
+            } else if !self.change(seen, rest) {
+                continue;
+            }
+            fetch(entries, at);
+            let node = entry.node;
+            // If this is the parent of what is done, that is taken off it together with the hold.
+            let mut off = 1;
+            if is_parent && let Some((_, count)) = done.batch.unlink() {
+                off += count;
+            }
+            let (mut before, mut action) = if entry.claimed {
+                finish::close(node)
+            } else {
+                finish::release(node, off)
+            };
+            if at == 0 {
+                // The target; its parent is not part of the walk.
+                return settle(node, before, action);
+            }
+            if action == Action::Close {
+                (before, action) = finish::close(node);
+            }
+            match action {
+                Action::Finish => {
+                    done.batch.add(node, before);
+                    done.parent = entry.parent;
+                }
+                action => settle(node, before, action),
+            }
+        }
+    }
+}
