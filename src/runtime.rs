@@ -2,6 +2,7 @@
 
 mod builder;
 mod driver;
+mod stuck;
 
 pub use builder::Builder;
 
@@ -25,9 +26,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-
-/// How long no worker may get on before those that are in a poll count as stuck.
-const STUCK: Duration = Duration::from_millis(100);
+use stuck::Stuck;
 
 /// A runtime: worker threads, timers, and the tree of the tasks that run on them.
 ///
@@ -197,16 +196,14 @@ impl Runtime {
         if self.threads.is_empty() {
             self.wait_end(&hub, Duration::MAX);
         } else if !on_worker {
-            let mut seen = self.pool.progress();
+            let mut stuck = Stuck::new(self.pool.progress());
             while !self.pool.has_ended() {
-                self.pool.end.park(Some(Instant::now() + STUCK));
-                let now = self.pool.progress();
-                if now == seen && !self.pool.has_ended() {
-                    // Every other worker is idle: what is left waits for a poll to end.
+                self.pool.end.park(Some(Instant::now() + stuck::LOOK));
+                if stuck.look(self.pool.progress()) && !self.pool.has_ended() {
+                    // Every other worker is idle: what is left waits for a poll, or a drop, to end.
                     self.threads.clear();
                     break;
                 }
-                seen = now;
             }
             self.join();
         }

@@ -1,5 +1,6 @@
 //! The end of a runtime: drop, `shutdown_timeout`, and handles that outlive it.
 
+use crate::common::{Counter, OnDrop};
 use crate::util::*;
 use std::future::pending;
 use std::sync::mpsc;
@@ -189,6 +190,39 @@ fn shutdown_leaves_a_stuck_thread() {
         assert_eq!(node.state, NodeState::Running);
         drop(release);
         assert_eq!(rx.recv(), Err(mpsc::RecvError));
+    });
+}
+
+/// Workers that drop one future after another get on, however long all of that takes.
+#[test]
+fn shutdown_waits_while_futures_are_dropped() {
+    const TASKS: usize = 60;
+    const DROP: Duration = Duration::from_millis(5);
+    watchdog(|| {
+        for workers in [1, 2] {
+            let rt = build(workers);
+            let (there, fallen) = (Counter::new(), Counter::new());
+            for _ in 0..TASKS {
+                let (there, fallen) = (there.clone(), fallen.clone());
+                let guard = OnDrop::new(move || {
+                    std::thread::sleep(DROP);
+                    fallen.add();
+                });
+                rt.spawn(async move {
+                    let _guard = guard;
+                    there.add();
+                    pending::<()>().await
+                });
+            }
+            rt.block_on(async {
+                while there.get() < TASKS {
+                    yield_now().await;
+                }
+            });
+            // Nothing is waited for, but the drops themselves.
+            let _ = rt.shutdown_timeout(Duration::ZERO);
+            assert_eq!(fallen.get(), TASKS);
+        }
     });
 }
 
