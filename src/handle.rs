@@ -7,7 +7,7 @@ use crate::snapshot::Snapshot;
 use crate::sync::Arc;
 use crate::task::cell::{Held, fits};
 use crate::task::join::Task;
-use crate::task::{Hub, current, fitting, held, shared};
+use crate::task::{Hub, current, fitting, held, own, shared};
 use crate::tree::{snapshot, spawn};
 use std::future::poll_fn;
 use std::panic::Location;
@@ -317,7 +317,7 @@ pub async fn yield_now() {
         cx.waker().wake_by_ref();
         Poll::Pending
     };
-    poll_fn(|cx| current::poll_own(cx, || None, &mut poll)).await;
+    poll_fn(|cx| own::poll_own(cx, || None, &mut poll)).await;
 }
 
 impl TaskId {

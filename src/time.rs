@@ -10,7 +10,7 @@ pub use crate::error::Elapsed;
 use crate::handle::{current_hub, current_hub_for};
 use crate::sync::Arc;
 use crate::task::awaited::Awaited;
-use crate::task::{Hub, current};
+use crate::task::{Hub, current, own};
 use crate::timer::{Fire, TimerKey};
 use std::future::poll_fn;
 use std::panic::Location;
@@ -131,7 +131,7 @@ impl Future for Sleep {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         let at = this.deadline;
-        current::poll_own(cx, || Some(Awaited::Time(at)), |cx| this.poll_timer(cx))
+        own::poll_own(cx, || Some(Awaited::Time(at)), |cx| this.poll_timer(cx))
     }
 }
 
@@ -226,13 +226,14 @@ async fn timeout_from<F: Future>(
     let deadline = hub.clock.deadline(duration);
     let mut sleep = Sleep::new(hub, deadline);
     let mut future = pin!(future);
-    poll_fn(|cx| {
+    let at = sleep.deadline;
+    let mut poll = |cx: &mut Context<'_>| {
         if let Poll::Ready(output) = future.as_mut().poll(cx) {
             return Poll::Ready(Ok(output));
         }
-        Pin::new(&mut sleep).poll(cx).map(|()| Err(Elapsed))
-    })
-    .await
+        sleep.poll_timer(cx).map(|()| Err(Elapsed))
+    };
+    poll_fn(|cx| own::poll_own(cx, || Some(Awaited::Time(at)), &mut poll)).await
 }
 
 /// Ticks at multiples of `period` from now; the first tick is at once. Ticks that were missed are

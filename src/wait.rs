@@ -81,8 +81,13 @@ impl WaitList {
 
     /// Takes a waiter out that no longer waits.
     pub(crate) fn deregister(&self, key: WaitKey) {
-        let stale = self.0.lock().remove(key);
-        drop(stale);
+        drop(self.remove(key));
+    }
+
+    /// The same, for a caller that has more to do before user code may run.
+    #[must_use]
+    pub(crate) fn remove(&self, key: WaitKey) -> Option<Waker> {
+        self.0.lock().remove(key)
     }
 
     /// Wakes everybody and empties the list. A waker that panics does not keep the others asleep.

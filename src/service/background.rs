@@ -5,8 +5,8 @@ use super::wait::Waiting;
 use super::{Manager, Service};
 use crate::error::ServiceError;
 use crate::sync::atomic::Ordering;
-use crate::task::scope::Body;
-use crate::task::{current, shared};
+use crate::task::scope::{Body, Entered};
+use crate::task::{own, place, shared};
 use std::future::{pending, poll_fn};
 use std::panic::Location;
 use std::pin::pin;
@@ -63,16 +63,29 @@ where
     S: Service,
     F: AsyncFnOnce(Manager) -> T,
 {
-    let manager = Manager::with(service, Options::default())?;
-    manager.start_here(location)?;
+    let manager = match Manager::with(service, Options::default()) {
+        Ok(manager) => manager,
+        Err(error) => return own::refused(error.into()).await,
+    };
+    if let Err(error) = manager.start_here(location) {
+        return own::refused(error.into()).await;
+    }
     let cancel = Cancel(manager.clone());
-    let scope = Body::new(true);
     let mut output = None;
     {
         let mut body = pin!(Some(body(manager.clone())));
         let mut waiting = Waiting::new(&manager.record);
+        let mut scope = None;
+        let mut around: Option<Entered> = None;
         poll_fn(|cx| {
-            scope.follow(Some(cx.waker()));
+            let scope = scope.get_or_insert_with(|| Body::new(true, cx));
+            scope.follow(cx);
+            if around.as_ref().is_none_or(|around| !around.is_here(cx)) {
+                around = Some(Entered::new(place::scope(cx), false));
+            }
+            if let Some(around) = &mut around {
+                around.hear(cx);
+            }
             // Its end is the last that is to be heard of it: who waits after that is not forgotten.
             let failed = waiting.poll(cx, |record| {
                 (record.has_errored() || record.is_finished()).then(|| record.has_errored())
@@ -80,15 +93,16 @@ where
             if failed == Poll::Ready(true) {
                 scope.ended.store(true, Ordering::Release);
             }
+            scope.announce();
             if !scope.is_due()
                 && let Some(future) = body.as_mut().as_pin_mut()
-                && let Poll::Ready(value) = current::in_body(&scope, || future.poll(cx))
+                && let Poll::Ready(value) = place::in_body(scope, || future.poll(cx))
             {
                 output = Some(value);
             } else if !scope.is_due() {
                 return Poll::Pending;
             }
-            current::in_body(&scope, || body.set(None));
+            place::in_body_drop(scope, || body.set(None));
             Poll::Ready(())
         })
         .await;

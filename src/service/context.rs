@@ -8,7 +8,7 @@ use crate::error::{LifecycleError, Result, SpawnError};
 use crate::record::Record;
 use crate::task::awaited::Event;
 use crate::task::join::Task;
-use crate::task::{Hub, Node, NodeRef, current, fitting, held, kind, shared, side};
+use crate::task::{Hub, Node, NodeRef, current, fitting, held, kind, own, shared, side};
 use crate::tree::spawn;
 use crate::wait::WaitKey;
 use std::future::poll_fn;
@@ -193,7 +193,7 @@ impl Context {
     /// ```
     pub async fn cancelled(&self) {
         let mut service = Waiting::new(self.record());
-        let mut task = OfTask(None);
+        let mut task = OfTask::default();
         let mut poll = |cx: &mut std::task::Context<'_>| {
             let over =
                 |record: &Record| (record.is_closing() || record.is_finished()).then_some(());
@@ -209,16 +209,17 @@ impl Context {
             Poll::Pending
         };
         let awaited = || Some(self.manager.record.awaited(Event::Cancel));
-        poll_fn(|cx| current::poll_own(cx, awaited, &mut poll)).await;
+        poll_fn(|cx| own::poll_own(cx, awaited, &mut poll)).await;
     }
 }
 
 /// A place in the wait list of the task that polls.
-struct OfTask(Option<(NodeRef, Option<WaitKey>)>);
+#[derive(Default)]
+pub(super) struct OfTask(Option<(NodeRef, Option<WaitKey>)>);
 
 impl OfTask {
     /// `true` if its cancellation has been asked for by now.
-    fn register(&mut self, node: NodeRef, cx: &mut std::task::Context<'_>) -> bool {
+    pub(super) fn register(&mut self, node: NodeRef, cx: &std::task::Context<'_>) -> bool {
         if self.0.as_ref().is_none_or(|(old, _)| **old != *node) {
             self.leave();
             self.0 = Some((node, None));

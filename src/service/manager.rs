@@ -11,8 +11,8 @@ use crate::id::TaskId;
 use crate::record::Record;
 use crate::snapshot::Snapshot;
 use crate::sync::atomic::Ordering;
-use crate::task::awaited::{self, Awaited, Event, Whom};
-use crate::task::{current, shared};
+use crate::task::awaited::{Awaited, Event, Whom};
+use crate::task::{own, shared};
 use crate::time::Sleep;
 use crate::tree::snapshot;
 use std::future::poll_fn;
@@ -108,9 +108,10 @@ impl Manager {
         service: std::sync::Arc<S>,
         location: &'static Location<'static>,
     ) -> Result<(), ServiceError> {
-        Self::with(service, Options::default())?
-            .run_from(location)
-            .await
+        match Self::with(service, Options::default()) {
+            Ok(manager) => manager.run_from(location).await,
+            Err(error) => own::refused(error.into()).await,
+        }
     }
 
     /// Starts the service when first polled, as a child of the task that does so, and waits for
@@ -133,7 +134,9 @@ impl Manager {
     }
 
     async fn run_from(&self, location: &'static Location<'static>) -> Result<(), ServiceError> {
-        self.start_here(location)?;
+        if let Err(error) = self.start_here(location) {
+            return own::refused(error.into()).await;
+        }
         let _cancel = CancelIfDropped(self);
         self.wait_finished().await;
         self.record.result()
@@ -197,7 +200,9 @@ impl Manager {
     ///
     /// As [`cancel`](Manager::cancel).
     pub async fn stop(&self) -> Result<(), LifecycleError> {
-        self.cancel()?;
+        if let Err(error) = self.cancel() {
+            return own::refused(error).await;
+        }
         self.wait_finished().await;
         Ok(())
     }
@@ -227,7 +232,9 @@ impl Manager {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub async fn stop_timeout(&self, timeout: Duration) -> Result<(), StopError> {
-        self.cancel()?;
+        if let Err(error) = self.cancel() {
+            return own::refused(error.into()).await;
+        }
         let Some(hub) = self.record.hub() else {
             self.wait_finished().await;
             return Ok(());
@@ -242,7 +249,7 @@ impl Manager {
             Pin::new(&mut sleep).poll(cx).map(|()| false)
         };
         let awaited = || Some(self.record.awaited(Event::End));
-        let finished = poll_fn(|cx| current::poll_own(cx, awaited, &mut poll));
+        let finished = poll_fn(|cx| own::poll_own(cx, awaited, &mut poll));
         if finished.await {
             return Ok(());
         }
@@ -324,16 +331,14 @@ impl Manager {
         let over = |record: &Record| (!record.is_running() || record.is_closing()).then_some(());
         let mut waiting = Waiting::new(&self.record);
         let mut f = pin!(f);
-        let done = poll_fn(|cx| {
+        let mut poll = |cx: &mut Context<'_>| {
             if waiting.poll(cx, over).is_ready() {
                 return Poll::Ready(None);
             }
-            let polled = f.as_mut().poll(cx).map(Some);
-            if polled.is_pending() {
-                awaited::note(|| Some(self.record.awaited(Event::Call)));
-            }
-            polled
-        });
+            f.as_mut().poll(cx).map(Some)
+        };
+        let awaited = || Some(self.record.awaited(Event::Call));
+        let done = poll_fn(|cx| own::poll_own(cx, awaited, &mut poll));
         done.await.ok_or_else(|| self.not_running())
     }
 }

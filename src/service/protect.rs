@@ -6,8 +6,11 @@
 //! nested protection ends innermost first. What runs inside a shield or a cleanup does not see the
 //! turn at all.
 
-use crate::task::current;
-use crate::task::scope::{Body, Scope, Turn};
+use super::context::OfTask;
+use crate::sync::Arc;
+use crate::sync::atomic::Ordering;
+use crate::task::scope::{Body, Entered, Scope, Turn};
+use crate::task::{current, own, place};
 use crate::wait::discard;
 use std::any::Any;
 use std::future::poll_fn;
@@ -17,44 +20,68 @@ use std::task::{Context, Poll};
 
 /// The scope that some protection is counted into.
 #[derive(Default)]
-struct Protection(Option<Scope>);
+struct Protection {
+    entered: Option<Entered>,
+    /// The number of its task's poll in which it was refused.
+    refused: Option<u64>,
+    end: OfTask,
+}
 
 impl Protection {
     /// Counts in, or follows a future that was moved to another task. `false`: it would be the
-    /// first, and the turn has come: it must not start.
-    fn enter(&mut self) -> bool {
-        match &self.0 {
-            Some(scope) if current::is_in(scope) => true,
-            Some(_) => {
-                let scope = current::scope();
-                scope.protect();
-                if let Some(old) = self.0.replace(scope) {
-                    old.unprotect();
-                }
-                true
-            }
-            None => {
-                let scope = current::scope();
-                if scope.turn() != Turn::No {
-                    return false;
-                }
-                scope.protect();
-                self.0 = Some(scope);
-                true
-            }
+    /// first, and the turn has come (or it is another's turn to run): it must not start.
+    fn enter(&mut self, cx: &Context<'_>) -> bool {
+        if self.entered.as_ref().is_none_or(|at| !at.is_here(cx)) {
+            let scope = match &self.entered {
+                Some(_) => place::scope(cx),
+                None => match self.start(cx) {
+                    Some(scope) => scope,
+                    None => return false,
+                },
+            };
+            // Counted in before it is counted out elsewhere.
+            let old = self.entered.replace(Entered::new(scope, true));
+            drop(old);
         }
+        if let Some(entered) = &mut self.entered {
+            entered.hear(cx);
+        }
+        true
+    }
+
+    /// The scope to start in.
+    fn start(&mut self, cx: &Context<'_>) -> Option<Scope> {
+        if !own::has_budget(cx) {
+            return None;
+        }
+        let scope = place::scope(cx);
+        if scope.turn() == Turn::No {
+            Some(scope)
+        } else {
+            (!self.refuse(cx)).then(|| place::scope(cx))
+        }
+    }
+
+    /// Suspends for good, in this task: another may go on with it. `false`: it must not suspend.
+    #[cold]
+    fn refuse(&mut self, cx: &Context<'_>) -> bool {
+        let Some(node) = current::node() else {
+            return !own::stall(cx, true);
+        };
+        let poll = node.polls.load(Ordering::Relaxed);
+        let before = self.refused.replace(poll);
+        if own::is_suspended() || before.is_none_or(|before| before == poll) {
+            return !own::stall(cx, true);
+        }
+        // Polled on, since something beside it is protected: who waits has to be woken at its end.
+        if !node.is_waker(cx.waker()) {
+            self.end.register(node.retain(), cx);
+        }
+        true
     }
 
     fn leave(&mut self) {
-        if let Some(scope) = self.0.take() {
-            scope.unprotect();
-        }
-    }
-}
-
-impl Drop for Protection {
-    fn drop(&mut self) {
-        self.leave();
+        self.entered = None;
     }
 }
 
@@ -90,12 +117,13 @@ pub async fn shielded<F: Future>(f: F) -> F::Output {
     let mut protection = Protection::default();
     let mut f = pin!(f);
     poll_fn(|cx| {
-        if !protection.enter() {
+        if !protection.enter(cx) {
             return Poll::Pending;
         }
-        let poll = current::hard(|| f.as_mut().poll(cx));
+        let poll = place::hard(|| f.as_mut().poll(cx));
         if poll.is_ready() {
             protection.leave();
+            own::note_ready();
         }
         poll
     })
@@ -139,15 +167,16 @@ pub async fn finally<F: Future, C: Future<Output = ()>>(body: F, cleanup: C) -> 
     let mut body = pin!(Some(body));
     let mut scope = None;
     let ended = poll_fn(|cx| {
-        if !protection.enter() {
+        if !protection.enter(cx) {
             return Poll::Pending;
         }
-        let scope = scope.get_or_insert_with(|| Body::new(false));
-        scope.follow(None);
+        let scope = scope.get_or_insert_with(|| Body::new(false, cx));
+        scope.follow(cx);
         // Looked at before as well: a body whose time is over is not polled.
         if scope.is_due() {
             return Poll::Ready(drop_body(body.as_mut(), scope));
         }
+        scope.announce();
         match poll_body(body.as_mut(), scope, cx) {
             Some(ended) => Poll::Ready(ended),
             None if scope.is_due() => Poll::Ready(drop_body(body.as_mut(), scope)),
@@ -157,11 +186,12 @@ pub async fn finally<F: Future, C: Future<Output = ()>>(body: F, cleanup: C) -> 
     let ended = ended.await;
     let mut cleanup = pin!(cleanup);
     poll_fn(|cx| {
-        protection.enter();
-        current::hard(|| cleanup.as_mut().poll(cx))
+        protection.enter(cx);
+        place::hard(|| cleanup.as_mut().poll(cx))
     })
     .await;
     protection.leave();
+    own::note_ready();
     match ended {
         Ended::Returned(output) => output,
         Ended::Panicked(payload) => resume_unwind(payload),
@@ -173,12 +203,12 @@ pub async fn finally<F: Future, C: Future<Output = ()>>(body: F, cleanup: C) -> 
 /// Polls a body; when it has ended it is dropped, as its own code.
 fn poll_body<F: Future>(
     mut body: Pin<&mut Option<F>>,
-    scope: &crate::sync::Arc<Body>,
+    scope: &Arc<Body>,
     cx: &mut Context<'_>,
 ) -> Option<Ended<F::Output>> {
     let future = body.as_mut().as_pin_mut()?;
     let polled = catch_unwind(AssertUnwindSafe(|| {
-        current::in_body(scope, || future.poll(cx))
+        place::in_body(scope, || future.poll(cx))
     }));
     let ended = match polled {
         Ok(Poll::Pending) => return None,
@@ -196,12 +226,9 @@ fn poll_body<F: Future>(
 }
 
 /// Drops a body, as its own code.
-fn drop_body<F: Future>(
-    mut body: Pin<&mut Option<F>>,
-    scope: &crate::sync::Arc<Body>,
-) -> Ended<F::Output> {
+fn drop_body<F: Future>(mut body: Pin<&mut Option<F>>, scope: &Arc<Body>) -> Ended<F::Output> {
     let dropped = catch_unwind(AssertUnwindSafe(|| {
-        current::in_body(scope, || body.set(None));
+        place::in_body_drop(scope, || body.set(None));
     }));
     match dropped {
         Ok(()) => Ended::Cancelled,

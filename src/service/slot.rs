@@ -7,6 +7,7 @@ use crate::arena::Counted;
 use crate::error::LifecycleError;
 use crate::record::Record;
 use crate::sync::Mutex;
+use crate::task::own;
 use std::sync::{OnceLock, Weak};
 
 /// The place in a service for its manager, for services with an API that is called from outside.
@@ -130,7 +131,10 @@ impl ManagerSlot {
     ///
     /// As there, and [`NoManager`](LifecycleError::NoManager).
     pub async fn external_api<F: Future>(&self, f: F) -> Result<F::Output, LifecycleError> {
-        self.get()?.external_api(f).await
+        match self.get() {
+            Ok(manager) => manager.external_api(f).await,
+            Err(error) => own::refused(error).await,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::record::Record;
 use crate::task::awaited::Event;
-use crate::task::current;
+use crate::task::own;
 use crate::wait::WaitKey;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
@@ -60,5 +60,5 @@ pub(crate) async fn wait<T>(
 ) -> T {
     let mut waiting = Waiting::new(record);
     let awaited = || Some(record.awaited(event));
-    poll_fn(|cx| current::poll_own(cx, awaited, |cx| waiting.poll(cx, &look))).await
+    poll_fn(|cx| own::poll_own(cx, awaited, |cx| waiting.poll(cx, &look))).await
 }

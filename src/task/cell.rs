@@ -41,7 +41,7 @@ use crate::record::Record;
 use crate::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Arc, ByteLock, Life, UnsafeCell};
 use crate::wait::quietly;
-use raw::{STAGE_EMPTY, STAGE_VALUE, VTable};
+use raw::{STAGE_EMPTY, STAGE_FUTURE, STAGE_VALUE, VTable};
 use std::mem::{ManuallyDrop, size_of};
 use std::ops::Deref;
 use std::panic::Location;
@@ -249,6 +249,12 @@ impl Node {
         self.drop_output();
         // SAFETY: rules 1 and 2.
         unsafe { (self.vtable.store_error)(self.0, error) }
+    }
+
+    /// Whether the future has ended, or is being dropped. By whoever owns the stage.
+    #[inline]
+    pub(crate) fn is_future_gone(self) -> bool {
+        self.stage.load(Ordering::Relaxed) != STAGE_FUTURE
     }
 
     /// Whether there is an outcome in the slot that has to be dropped; only by who owns the stage.

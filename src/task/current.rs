@@ -1,11 +1,11 @@
-//! What the calling thread is doing: which runtime it is in, which task it runs, and inside which
-//! scope of protection.
+//! What the calling thread is doing: which runtime it is in and which task it runs. Inside which
+//! scope of protection that is, [`super::place`] knows.
 
-use super::awaited::{self, Awaited};
 use super::cell::Node;
 use super::hub::Hub;
+use super::own::{READY_IN_POLL, Stalls, UNLIMITED};
+use super::place::PlaceKind;
 use super::requests::Seen;
-use super::scope::{Body, Scope, Turn};
 use crate::id::TaskId;
 use crate::sync::Arc;
 #[cfg(taskgrove_loom)]
@@ -14,36 +14,21 @@ use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
 use std::num::NonZeroU64;
 use std::panic::Location;
-use std::task::{Context, Poll};
-
-/// Own awaits that may be ready in one poll: then they suspend once, so that a loop over awaits
-/// that are always ready lets others run (and the cancellation that is to end it).
-const READY_IN_POLL: u32 = 128;
-const UNLIMITED: u32 = u32::MAX;
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum ScopeKind {
-    /// The task's own code.
-    Root,
-    /// Inside a shield or a cleanup: the turn is not seen.
-    Hard,
-    /// Inside the body of a `finally` or a `background_service`.
-    Body,
-}
 
 /// What code the thread runs.
 #[derive(Clone, Copy)]
-struct Current {
-    node: Option<Node>,
+pub(super) struct Current {
+    pub(super) node: Option<Node>,
     /// The requests for cancellation that there were when this poll began.
     epoch: Seen,
     /// Own awaits that may still be ready in this poll.
-    budget: u32,
-    kind: ScopeKind,
+    pub(super) budget: u32,
+    pub(super) place: PlaceKind,
     /// Whether protection was entered since this poll began.
     protected: bool,
     /// Whether the task was woken by the code it runs.
     woken: bool,
+    pub(super) stalls: Stalls,
 }
 
 impl Current {
@@ -51,9 +36,10 @@ impl Current {
         node: None,
         epoch: Seen::NONE,
         budget: UNLIMITED,
-        kind: ScopeKind::Root,
+        place: PlaceKind::Root,
         protected: false,
         woken: false,
+        stalls: Stalls::NONE,
     };
 
     fn of(node: Option<Node>) -> Current {
@@ -73,17 +59,21 @@ crate::sync::thread_local! {
 }
 
 /// Has no destructor: guards put a value in, and what was there back.
-type Lent<T> = ManuallyDrop<RefCell<T>>;
+pub(super) type Lent<T> = ManuallyDrop<RefCell<T>>;
 
 crate::sync::thread_local! {
     static HUB: Lent<Option<Arc<Hub>>> = const { Lent::new(RefCell::new(None)) };
-    static BODY: Lent<Option<Arc<Body>>> = const { Lent::new(RefCell::new(None)) };
     /// Runtimes whose worker this thread is besides, further out.
     static OUTER_WORKERS: Lent<Vec<u64>> = const { Lent::new(RefCell::new(Vec::new())) };
 }
 
 #[inline]
-fn change<R>(f: impl FnOnce(&mut Current) -> R) -> R {
+pub(super) fn current() -> Current {
+    CURRENT.get()
+}
+
+#[inline]
+pub(super) fn change<R>(f: impl FnOnce(&mut Current) -> R) -> R {
     let mut current = CURRENT.get();
     let result = f(&mut current);
     CURRENT.set(current);
@@ -230,97 +220,6 @@ pub(crate) fn outside_tasks<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// One poll of an await of the crate's own: it suspends when the calling code's time is over, and
-/// once in a while when it has been ready too often in one poll. `awaited` says what it waits for.
-#[inline]
-pub(crate) fn poll_own<T>(
-    cx: &mut Context<'_>,
-    awaited: impl FnOnce() -> Option<Awaited>,
-    poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
-) -> Poll<T> {
-    if is_suspended() {
-        return Poll::Pending;
-    }
-    let budget = CURRENT.get().budget;
-    if budget == 0 {
-        cx.waker().wake_by_ref();
-        return Poll::Pending;
-    }
-    let polled = poll(cx);
-    if polled.is_pending() {
-        awaited::note(awaited);
-    } else if budget != UNLIMITED {
-        change(|current| current.budget = budget - 1);
-    }
-    polled
-}
-
-/// Runs `f` as code of a cleanup: the turn is not seen in there.
-pub(crate) fn hard<R>(f: impl FnOnce() -> R) -> R {
-    let _restore = RestoreKind::replace(ScopeKind::Hard);
-    f()
-}
-
-struct RestoreKind(ScopeKind);
-
-impl RestoreKind {
-    fn replace(kind: ScopeKind) -> Self {
-        change(|current| RestoreKind(std::mem::replace(&mut current.kind, kind)))
-    }
-}
-
-impl Drop for RestoreKind {
-    fn drop(&mut self) {
-        change(|current| current.kind = self.0);
-    }
-}
-
-/// Runs `f` inside a body.
-pub(crate) fn in_body<R>(body: &Arc<Body>, f: impl FnOnce() -> R) -> R {
-    struct Restore(Option<Arc<Body>>);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            let outer = self.0.take();
-            drop(BODY.with(|b| b.replace(outer)));
-        }
-    }
-    let _kind = RestoreKind::replace(ScopeKind::Body);
-    let _body = Restore(BODY.with(|b| b.replace(Some(body.clone()))));
-    f()
-}
-
-/// The scope the calling code is in.
-pub(crate) fn scope() -> Scope {
-    let Current { node, kind, .. } = CURRENT.get();
-    match (node, kind) {
-        (_, ScopeKind::Hard) => Scope::Hard,
-        (_, ScopeKind::Body) => match body() {
-            Some(body) => Scope::Body(body),
-            None => Scope::Hard,
-        },
-        (Some(node), ScopeKind::Root) => Scope::Root(node.retain()),
-        (None, ScopeKind::Root) => Scope::Outside,
-    }
-}
-
-/// The innermost body.
-fn body() -> Option<Arc<Body>> {
-    BODY.with(|body| body.borrow().clone())
-}
-
-/// Whether the calling code is in this scope.
-pub(crate) fn is_in(scope: &Scope) -> bool {
-    let current = CURRENT.get();
-    match scope {
-        Scope::Outside => current.node.is_none() && current.kind == ScopeKind::Root,
-        Scope::Hard => current.kind == ScopeKind::Hard,
-        Scope::Root(node) => current.node == Some(**node) && current.kind == ScopeKind::Root,
-        Scope::Body(of) => {
-            current.kind == ScopeKind::Body && body().is_some_and(|body| Arc::ptr_eq(&body, of))
-        }
-    }
-}
-
 /// Notes that protection was entered in this poll.
 pub(crate) fn note_protection() {
     change(|current| current.protected = true);
@@ -341,28 +240,6 @@ pub(crate) fn note_wake(node: Node) -> bool {
 #[inline]
 pub(crate) fn was_woken() -> bool {
     CURRENT.get().woken
-}
-
-/// Whether the calling code's time is over: its task's turn has come (or its body's end), and no
-/// protection is active around or beside it. An await that asks suspends then, for good.
-#[inline]
-fn is_suspended() -> bool {
-    let Current { node, kind, .. } = CURRENT.get();
-    match (node, kind) {
-        (Some(node), ScopeKind::Root) => node.state.load().is_turn() && is_dropped_now(node),
-        (None, ScopeKind::Root) | (_, ScopeKind::Hard) => false,
-        (_, ScopeKind::Body) => is_body_over(),
-    }
-}
-
-#[cold]
-fn is_body_over() -> bool {
-    body().is_some_and(|body| body.turn() != Turn::No && !body.is_protected())
-}
-
-#[cold]
-fn is_dropped_now(node: Node) -> bool {
-    node.state.load().is_killed() || !node.side().is_some_and(|side| side.is_protected())
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use super::awaited::{Awaited, Whom};
 use super::cell::{Joined, NodeRef, kind};
-use super::current;
 use super::state::Level;
+use super::{current, own};
 use crate::error::JoinError;
 use crate::id::TaskId;
 use crate::tree::cancel;
@@ -164,7 +164,7 @@ async fn wait_done(node: &NodeRef) {
         }
     };
     let awaited = || Some(Awaited::Done(Whom::task(**node)));
-    poll_fn(|cx| current::poll_own(cx, awaited, &mut poll)).await;
+    poll_fn(|cx| own::poll_own(cx, awaited, &mut poll)).await;
 }
 
 impl<T> Future for Task<T> {
@@ -173,7 +173,7 @@ impl<T> Future for Task<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let node = self.joined.node();
         let awaited = || Some(Awaited::Result(Whom::task(node)));
-        let polled = current::poll_own(cx, awaited, |cx| self.joined.poll(cx));
+        let polled = own::poll_own(cx, awaited, |cx| self.joined.poll(cx));
         if let Poll::Ready(Err(JoinError::Panicked(_))) = polled {
             current::heard(node.id(), node.location());
         }

@@ -7,6 +7,8 @@ pub(crate) mod current;
 pub(crate) mod hub;
 pub(crate) mod join;
 pub(crate) mod name;
+pub(crate) mod own;
+pub(crate) mod place;
 pub(crate) mod requests;
 pub(crate) mod scope;
 pub(crate) mod side;

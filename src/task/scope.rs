@@ -5,12 +5,18 @@
 //! itself into what is around it, and so keeps that; a `background_service` does not, so its body
 //! passes on that there is protection inside. A future that is moved to another task takes its
 //! bodies along ([`Body::follow`]). Locks are taken from the inside out; wakers are woken after.
+//!
+//! A set of futures polls only those that were woken. So what is polled with a waker other than its
+//! task's registers that in the scope around it ([`Entered::hear`]): a task at its turn wakes what
+//! is registered in it before it is polled, and a body does the same with what is inside it. Nothing
+//! registers once the turn has come, so that each is woken once.
 
 use super::cell::NodeRef;
-use super::{current, side};
+use super::{current, place, side};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Mutex};
-use std::task::Waker;
+use crate::wait::{WaitKey, WaitList};
+use std::task::{Context, Waker};
 
 /// Whether some code's time is over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,7 +34,8 @@ pub(crate) enum Scope {
     /// Outside of any task.
     Outside,
     Root(NodeRef),
-    Hard,
+    /// A shield, a cleanup or a destructor, perhaps in this body: the turn is not seen.
+    Hard(Option<Arc<Body>>),
     Body(Arc<Body>),
 }
 
@@ -36,6 +43,8 @@ pub(crate) enum Scope {
 /// not while protection inside it is active.
 pub(crate) struct Body {
     state: Mutex<BodyState>,
+    /// What is directly inside and has to hear of the turn.
+    inside: WaitList,
     /// Ended for a reason of its own: the background service failed.
     pub(crate) ended: AtomicBool,
     /// Whether protection inside counts outside, too.
@@ -46,31 +55,43 @@ struct BodyState {
     /// Active shields, cleanups and `finally`s inside.
     inner: usize,
     outer: Scope,
-    /// Who polls the body, if protection inside may end elsewhere.
+    /// Who polls the body, if protection inside ends elsewhere.
     waker: Option<Waker>,
 }
 
 impl Body {
-    pub(crate) fn new(passes_on: bool) -> Arc<Body> {
+    pub(crate) fn new(passes_on: bool, cx: &Context<'_>) -> Arc<Body> {
         Arc::new(Body {
             state: Mutex::new(BodyState {
                 inner: 0,
-                outer: current::scope(),
+                outer: place::scope(cx),
                 waker: None,
             }),
+            inside: WaitList::default(),
             ended: AtomicBool::new(false),
             passes_on,
         })
     }
 
     /// To be called at each poll, outside of the body: it may have been moved to another task.
-    pub(crate) fn follow(&self, waker: Option<&Waker>) {
-        let fresh = waker.cloned();
+    pub(crate) fn follow(&self, cx: &Context<'_>) {
+        let (known, moved) = {
+            let state = self.state.lock();
+            let waker = state.waker.as_ref();
+            (
+                waker.is_some_and(|waker| waker.will_wake(cx.waker())),
+                !place::is_in(&state.outer, cx),
+            )
+        };
+        if known && !moved {
+            return;
+        }
+        let fresh = (!known).then(|| cx.waker().clone());
+        let scope = moved.then(|| place::scope(cx));
         let mut woken = Vec::new();
         let stale = {
             let mut state = self.state.lock();
-            if !current::is_in(&state.outer) {
-                let scope = current::scope();
+            let old = scope.map(|scope| {
                 let counted = self.passes_on && state.inner > 0;
                 if counted {
                     scope.protect();
@@ -79,11 +100,20 @@ impl Body {
                 if counted {
                     old.count_out(&mut woken);
                 }
-            }
-            std::mem::replace(&mut state.waker, fresh)
+                old
+            });
+            (old, fresh.and_then(|waker| state.waker.replace(waker)))
         };
-        drop(stale);
         wake(woken);
+        drop(stale);
+    }
+
+    /// Once the body's turn has come, wakes what is inside and has not heard of it. To be called
+    /// before each poll of the body.
+    pub(crate) fn announce(&self) {
+        if self.turn() != Turn::No {
+            self.inside.wake_all();
+        }
     }
 
     /// To be dropped: its time is over and nothing inside it is protected.
@@ -122,7 +152,7 @@ impl Scope {
     /// Whether the code in this scope may not go on outside protection.
     pub(crate) fn turn(&self) -> Turn {
         match self {
-            Scope::Outside | Scope::Hard => Turn::No,
+            Scope::Outside | Scope::Hard(_) => Turn::No,
             Scope::Root(node) => match node.state.load() {
                 state if !state.is_turn() => Turn::No,
                 state if state.is_killed() => Turn::Kill,
@@ -136,7 +166,7 @@ impl Scope {
     pub(crate) fn protect(&self) {
         current::note_protection();
         match self {
-            Scope::Outside | Scope::Hard => {}
+            Scope::Outside | Scope::Hard(_) => {}
             Scope::Root(node) => {
                 let side = node.side_or_new();
                 side.protection.fetch_add(1, Ordering::AcqRel);
@@ -153,15 +183,9 @@ impl Scope {
 
     /// Counts protection out. Should another thread, or another task, be doing this (the future
     /// was moved out of its task), whoever polls the scope is woken to notice.
-    pub(crate) fn unprotect(&self) {
-        let mut woken = Vec::new();
-        self.count_out(&mut woken);
-        wake(woken);
-    }
-
     fn count_out(&self, woken: &mut Vec<Woken>) {
         match self {
-            Scope::Outside | Scope::Hard => {}
+            Scope::Outside | Scope::Hard(_) => {}
             Scope::Root(node) => {
                 side::visit(node, |side| {
                     side.protection.fetch_sub(1, Ordering::AcqRel);
@@ -179,7 +203,7 @@ impl Scope {
                 if body.passes_on {
                     state.outer.count_out(woken);
                 }
-                let waker = if current::is_in(self) {
+                let waker = if place::is_polled(body) {
                     None
                 } else {
                     state.waker.take()
@@ -190,28 +214,74 @@ impl Scope {
     }
 }
 
-#[cfg(test)]
-#[cfg(not(taskgrove_loom))]
-mod tests {
-    use super::*;
+/// A place in a scope, left when this is dropped: for what has to hear of the turn, and is counted
+/// as protection or not.
+pub(crate) struct Entered {
+    scope: Scope,
+    key: Option<WaitKey>,
+    protects: bool,
+}
 
-    #[test]
-    fn code_is_in_one_scope() {
-        let (body, other) = (Body::new(true), Body::new(true));
-        let scopes = [
-            Scope::Outside,
-            Scope::Hard,
-            Scope::Body(body.clone()),
-            Scope::Body(other),
-        ];
-        let inside = || scopes.each_ref().map(current::is_in);
-        assert_eq!(inside(), [true, false, false, false]);
-        assert_eq!(current::hard(inside), [false, true, false, false]);
-        let within = || (inside(), current::hard(inside), inside());
-        let (before, hard, after) = current::in_body(&body, within);
-        assert_eq!(before, [false, false, true, false]);
-        assert_eq!(hard, [false, true, false, false]);
-        assert_eq!(after, before);
-        assert_eq!(inside(), [true, false, false, false]);
+impl Entered {
+    pub(crate) fn new(scope: Scope, protects: bool) -> Self {
+        if protects {
+            scope.protect();
+        }
+        Entered {
+            scope,
+            key: None,
+            protects,
+        }
+    }
+
+    /// Whether the calling code is still there.
+    pub(crate) fn is_here(&self, cx: &Context<'_>) -> bool {
+        place::is_in(&self.scope, cx)
+    }
+
+    /// Registers a waker, unless it is the task's own, which is woken anyway.
+    pub(crate) fn hear(&mut self, cx: &Context<'_>) {
+        if current::node().is_some_and(|node| node.is_waker(cx.waker())) {
+            return;
+        }
+        match &self.scope {
+            Scope::Outside | Scope::Hard(_) => {}
+            Scope::Root(node) => self.register(&node.side_or_new().scopes(), cx),
+            Scope::Body(body) => self.register(&body.clone().inside, cx),
+        }
+    }
+
+    fn register(&mut self, list: &WaitList, cx: &Context<'_>) {
+        if self.scope.turn() != Turn::No {
+            return;
+        }
+        list.register(&mut self.key, cx.waker());
+        // It may have come in between, and this poll may be the one that the others were woken for.
+        if self.scope.turn() != Turn::No
+            && let Some(key) = self.key.take()
+        {
+            list.deregister(key);
+        }
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let mut stale = None;
+        if let Some(key) = self.key.take() {
+            match &self.scope {
+                Scope::Outside | Scope::Hard(_) => {}
+                Scope::Root(node) => {
+                    side::visit(node, |side| stale = side.scopes().remove(key));
+                }
+                Scope::Body(body) => stale = body.inside.remove(key),
+            }
+        }
+        if self.protects {
+            let mut woken = Vec::new();
+            self.scope.count_out(&mut woken);
+            wake(woken);
+        }
+        drop(stale);
     }
 }

@@ -5,8 +5,8 @@ use super::cell::NodeRef;
 use super::current;
 use super::hub::Hub;
 use crate::record::Record;
-use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use crate::sync::{Arc, Mutex};
 use crate::timer::TimerKey;
 use crate::tree::finish;
 use crate::wait::WaitList;
@@ -48,6 +48,8 @@ struct Rare {
     panic: Option<Box<dyn Any + Send>>,
     /// Ends of grace periods of a cancellation that began here.
     timers: Vec<TimerKey>,
+    /// Scopes of protection that have to hear of the turn.
+    scopes: Option<Arc<WaitList>>,
 }
 
 impl Side {
@@ -87,6 +89,18 @@ impl Side {
 
     pub(crate) fn is_protected(&self) -> bool {
         self.protection.load(Ordering::Acquire) != 0
+    }
+
+    pub(crate) fn scopes(&self) -> Arc<WaitList> {
+        self.rare(|rare| rare.scopes.get_or_insert_default().clone())
+    }
+
+    /// The turn has come: wakes the scopes of protection that have to hear of it.
+    pub(crate) fn announce(&self) {
+        let scopes = self.rare.lock().as_ref().and_then(|r| r.scopes.clone());
+        if let Some(scopes) = scopes {
+            scopes.wake_all();
+        }
     }
 
     /// A timer that is of no use once the task is done.

@@ -131,6 +131,8 @@ pub(crate) enum Action {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Start {
     Poll,
+    /// The turn has come, and the task is protected, or its cleanups are.
+    PollAtTurn,
     Close,
     Skip,
 }
@@ -253,10 +255,14 @@ impl Snapshot {
 
     fn start(self) -> (Self, Start) {
         debug_assert_eq!(self.phase(), Phase::Scheduled);
-        if self.is_due() {
+        if !self.is_closing() {
+            (self.with_phase(Phase::Running), Start::Poll)
+        } else if self.is_due() {
             (self.with_phase(Phase::Claimed), Start::Close)
         } else if self.is_killed() {
             (self.with_phase(Phase::Idle), Start::Skip)
+        } else if self.is_turn() {
+            (self.with_phase(Phase::Running), Start::PollAtTurn)
         } else {
             (self.with_phase(Phase::Running), Start::Poll)
         }

@@ -15,7 +15,7 @@ use crate::task::cell::Polled;
 use crate::task::current::{self, InTask};
 use crate::task::side::Side;
 use crate::task::state::{Action, Level, Snapshot, Start};
-use crate::task::{Job, Node, kind};
+use crate::task::{Job, Node, kind, place};
 use crate::wait::{discard, quietly};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
@@ -77,7 +77,10 @@ pub(crate) fn run(node: Node, done: &mut Batch, ended: impl Fn()) {
     let (before, action) = match start {
         Start::Skip => return,
         Start::Close => close(node),
-        Start::Poll => {
+        start @ (Start::Poll | Start::PollAtTurn) => {
+            if start == Start::PollAtTurn {
+                announce_turn(node);
+            }
             let polls = node.polls.load(Ordering::Relaxed);
             node.polls.store(polls + 1, Ordering::Relaxed);
             let _in_task = InTask::enter(Some(node));
@@ -89,6 +92,15 @@ pub(crate) fn run(node: Node, done: &mut Batch, ended: impl Fn()) {
         Action::Submit => node.submit(),
         Action::Finish => done.add(node, before),
         Action::Close => settle(node, before, action),
+    }
+}
+
+/// A protected task is polled at its turn: every scope of protection in it is, too, in whatever set
+/// of futures.
+#[cold]
+fn announce_turn(node: Node) {
+    if let Some(side) = node.side() {
+        side.announce();
     }
 }
 
@@ -144,7 +156,7 @@ fn replace_outcome(node: Node, side: &Side) -> bool {
 /// Polls the task's deferred cleanups, one after another; `true` if one is left.
 fn poll_cleanups(node: Node, side: &Side) -> bool {
     while let Some(mut cleanup) = side.take_cleanup() {
-        let poll = || current::hard(|| node.with_waker(|cx| cleanup.as_mut().poll(cx)));
+        let poll = || place::hard(|| node.with_waker(|cx| cleanup.as_mut().poll(cx)));
         match catch_unwind(AssertUnwindSafe(poll)) {
             Ok(Poll::Pending) => {
                 side.return_cleanup(cleanup);
@@ -256,8 +268,8 @@ pub(crate) fn close(node: Node) -> (Snapshot, Action) {
     }
     if !cleanups {
         replace_outcome(node, side);
-    } else if node.is(kind::SERVICE) {
-        // It was cancelled without a walk, and its cleanups may take their time.
+    } else {
+        // It was cancelled without a walk, perhaps, and its cleanups may take their time.
         let _none = InTask::enter(None);
         cancel::notify(node);
     }

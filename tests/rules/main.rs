@@ -3,6 +3,8 @@
 #[path = "../common/mod.rs"]
 #[allow(unreachable_pub)]
 mod common;
+#[path = "../common/set.rs"]
+mod set;
 mod util;
 
 mod background;
@@ -11,6 +13,7 @@ mod closing_errors;
 mod debug;
 mod defer;
 mod errors;
+mod every_await;
 mod failures;
 mod finally;
 mod grace;
@@ -20,6 +23,7 @@ mod own_awaits;
 mod place;
 mod runtime;
 mod scheduling;
+mod sets;
 mod shield;
 mod shutdown;
 mod slot;

@@ -20,7 +20,7 @@ use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
 pub(super) const STAGE_EMPTY: u8 = 0;
-const STAGE_FUTURE: u8 = 1;
+pub(super) const STAGE_FUTURE: u8 = 1;
 pub(super) const STAGE_VALUE: u8 = 2;
 const STAGE_ERROR: u8 = 3;
 

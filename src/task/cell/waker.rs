@@ -3,10 +3,18 @@
 use super::Node;
 use crate::task::current;
 use std::ptr::NonNull;
-use std::task::{RawWaker, RawWakerVTable};
+use std::task::{RawWaker, RawWakerVTable, Waker};
 
 pub(super) static WAKER: RawWakerVTable =
     RawWakerVTable::new(waker_clone, waker_wake, waker_wake_by_ref, waker_drop);
+
+impl Node {
+    /// Whether this is the task's own waker.
+    #[inline]
+    pub(crate) fn is_waker(self, waker: &Waker) -> bool {
+        waker.data() == self.0.as_ptr().cast_const().cast() && std::ptr::eq(waker.vtable(), &WAKER)
+    }
+}
 
 unsafe fn waker_node(data: *const ()) -> Node {
     // SAFETY: a waker's data is a slot's address, and the waker is a reference (rule 1).

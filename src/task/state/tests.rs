@@ -79,8 +79,9 @@ fn what_is_due_is_closed_instead_of_polled() {
         match start {
             Start::Close => assert!(due && next.phase() == Phase::Claimed),
             Start::Skip => assert!(!due && word.is_killed() && next.phase() == Phase::Idle),
-            Start::Poll => {
+            Start::Poll | Start::PollAtTurn => {
                 assert!(!due && !word.is_killed() && next.phase() == Phase::Running);
+                assert_eq!(start == Start::PollAtTurn, word.is_turn());
             }
         }
         assert_eq!((word.0 ^ next.0) & !PHASE, 0);
