@@ -14,7 +14,7 @@ use crate::sync::{Arc, Mutex};
 use crate::task::cell::Header;
 use crate::task::side::Side;
 use crate::task::{Hub, Node, NodeRef, current};
-use crate::tree::finish;
+use crate::tree::hold::Hold;
 use crate::wait::WaitList;
 use std::borrow::Cow;
 use std::mem::offset_of;
@@ -95,13 +95,8 @@ impl Record {
         if let Some(hub) = self.hub.get() {
             return Some(hub);
         }
-        let node = self.node()?;
-        if !node.state.hold() {
-            return None;
-        }
-        let hub = self.hub.get_or_init(|| node.hub_arc());
-        finish::release_later(node);
-        Some(hub)
+        let held = Hold::on(self.node()?)?;
+        Some(self.hub.get_or_init(|| held.hub_arc()))
     }
 
     /// Those who wait for anything about the service.

@@ -19,6 +19,7 @@ use std::task::Waker;
 
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
+use crate::wait::quietly;
 
 pub(crate) use clock::{Clock, NEVER};
 use queue::Queue;
@@ -67,7 +68,8 @@ impl<J> Timers<J> {
     pub(crate) fn insert(&self, deadline: u64, fire: Fire<J>) -> Option<(TimerKey, bool)> {
         let mut inner = self.inner.lock();
         if inner.closed {
-            drop(inner); // `fire` is dropped after it
+            drop(inner);
+            quietly(|| drop(fire));
             return None;
         }
         let key = inner.queue.insert(deadline, fire);
@@ -88,12 +90,13 @@ impl<J> Timers<J> {
         let new = waker.clone();
         let mut inner = self.inner.lock();
         let Some(Fire::Waker(place)) = inner.queue.get_mut(key) else {
-            drop(inner); // `new` is dropped after it
+            drop(inner);
+            quietly(|| drop(new));
             return false;
         };
         let old = std::mem::replace(place, new);
         drop(inner);
-        drop(old);
+        quietly(|| drop(old));
         true
     }
 
@@ -106,7 +109,7 @@ impl<J> Timers<J> {
         };
         self.publish(&inner);
         drop(inner);
-        drop(fire);
+        quietly(|| drop(fire));
         true
     }
 

@@ -16,8 +16,8 @@ pub(crate) struct WaitList(Mutex<Waiters>);
 #[derive(Debug, Default)]
 struct Waiters {
     /// Most waits are alone: a place that allocates nothing.
-    first: Option<(u64, Waker)>,
-    more: Option<Box<Slab<(u64, Waker)>>>,
+    first: Option<(u64, KeptWaker)>,
+    more: Option<Box<Slab<(u64, KeptWaker)>>>,
     /// Of the latest waiter: a place may be used again.
     serial: u64,
 }
@@ -31,7 +31,7 @@ pub(crate) struct WaitKey {
 }
 
 impl Waiters {
-    fn find(&mut self, key: WaitKey) -> Option<&mut Waker> {
+    fn find(&mut self, key: WaitKey) -> Option<&mut KeptWaker> {
         let entry = match key.slot {
             None => self.first.as_mut(),
             Some(slot) => self.more.as_mut()?.get_mut(slot),
@@ -39,7 +39,7 @@ impl Waiters {
         entry.and_then(|(serial, waker)| (*serial == key.serial).then_some(waker))
     }
 
-    fn insert(&mut self, waker: Waker) -> WaitKey {
+    fn insert(&mut self, waker: KeptWaker) -> WaitKey {
         self.serial += 1;
         let entry = (self.serial, waker);
         let slot = if self.first.is_none() {
@@ -52,7 +52,7 @@ impl Waiters {
         WaitKey { slot, serial }
     }
 
-    fn remove(&mut self, key: WaitKey) -> Option<Waker> {
+    fn remove(&mut self, key: WaitKey) -> Option<KeptWaker> {
         self.find(key)?;
         let (_, waker) = match key.slot {
             None => self.first.take()?,
@@ -65,7 +65,7 @@ impl Waiters {
 impl WaitList {
     /// Enters `waker` under `key`, or under a new key that is written there.
     pub(crate) fn register(&self, key: &mut Option<WaitKey>, waker: &Waker) {
-        let fresh = waker.clone();
+        let fresh = KeptWaker::new(waker);
         let stale = {
             let mut list = self.0.lock();
             match key.and_then(|key| list.find(key)) {
@@ -86,7 +86,7 @@ impl WaitList {
 
     /// The same, for a caller that has more to do before user code may run.
     #[must_use]
-    pub(crate) fn remove(&self, key: WaitKey) -> Option<Waker> {
+    pub(crate) fn remove(&self, key: WaitKey) -> Option<KeptWaker> {
         self.0.lock().remove(key)
     }
 
@@ -97,12 +97,48 @@ impl WaitList {
             (list.first.take(), list.more.take())
         };
         if let Some((_, waker)) = first {
-            quietly(|| waker.wake());
+            waker.wake();
         }
         if let Some(more) = more {
             for (_, (_, waker)) in *more {
-                quietly(|| waker.wake());
+                waker.wake();
             }
+        }
+    }
+}
+
+/// A waker that is kept for later. Its wake and its drop are code of the user's that somebody else
+/// runs: a panic in there ends with it. So nothing unwinds through whoever has several of them, or
+/// something else to give back.
+#[derive(Debug)]
+pub(crate) struct KeptWaker(Waker);
+
+impl KeptWaker {
+    /// The clone is made as code of the caller's, who gets its panic.
+    pub(crate) fn new(waker: &Waker) -> Self {
+        KeptWaker(waker.clone())
+    }
+
+    pub(crate) fn will_wake(&self, waker: &Waker) -> bool {
+        self.0.will_wake(waker)
+    }
+
+    pub(crate) fn wake(mut self) {
+        let waker = self.take();
+        quietly(|| waker.wake());
+    }
+
+    /// What is left behind does nothing.
+    fn take(&mut self) -> Waker {
+        std::mem::replace(&mut self.0, Waker::noop().clone())
+    }
+}
+
+impl Drop for KeptWaker {
+    fn drop(&mut self) {
+        if !self.0.will_wake(Waker::noop()) {
+            let waker = self.take();
+            quietly(|| drop(waker));
         }
     }
 }

@@ -5,7 +5,7 @@ use loom::thread;
 use std::future::pending;
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
-use taskgrove::model::World;
+use taskgrove::model::{Reference, World};
 use taskgrove::{Context, FailureKind, Manager, service_fn};
 use taskgrove_loom_tests::*;
 
@@ -243,6 +243,54 @@ fn cancelled_resolves_at_a_cancel() {
             seen.saw("it had been asked");
         }
         drop((wait, manager));
+        world.end();
+    });
+}
+
+/// A `cancelled()` that was moved out of its task is dropped while that task ends: to leave the
+/// task's list it holds the task, and gives the hold back.
+#[test]
+fn a_wait_that_was_moved_out_is_dropped_while_its_task_ends() {
+    explore(&["before the end", "after the end"], |seen| {
+        let world = World::new();
+        let (manager, context) = service(&world, |_| ());
+        let (place, gate) = (Arc::new(Mutex::new(None)), Gate::new());
+        let mut task = world.handle().spawn({
+            let (place, gate) = (place.clone(), gate.clone());
+            async move {
+                let mut wait = Box::pin(async move { context.cancelled().await });
+                assert!(poll_once(&mut wait, Waker::noop()).is_pending());
+                *place.lock().unwrap() = Some(wait);
+                drop(place);
+                gate.pass().await;
+            }
+        });
+        world.run();
+        let wait = place.lock().unwrap().take().expect("it was polled");
+        let reference = Reference::of(&task);
+        let worker = thread::spawn({
+            let world = world.clone();
+            move || {
+                gate.open();
+                drop(gate);
+                world.run();
+            }
+        });
+        let over = reference.is_done();
+        drop(wait);
+        seen.saw(if over {
+            "after the end"
+        } else {
+            "before the end"
+        });
+        worker.join().unwrap();
+        world.run();
+        assert!(reference.is_done(), "it is held for ever");
+        ready(&mut task).expect("it ended by itself");
+        drop((reference, task));
+        manager.cancel().expect("it was started");
+        drop(manager);
+        world.run();
         world.end();
     });
 }

@@ -40,7 +40,7 @@ use crate::id::TaskId;
 use crate::record::Record;
 use crate::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Arc, ByteLock, Life, UnsafeCell};
-use crate::wait::quietly;
+use crate::wait::{KeptWaker, quietly};
 use raw::{STAGE_EMPTY, STAGE_FUTURE, STAGE_VALUE, VTable};
 use std::mem::{ManuallyDrop, size_of};
 use std::ops::Deref;
@@ -66,7 +66,7 @@ pub(crate) mod kind {
 pub(crate) struct Header {
     pub(crate) state: State,
     vtable: &'static VTable,
-    join_waker: UnsafeCell<Option<Waker>>,
+    join_waker: UnsafeCell<Option<KeptWaker>>,
     /// Immutable once linked.
     pub(crate) parent: AtomicU32,
     /// Guarded by this task's lock.
@@ -278,7 +278,7 @@ impl Node {
     }
 
     /// Takes the join waker. Only by the finisher, and only if it was set.
-    pub(crate) fn take_join_waker(self) -> Option<Waker> {
+    pub(crate) fn take_join_waker(self) -> Option<KeptWaker> {
         // SAFETY: rule 3.
         self.join_waker.with_mut(|waker| unsafe { (*waker).take() })
     }

@@ -15,8 +15,8 @@ use super::cell::NodeRef;
 use super::{current, place, side};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Mutex};
-use crate::wait::{WaitKey, WaitList};
-use std::task::{Context, Waker};
+use crate::wait::{KeptWaker, WaitKey, WaitList};
+use std::task::Context;
 
 /// Whether some code's time is over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,7 +56,7 @@ struct BodyState {
     inner: usize,
     outer: Scope,
     /// Who polls the body, if protection inside ends elsewhere.
-    waker: Option<Waker>,
+    waker: Option<KeptWaker>,
 }
 
 impl Body {
@@ -86,7 +86,7 @@ impl Body {
         if known && !moved {
             return;
         }
-        let fresh = (!known).then(|| cx.waker().clone());
+        let fresh = (!known).then(|| KeptWaker::new(cx.waker()));
         let scope = moved.then(|| place::scope(cx));
         let mut woken = Vec::new();
         let stale = {
@@ -136,14 +136,14 @@ impl Body {
 /// Somebody who has to look again.
 enum Woken {
     Task(NodeRef),
-    Other(Waker),
+    Other(KeptWaker),
 }
 
 fn wake(woken: Vec<Woken>) {
     for one in woken {
         match one {
             Woken::Task(node) => node.wake(),
-            Woken::Other(waker) => crate::wait::quietly(|| waker.wake()),
+            Woken::Other(waker) => waker.wake(),
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::record::Record;
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex};
 use crate::timer::TimerKey;
-use crate::tree::finish;
+use crate::tree::hold::Hold;
 use crate::wait::WaitList;
 use std::any::Any;
 use std::collections::VecDeque;
@@ -189,8 +189,7 @@ impl Side {
 pub(crate) fn visit(node: &NodeRef, f: impl FnOnce(&Side)) {
     if current::node() == Some(**node) {
         f(node.side_or_new());
-    } else if node.state.hold() {
-        f(node.side_or_new());
-        finish::release_later(**node);
+    } else if let Some(held) = Hold::on(**node) {
+        f(held.side_or_new());
     }
 }

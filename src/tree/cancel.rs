@@ -14,6 +14,7 @@
 use super::asked;
 use super::finish;
 use super::frontier::{Entry, Frontier, Visit};
+use super::hold::Hold;
 use super::links;
 use super::sweep::{self, STEP};
 use crate::id::TaskId;
@@ -39,9 +40,12 @@ pub(crate) fn request(target: Node, level: Level) {
         }
         return;
     }
-    if target.state.load().level() >= level as u64 || !target.state.hold() {
+    if target.state.load().level() >= level as u64 {
         return;
     }
+    let Some(_held) = Hold::on(target) else {
+        return;
+    };
     // Held, so the runtime is there. The number is drawn and noted before the mark: who sees the
     // mark sees the number, and a poll that begins after this has a number at least as high.
     let hub = target.hub();
@@ -56,7 +60,6 @@ pub(crate) fn request(target: Node, level: Level) {
     } else {
         hub.requests.marked();
     }
-    finish::release_later(target);
 }
 
 /// Whether an error that this task's poll returned is a failure, or a consequence of a

@@ -373,7 +373,7 @@ fn wake_all(node: Node, flags: Snapshot) {
     if flags.has_join_waker()
         && let Some(waker) = node.take_join_waker()
     {
-        quietly(|| waker.wake());
+        waker.wake();
     }
     if flags.has_waiters() || node.is(kind::SERVICE) {
         cancel::notify(node);

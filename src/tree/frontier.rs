@@ -5,8 +5,10 @@
 //! before children, siblings are contiguous (youngest first): read backwards, it is leaves first.
 
 use super::finish;
+use super::hold::Hold;
 use super::links::{Children, prefetch, prefetch_first_child};
 use crate::task::Node;
+use std::ops::{Deref, DerefMut};
 
 /// Children visited under one lock.
 const CHUNK: usize = if cfg!(taskgrove_loom) { 1 } else { 128 };
@@ -44,10 +46,6 @@ pub(crate) struct Frontier {
 
 impl Frontier {
     /// Starts at a task that its caller holds, on the walk's behalf.
-    pub(crate) fn below(root: Node) -> Self {
-        Self::with_tag(root, 0)
-    }
-
     pub(crate) fn with_tag(root: Node, tag: u64) -> Self {
         let first = Entry {
             node: root,
@@ -153,11 +151,44 @@ impl Frontier {
     }
 
     /// Gives every hold back, leaves first. What that entails is left to the workers.
-    pub(crate) fn release_all(mut self) {
+    fn release_all(&mut self) {
         while let Some(entry) = self.entries.pop() {
             fetch(&self.entries, self.entries.len());
             finish::release_later(entry.node);
         }
+        if let Some((child, true)) = self.cursor.take() {
+            finish::release_later(child);
+        }
+    }
+}
+
+/// What a walk that only looks has met, all of it held: given back when this is dropped.
+pub(crate) struct Held(Frontier);
+
+impl Held {
+    /// Starts at a task that is held already; that hold is given back, too.
+    pub(crate) fn below(root: Hold) -> Self {
+        Held(Frontier::with_tag(root.keep(), 0))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.release_all();
+    }
+}
+
+impl Deref for Held {
+    type Target = Frontier;
+
+    fn deref(&self) -> &Frontier {
+        &self.0
+    }
+}
+
+impl DerefMut for Held {
+    fn deref_mut(&mut self) -> &mut Frontier {
+        &mut self.0
     }
 }
 

@@ -1,7 +1,8 @@
 //! Whether some task is in the hands of another thread: a question for a scheduler of one thread
 //! that has found nothing to do.
 
-use super::frontier::{Frontier, Visit};
+use super::frontier::{Held, Visit};
+use super::hold::Hold;
 use crate::sync::atomic::Ordering;
 use crate::task::state::{Action, Phase};
 use crate::task::{Hub, Node};
@@ -14,22 +15,19 @@ use std::cell::Cell;
 ///
 /// If so, a push comes, from that thread, or from this one when the last hold was its own.
 pub(crate) fn hold_something(hub: &Hub) -> bool {
-    hub.sentinels().iter().any(|sentinel| {
-        sentinel.state.hold() && {
-            let found = Cell::new(false);
-            let mut frontier = Frontier::below(**sentinel);
-            while frontier.expand(|child, _| {
-                if child.state.hold() {
-                    return Visit::Take(0);
-                }
-                // Done and linked: the one who made it done has not unlinked it.
-                found.set(true);
-                Visit::Skip
-            }) {}
-            let found = found.get() || frontier.taken().any(is_in_a_hand);
-            frontier.release_all();
-            found
-        }
+    let mut held = (hub.sentinels().iter()).filter_map(|sentinel| Hold::on(**sentinel));
+    held.any(|sentinel| {
+        let found = Cell::new(false);
+        let mut frontier = Held::below(sentinel);
+        while frontier.expand(|child, _| {
+            if child.state.hold() {
+                return Visit::Take(0);
+            }
+            // Done and linked: the one who made it done has not unlinked it.
+            found.set(true);
+            Visit::Skip
+        }) {}
+        found.get() || frontier.taken().any(is_in_a_hand)
     })
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod cancel;
 pub(crate) mod finish;
 mod frontier;
 pub(crate) mod hands;
+pub(crate) mod hold;
 pub(crate) mod links;
 pub(crate) mod snapshot;
 pub(crate) mod spawn;

@@ -3,7 +3,8 @@
 //! Every task that is there throughout is met once, under its parent's lock; names and the rest
 //! are copied outside of locks, from tasks that cannot go meanwhile.
 
-use super::frontier::{AHEAD, Entry, Frontier, Visit};
+use super::frontier::{AHEAD, Entry, Frontier, Held, Visit};
+use super::hold::Hold;
 use super::links;
 use crate::snapshot::{Draft, NodeKind, NodeState, Snapshot};
 use crate::sync::atomic::Ordering;
@@ -14,38 +15,34 @@ use std::time::Duration;
 
 /// The subtree of a task that its caller has a reference to; empty once it is done.
 pub(crate) fn of(node: Node) -> Snapshot {
-    if !node.state.hold() {
+    let Some(held) = Hold::on(node) else {
         return Snapshot::empty();
-    }
+    };
     let hub = node.hub_arc();
     let _visit = hub.visit();
-    let frontier = collect(node);
+    let frontier = collect(held);
     hub.refresh_clock();
     let now_ms = hub.coarse_now();
     let above = links::parent(node);
     let parent = above.filter(|n| !n.is(kind::SENTINEL)).map(|n| n.id());
     let path = above.map(Node::ancestry).unwrap_or_default();
-    let snapshot = Snapshot::new(path.segments(), parent, draw(&frontier, 0, now_ms));
-    frontier.release_all();
-    snapshot
+    Snapshot::new(path.segments(), parent, draw(&frontier, 0, now_ms))
 }
 
 /// Every root and what is below it, worker by worker.
 pub(crate) fn all(hub: &Hub) -> Snapshot {
     let _visit = hub.visit();
-    let held = hub.sentinels().iter().filter(|node| node.state.hold());
-    let frontiers: Vec<Frontier> = held.map(|node| collect(**node)).collect();
+    let held = hub.sentinels().iter().filter_map(|node| Hold::on(**node));
+    let frontiers: Vec<Held> = held.map(collect).collect();
     hub.refresh_clock();
     let drafts = frontiers
         .iter()
         .flat_map(|frontier| draw(frontier, 1, hub.coarse_now()));
-    let snapshot = Snapshot::new(Vec::new(), None, drafts);
-    frontiers.into_iter().for_each(Frontier::release_all);
-    snapshot
+    Snapshot::new(Vec::new(), None, drafts)
 }
 
-fn collect(top: Node) -> Frontier {
-    let mut frontier = Frontier::below(top);
+fn collect(top: Hold) -> Held {
+    let mut frontier = Held::below(top);
     while frontier.expand(|child, _| {
         if child.state.hold() {
             Visit::Take(0)

@@ -3,7 +3,8 @@
 //! raises the level before that step refuses it, whoever does after finds it in the list), and a
 //! parent that is done is never revived.
 
-use super::frontier::{Frontier, Visit};
+use super::frontier::{Held, Visit};
+use super::hold::Hold;
 use super::links::Children;
 use crate::arena::Counted;
 use crate::error::{BoxError, JoinError, TooManyChildren};
@@ -222,8 +223,8 @@ where
 /// The error for a parent that is full. The caller keeps the parent alive.
 pub(crate) fn too_many(parent: Node, limit: usize) -> TooManyChildren {
     let mut names = Vec::new();
-    if parent.state.hold() {
-        let mut children = Frontier::below(parent);
+    if let Some(held) = Hold::on(parent) {
+        let mut children = Held::below(held);
         while children.expand_one(|child| {
             if child.is(kind::SUPERVISED) && child.state.hold() {
                 Visit::Take(0)
@@ -233,7 +234,7 @@ pub(crate) fn too_many(parent: Node, limit: usize) -> TooManyChildren {
         }) {}
         names.extend(children.taken().map(|child| child.segment().into_owned()));
         let path = parent.path();
-        children.release_all();
+        drop(children);
         return TooManyChildren::new(path, limit, names.into_iter());
     }
     TooManyChildren::new(parent.name().to_owned(), limit, names.into_iter())

@@ -70,41 +70,6 @@ fn payload_drop() {
     });
 }
 
-/// Panics when it is woken, or when it is dropped.
-struct BadWaker {
-    wake: bool,
-    called: Event,
-}
-
-impl Wake for BadWaker {
-    fn wake(self: Arc<Self>) {
-        self.called.set();
-        if self.wake {
-            panic!("intended wake");
-        }
-    }
-}
-
-impl Drop for BadWaker {
-    fn drop(&mut self) {
-        self.called.set();
-        if !self.wake {
-            drop(Bomb("waker"));
-        }
-    }
-}
-
-fn polled_badly<F: Future + ?Sized>(future: Pin<&mut F>, wake: bool) -> Event {
-    let called = Event::new();
-    let waker = Arc::new(BadWaker {
-        wake,
-        called: called.clone(),
-    });
-    let waker = Waker::from(waker);
-    assert!(future.poll(&mut Cx::from_waker(&waker)).is_pending());
-    called
-}
-
 /// In a waker that a task, a manager or a timer wakes: the task ends, and all the other waiters are woken.
 #[test]
 fn waker() {

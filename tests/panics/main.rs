@@ -69,6 +69,41 @@ impl Drop for BadDrop {
     }
 }
 
+/// Panics when it is woken, or when it is dropped.
+struct BadWaker {
+    wake: bool,
+    called: Event,
+}
+
+impl Wake for BadWaker {
+    fn wake(self: Arc<Self>) {
+        self.called.set();
+        if self.wake {
+            panic!("intended wake");
+        }
+    }
+}
+
+impl Drop for BadWaker {
+    fn drop(&mut self) {
+        self.called.set();
+        if !self.wake {
+            drop(Bomb("waker"));
+        }
+    }
+}
+
+fn polled_badly<F: Future + ?Sized>(future: Pin<&mut F>, wake: bool) -> Event {
+    let called = Event::new();
+    let waker = Arc::new(BadWaker {
+        wake,
+        called: called.clone(),
+    });
+    let waker = Waker::from(waker);
+    assert!(future.poll(&mut Cx::from_waker(&waker)).is_pending());
+    called
+}
+
 /// A service, bystanders inside and outside of it, and the runtime they are on.
 struct Scene {
     h: Handle,
@@ -185,3 +220,4 @@ async fn panicked<T>(task: Task<T>) -> String {
 
 mod bodies;
 mod edges;
+mod wakers;

@@ -2,7 +2,7 @@
 
 use super::{Node, NodeRef};
 use crate::error::JoinError;
-use crate::wait::quietly;
+use crate::wait::KeptWaker;
 use std::marker::PhantomData;
 use std::task::{Context, Poll, Waker};
 
@@ -56,11 +56,8 @@ impl<T> Joined<T> {
         // The slot is the handle's now, until the flag is set again (rule 3).
         let fresh = match self.0.take_join_waker() {
             Some(old) if old.will_wake(waker) => old,
-            old => {
-                let fresh = waker.clone();
-                quietly(|| drop(old));
-                fresh
-            }
+            // The old one goes when the clone is there, or panics.
+            _old => KeptWaker::new(waker),
         };
         // SAFETY: as above.
         self.0.join_waker.with_mut(|w| unsafe { *w = Some(fresh) });
@@ -72,8 +69,7 @@ impl<T> Joined<T> {
     }
 
     fn take_waker(&self) {
-        let stale = self.0.take_join_waker();
-        quietly(|| drop(stale));
+        drop(self.0.take_join_waker());
     }
 }
 
