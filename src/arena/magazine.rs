@@ -27,12 +27,12 @@ const CAPACITY: usize = 2 * BATCH;
 
 /// One depot and its lock, apart from the others' cache lines.
 #[repr(align(64))]
-struct Shelf(Mutex<Option<Box<Depot>>>);
+pub(super) struct Shelf(pub(super) Mutex<Option<Box<Depot>>>);
 
 /// An allocator of slots; see the module's documentation. All zero until it is used.
 pub(crate) struct Arena {
-    pages: Pages,
-    shelves: [Shelf; CLASSES],
+    pub(super) pages: Pages,
+    pub(super) shelves: [Shelf; CLASSES],
 }
 
 impl Arena {
@@ -118,6 +118,8 @@ impl Arena {
 
     /// Moves free slots from the depot into `out`; says how many, at least one.
     fn take(&self, class: Class, out: &mut [u32]) -> usize {
+        #[cfg(all(unix, not(taskgrove_loom)))]
+        super::fork::watch();
         let taken = self.with_depot(class, |depot| depot.take(&self.pages, out));
         taken.unwrap_or_else(|error| error.raise())
     }

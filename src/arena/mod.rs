@@ -40,7 +40,8 @@
 //! 7. A block has one owner, a page or the pool, and goes back to the system with the layout it
 //!    came with.
 //!
-//! Locks: a depot's comes before the directory's; under either no caller's code runs.
+//! Locks: a depot's comes before the directory's; under either no caller's code runs. A thread that
+//! forks holds all of them meanwhile, the depots' in the order of their classes (`fork.rs`).
 
 #![allow(
     unsafe_code,
@@ -52,6 +53,8 @@ pub mod audit;
 mod counted;
 #[cfg(not(taskgrove_malloc))]
 mod depot;
+#[cfg(all(unix, not(any(taskgrove_malloc, taskgrove_loom))))]
+mod fork;
 #[cfg(not(taskgrove_malloc))]
 mod magazine;
 #[cfg(taskgrove_loom)]

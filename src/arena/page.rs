@@ -18,6 +18,8 @@ use slab::Slab;
 
 use super::{Class, SlotIndex};
 use crate::sync::Mutex;
+#[cfg(all(unix, not(taskgrove_loom)))]
+use crate::sync::MutexGuard;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 /// The size of a page in bytes, with what its alignment takes.
@@ -119,6 +121,12 @@ struct Directory {
     pool: Vec<Block>,
 }
 
+/// The directory's lock, until it is dropped.
+#[cfg(all(unix, not(taskgrove_loom)))]
+pub(super) struct HeldPages<'a> {
+    _directory: MutexGuard<'a, Option<Box<Directory>>>,
+}
+
 /// All pages of an arena.
 pub(super) struct Pages {
     /// Never moves and only grows, chunk by chunk (rule 3). All zero at first: it costs a process
@@ -198,6 +206,14 @@ impl Pages {
     #[cfg(test)]
     pub(super) fn pooled(&self) -> usize {
         self.with_directory(|directory| directory.pool.len())
+    }
+
+    /// Takes the directory's lock.
+    #[cfg(all(unix, not(taskgrove_loom)))]
+    pub(super) fn hold(&self) -> HeldPages<'_> {
+        HeldPages {
+            _directory: self.directory.lock(),
+        }
     }
 
     fn with_directory<R>(&self, f: impl FnOnce(&mut Directory) -> R) -> R {
