@@ -35,12 +35,21 @@
 //! sleeper that wakes by itself takes itself off. A token that is left over makes a later park
 //! return at once, which costs a round and nothing else.
 //!
-//! **Time.** One sleeper is the keeper: it parks with the earliest deadline, the others without.
-//! Deadlines are read under the lock when parking, and a new earliest one takes the lock after it
-//! was entered ([`Idle::timer_changed`]): either the keeper sees it, or is woken by it. A keeper
-//! that leaves while a timer is pending passes this on: to a sleeper that was keeper before and
-//! still wakes in time, or else it wakes one. While all are awake,
-//! workers look at the clock every few polls. A keeper's deadline may be later than the earliest (see
+//! **Time.** One sleeper is the keeper: it parks with the earliest deadline. Deadlines are read under
+//! the lock when parking, and a new earliest one takes the lock after it was entered
+//! ([`Idle::timer_changed`]): either the keeper sees it, or is woken by it, and parks again. A keeper
+//! whose deadline has come leaves, and fires what is due; mostly it is asleep again, with the next
+//! deadline, before that comes. So it wakes nobody in its place. But the poll that a timer starts may
+//! last. So another sleeper is the *deputy*: it sleeps until [`BACKUP`] after the keeper's deadline at
+//! most, and looks whether something is due that nobody has fired; then it leaves, fires it, and is the
+//! keeper when it parks. Whoever parks decides under the lock which of the two it is.
+//!
+//! The invariant, whenever the lock is free: if a timer is pending and anybody sleeps, then either the
+//! keeper sleeps, until that timer at most, or has been unparked; or some sleeper wakes at most
+//! [`BACKUP`] after the timer. For that, a keeper that leaves, and a new earliest deadline
+//! while no keeper sleeps, wake a sleeper only if none wakes early enough by itself. A deadline that
+//! moves on makes a deputy early, never late. While all are awake, workers look at the
+//! clock every few polls. A keeper's deadline may be later than the earliest (see
 //! `pool/deadlines.rs`): then a new one in between wakes it for nothing.
 
 use crate::sync::atomic::{AtomicBool, AtomicWord, Ordering};
@@ -53,6 +62,12 @@ const SLEEPERS: u64 = SEARCHING - 1;
 
 /// How long a watcher sleeps.
 const WATCH: Duration = Duration::from_millis(2);
+
+/// How much later than a timer, in nanoseconds, the deputy may wake. It wakes for nothing once in that
+/// time while timers come and go: longer costs less, and lets a timer wait longer behind a poll.
+const BACKUP: u64 = 20_000_000;
+/// A moment that never comes.
+const NEVER: u64 = u64::MAX;
 
 /// Where in the list the sleeper with this parker is; nowhere once it was taken off.
 fn place(sleepers: &[Sleeper], parker: &Arc<Parker>) -> Option<usize> {
@@ -70,6 +85,8 @@ fn asks_for_a_wake(word: u64) -> bool {
 pub(crate) trait Deadlines {
     /// Nanoseconds of the runtime's clock.
     fn next(&self) -> Option<u64>;
+    /// Now, by that clock.
+    fn now(&self) -> u64;
     fn instant(&self, ns: u64) -> Instant;
 }
 
@@ -78,8 +95,14 @@ struct Sleeper {
     worker: bool,
     keeper: bool,
     watcher: bool,
-    /// When it wakes by itself, for a timer.
+    /// When it wakes by itself, for a timer; [`NEVER`] if it does not.
     until: u64,
+}
+
+/// How long a sleeper sleeps.
+struct Plan {
+    until: u64,
+    watches: bool,
 }
 
 pub(crate) struct Idle {
@@ -156,50 +179,37 @@ impl Idle {
         time: &impl Deadlines,
         recheck: impl Fn() -> bool,
     ) {
-        let (deadline, mut watches) = {
+        let mut plan = {
             let mut sleepers = self.sleepers.lock();
-            let kept = sleepers.iter_mut().find(|sleeper| sleeper.keeper);
-            let keeper = match kept {
-                None => true,
-                // A guest that wakes could only pass the work on.
-                Some(other) if worker && !other.worker => {
-                    other.keeper = false;
-                    true
-                }
-                Some(_) => false,
-            };
-            let deadline = if keeper { time.next() } else { None };
             sleepers.push(Sleeper {
                 parker: parker.clone(),
                 worker,
-                keeper,
+                keeper: false,
                 watcher: false,
-                until: deadline.unwrap_or(u64::MAX),
+                until: NEVER,
             });
             let me = sleepers.len() - 1;
-            let watches = worker
-                && !self.watched.load(Ordering::Relaxed)
-                && self.decide_to_watch(&mut sleepers, me);
+            let plan = self.plan(&mut sleepers, me, time, true);
             if worker {
                 let change = SEARCHING - SLEEPING;
                 self.word.fetch_sub(change, Ordering::AcqRel);
             }
-            (deadline, watches)
+            plan
         };
         while !recheck() {
-            let timer = deadline.map(|ns| time.instant(ns));
+            let timer = (plan.until != NEVER).then(|| time.instant(plan.until));
             // loom has no time, and a deadline there has always come: a watcher would look for ever.
-            let watch = (watches && !cfg!(taskgrove_loom)).then(|| Instant::now() + WATCH);
-            let woken = parker.park(timer.into_iter().chain(watch).min());
-            if woken || !watches || timer.is_some_and(|at| at <= Instant::now()) {
-                break;
-            }
-            // Nobody has to know of a look that finds nothing.
+            let watch = (plan.watches && !cfg!(taskgrove_loom)).then(|| Instant::now() + WATCH);
+            parker.park(timer.into_iter().chain(watch).min());
             let mut sleepers = self.sleepers.lock();
             let Some(me) = place(&sleepers, parker) else {
                 break;
             };
-            watches = self.decide_to_watch(&mut sleepers, me);
+            if time.next().is_some_and(|at| at <= time.now()) {
+                break;
+            }
+            // Nobody has to know of a look that finds nothing.
+            plan = self.plan(&mut sleepers, me, time, false);
         }
         let mut sleepers = self.sleepers.lock();
         if let Some(me) = place(&sleepers, parker) {
@@ -209,13 +219,54 @@ impl Idle {
         }
     }
 
+    /// How long this sleeper sleeps: one that has just come, or one that looks again.
+    fn plan(&self, sleepers: &mut [Sleeper], me: usize, time: &impl Deadlines, new: bool) -> Plan {
+        let next = time.next().unwrap_or(NEVER);
+        let Sleeper {
+            worker, watcher, ..
+        } = sleepers[me];
+        let keeper = sleepers.iter().position(|sleeper| sleeper.keeper);
+        let keeps = match keeper {
+            // One that looks again leaves this to the keeper, which is awake and comes back soon.
+            None => new,
+            // A guest that wakes could only pass the work on.
+            Some(at) => at == me || new && worker && !sleepers[at].worker,
+        };
+        sleepers[me].until = if keeps {
+            if let Some(before) = keeper {
+                sleepers[before].keeper = false;
+            }
+            sleepers[me].keeper = true;
+            next
+        } else {
+            // A keeper that overslept will go by what is next, too.
+            let expected = keeper.map_or(next, |at| sleepers[at].until.max(next));
+            let others = sleepers.iter().enumerate();
+            let mut deputies = others.filter(|(at, other)| *at != me && !other.keeper);
+            let late = expected.saturating_add(BACKUP);
+            if deputies.any(|(_, other)| other.until <= late) {
+                NEVER
+            } else {
+                late
+            }
+        };
+        let may_watch = watcher || new && !self.watched.load(Ordering::Relaxed);
+        Plan {
+            until: sleepers[me].until,
+            watches: worker && may_watch && self.decide_to_watch(sleepers, me),
+        }
+    }
+
     /// There is a new earliest deadline.
     pub(crate) fn timer_changed(&self, at: u64) {
-        let sleepers = self.sleepers.lock();
-        let keeper = sleepers.iter().find(|sleeper| sleeper.keeper);
+        let mut sleepers = self.sleepers.lock();
+        let keeper = sleepers.iter_mut().find(|sleeper| sleeper.keeper);
         match keeper {
             Some(keeper) if keeper.until <= at => {}
             Some(keeper) => {
+                // It parks again with this deadline; should it be taken off the list before, then
+                // with this duty.
+                keeper.until = at;
                 let parker = keeper.parker.clone();
                 drop(sleepers);
                 parker.unpark();
@@ -256,14 +307,14 @@ impl Idle {
         // Who has a duty is woken last: another would have to be woken for it.
         let workers = sleepers.iter().enumerate().filter(|(_, s)| s.worker);
         let chosen = workers
-            .min_by_key(|(_, s)| (s.keeper, s.watcher))
+            .min_by_key(|(_, s)| (s.keeper, s.watcher, s.until != NEVER))
             .map(|(at, _)| at);
         let Some(chosen) = chosen else { return };
         if self.word.load(Ordering::Relaxed) >= SEARCHING {
             return;
         }
         let sleeper = self.take(&mut sleepers, chosen);
-        let kept = sleeper.keeper && sleeper.until != u64::MAX;
+        let kept = sleeper.keeper && sleeper.until != NEVER;
         self.hand_on(sleepers, kept.then_some(sleeper.until));
         sleeper.parker.unpark();
     }
@@ -289,15 +340,13 @@ impl Idle {
         sleeper
     }
 
-    /// The keeper has left; should a timer be pending, lets another sleeper become keeper: one that
-    /// wakes in time anyway, or else one that is woken, finds nothing, and parks with the deadline.
+    /// No keeper sleeps, and a timer is pending: sees to it that a sleeper wakes soon after that, if
+    /// there is one. One that has to be woken for it finds nothing, and parks with the deadline.
     fn hand_on(&self, mut sleepers: MutexGuard<'_, Vec<Sleeper>>, next: Option<u64>) {
         let Some(next) = next else { return };
-        if sleepers.is_empty() || sleepers.iter().any(|sleeper| sleeper.keeper) {
-            return;
-        }
-        if let Some(early) = sleepers.iter_mut().find(|sleeper| sleeper.until <= next) {
-            early.keeper = true;
+        let late = next.saturating_add(BACKUP);
+        let in_time = |sleeper: &Sleeper| sleeper.keeper || sleeper.until <= late;
+        if sleepers.is_empty() || sleepers.iter().any(in_time) {
             return;
         }
         let worker = sleepers.iter().position(|sleeper| sleeper.worker);

@@ -1,7 +1,16 @@
 //! The thread pool: queues, workers, and the loop each of them runs.
 //!
-//! A worker takes from its own queue; every 61st time from the injector first; when its own queue
-//! is empty, from the injector, then from another worker chosen at random; if there is little to
+//! A worker takes from its own queue. Each time it has looked at the clock it looks at the other
+//! sources before: the injector (what comes from outside), what full queues gave away, and what is
+//! behind a poll of another worker that does not end. These take turns, and at most every second poll
+//! is theirs. It looks at the clock every 64 polls at most, and so often that about 100 us pass in
+//! between; every second poll if they are longer. So, as long as one source has the turn to itself,
+//! what it has first is run after two polls of a worker at most, whatever is in that worker's queue,
+//! and after three times as many if all three are never empty. Timers are no exception: where polls
+//! are long, a task that a timer wakes comes in through the injector, too.
+//!
+//! When its own queue is empty, a worker takes from the injector and from what was given away, by
+//! turns, then from another worker chosen at random; if there is little to
 //! take but more is coming, it waits a moment (`gather`). Jobs (the walks of cancellations) go
 //! first, one step at a time. With no threads of its own (`workers(0)`), the pool has one core,
 //! which the first thread in `block_on` takes.
@@ -237,7 +246,7 @@ impl Pool {
     /// Sleeps on a thread in `block_on` that runs no tasks, until it is woken or a timer is due.
     pub(crate) fn park_guest(&self, hub: &Hub, parker: &Arc<Parker>, woken: impl Fn() -> bool) {
         self.idle.park(parker, false, hub, woken);
-        fire_timers(hub, hub.refresh_clock());
+        fire_timers(hub, hub.refresh_clock(), true, || ());
     }
 
     /// Gives the core of a pool without threads back, and lets another thread take it.
@@ -262,3 +271,7 @@ impl Pool {
             })
     }
 }
+
+#[cfg(test)]
+#[cfg(not(taskgrove_loom))]
+mod tests;

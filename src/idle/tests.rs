@@ -1,6 +1,8 @@
 //! Who is woken, and who keeps the time. All on one thread: what happens while somebody sleeps
 //! happens in the last look of that sleeper, who is in the list by then.
 
+mod time;
+
 use std::cell::Cell;
 
 use super::*;
@@ -11,6 +13,10 @@ struct Time(Cell<Option<u64>>);
 impl Deadlines for Time {
     fn next(&self) -> Option<u64> {
         self.0.get()
+    }
+
+    fn now(&self) -> u64 {
+        0
     }
 
     fn instant(&self, _ns: u64) -> Instant {
@@ -194,59 +200,6 @@ fn a_worker_takes_the_time_over_from_a_guest_but_from_no_worker() {
 }
 
 #[test]
-fn a_keeper_that_is_woken_passes_the_time_on() {
-    // To one that wakes in time anyway: it was keeper before.
-    let idle = Idle::new(0);
-    let time = timer_at(50);
-    while_asleep(&idle, &time, &[Guest, Worker], |asleep| {
-        idle.notify();
-        assert_eq!(woken(asleep), [false, true]);
-        idle.timer_changed(50);
-        assert_eq!(woken(asleep), [false, false]);
-        idle.timer_changed(49);
-        assert_eq!(woken(asleep), [true, false], "it is the keeper again");
-        idle.found(|| false);
-        idle.search();
-    });
-    // To one that has to be woken for it.
-    let idle = Idle::new(0);
-    while_asleep(&idle, &timer_at(50), &[Worker, Guest], |asleep| {
-        idle.notify();
-        assert_eq!(woken(asleep), [true, true]);
-    });
-    // To nobody, if no timer is pending.
-    let idle = Idle::new(0);
-    while_asleep(&idle, &no_timer(), &[Worker, Guest], |asleep| {
-        idle.notify();
-        assert_eq!(woken(asleep), [true, false]);
-    });
-}
-
-#[test]
-fn a_keeper_that_wakes_by_itself_passes_the_time_on() {
-    let idle = Idle::new(0);
-    let worker_comes_and_goes = |time: &Time| {
-        idle.search();
-        idle.park(&Arc::new(Parker::new()), true, time, || true);
-        idle.found(|| false);
-    };
-    let time = timer_at(50);
-    while_asleep(&idle, &time, &[Guest], |asleep| {
-        worker_comes_and_goes(&time);
-        idle.timer_changed(50);
-        assert_eq!(woken(asleep), [false], "it wakes in time anyway");
-        idle.timer_changed(49);
-        assert_eq!(woken(asleep), [true], "it is the keeper again");
-    });
-    while_asleep(&idle, &no_timer(), &[Guest], |asleep| {
-        worker_comes_and_goes(&no_timer());
-        assert_eq!(woken(asleep), [false], "there is no time to keep");
-        worker_comes_and_goes(&time);
-        assert_eq!(woken(asleep), [true], "it will park with the deadline");
-    });
-}
-
-#[test]
 fn a_guest_is_woken_to_become_a_worker() {
     let idle = Idle::new(0);
     while_asleep(&idle, &timer_at(5), &[Worker, Guest, Guest], |asleep| {
@@ -277,6 +230,9 @@ fn nobody_sleeps_if_the_last_look_finds_work() {
     impl Deadlines for Panics {
         fn next(&self) -> Option<u64> {
             Some(7)
+        }
+        fn now(&self) -> u64 {
+            0
         }
         fn instant(&self, _ns: u64) -> Instant {
             panic!("parked although there was work")

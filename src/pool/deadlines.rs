@@ -8,7 +8,8 @@
 
 use crate::idle::Deadlines;
 use crate::sync::atomic::Ordering;
-use crate::task::Hub;
+use crate::task::cell::is_tasks_own;
+use crate::task::{Hub, current};
 use crate::timer::Fire;
 use crate::wait::quietly;
 use std::time::Instant;
@@ -20,20 +21,26 @@ const DENSE: usize = 16;
 /// Nanoseconds between two wake-ups for dense timers, at least.
 const APART: u64 = 100_000;
 
-/// Wakes and starts what is due.
-pub(crate) fn fire_timers(hub: &Hub, now: u64) {
+/// Wakes and starts what is due. Tasks first, with `give_away` into the injector: no code of the
+/// user's runs in that. Then `before_others` is called, before a waker that is no task's.
+pub(crate) fn fire_timers(hub: &Hub, now: u64, give_away: bool, before_others: impl FnOnce()) {
     hub.clock.saw(now);
     if hub.timers.next_deadline().is_none_or(|at| at > now) {
         return;
     }
     let mut due = Vec::new();
+    let mut others = Vec::new();
     let mut all = 0;
     loop {
         let count = hub.timers.fire_due(now, BATCH, &mut due);
         all += count;
         for fire in due.drain(..) {
             match fire {
-                Fire::Waker(waker) => quietly(|| waker.wake()),
+                Fire::Waker(waker) if is_tasks_own(&waker) => {
+                    let _elsewhere = give_away.then(current::Elsewhere::pretend);
+                    waker.wake();
+                }
+                Fire::Waker(waker) => others.push(waker),
                 Fire::Job(job) => hub.schedule().job(job),
             }
         }
@@ -44,12 +51,22 @@ pub(crate) fn fire_timers(hub: &Hub, now: u64) {
     if all >= DENSE {
         hub.timers_rest_until.store(now + APART, Ordering::Relaxed);
     }
+    if !others.is_empty() {
+        before_others();
+        for waker in others {
+            quietly(|| waker.wake());
+        }
+    }
 }
 
 impl Deadlines for Hub {
     fn next(&self) -> Option<u64> {
         let rest_until = self.timers_rest_until.load(Ordering::Relaxed);
         Some(self.timers.next_deadline()?.max(rest_until))
+    }
+
+    fn now(&self) -> u64 {
+        self.clock.now_ns()
     }
 
     fn instant(&self, ns: u64) -> Instant {
@@ -76,7 +93,7 @@ mod tests {
             hub.next(),
             Some(if count > 0 { 1_000_000 } else { 1_010_000 })
         );
-        fire_timers(&hub, 1_000_000);
+        fire_timers(&hub, 1_000_000, false, || ());
         hub.next()
     }
 
@@ -94,7 +111,7 @@ mod tests {
         for _ in 0..DENSE {
             hub.timers.insert(5, Fire::Waker(Waker::noop().clone()));
         }
-        fire_timers(&hub, 5);
+        fire_timers(&hub, 5, false, || ());
         assert_eq!(hub.next(), None);
         hub.timers
             .insert(1_000_000, Fire::Waker(Waker::noop().clone()));

@@ -10,10 +10,12 @@ use crate::task::{Hub, Node};
 use crate::tree::batch::Batch;
 use crate::tree::finish;
 
-/// The injector goes first once in so many polls.
-const INJECTOR_EVERY: u32 = 61;
 /// Polls between two looks at the clock, at most.
-const CLOCK_EVERY: u32 = 64;
+const CLOCK_EVERY: u32 = 63;
+/// Nanoseconds between two looks at the clock, about.
+const LOOK_APART: u64 = 100_000;
+/// Sources besides a worker's own queue.
+const SOURCES: u8 = 3;
 
 /// What a thread has while it is a worker.
 pub(crate) struct Worker<'a> {
@@ -21,11 +23,20 @@ pub(crate) struct Worker<'a> {
     hub: &'a Hub,
     index: usize,
     core: &'a Core,
-    tick: u32,
     /// Polls until the next look at the clock, and between two looks.
     clock_in: u32,
     clock_every: u32,
     last_look: u64,
+    /// The millisecond of that look; another worker may see the next one first.
+    last_ms: u32,
+    /// Whether it has slept since.
+    slept: bool,
+    /// Whether polls are so long that it looks at the clock at every second one.
+    slow: bool,
+    /// Whether the poll after that look was one from the other sources.
+    was_theirs: bool,
+    /// Which of them is next.
+    turn: u8,
     random: u64,
     searching: bool,
     /// Tasks that are done, of which their parent has not heard yet.
@@ -42,14 +53,18 @@ impl<'a> Worker<'a> {
             hub,
             index,
             core: &pool.cores[index],
-            tick: 0,
             clock_in: 0,
             clock_every: 1,
             last_look: 0,
+            last_ms: 0,
+            slept: true,
+            slow: false,
+            was_theirs: false,
+            turn: 0,
             random: 0x9E37_79B9_7F4A_7C15 ^ (index as u64 + 1),
             searching: false,
             done: Batch::default(),
-            watched: (0, 0),
+            watched: (index, 0),
             parker,
         }
     }
@@ -86,7 +101,7 @@ impl<'a> Worker<'a> {
 
     /// Does one thing; `false` if there was nothing to do.
     pub(crate) fn tick(&mut self) -> bool {
-        self.look_at_clock();
+        let looked = self.look_at_clock();
         if !self.pool.jobs.is_empty()
             && let Some(job) = self.pool.jobs.pop()
         {
@@ -98,7 +113,7 @@ impl<'a> Worker<'a> {
             }
             // Cancelled tasks wait for the walk, others for its steps: take turns.
         }
-        let Some(node) = self.next() else {
+        let Some(node) = self.next(looked) else {
             if self.done.is_empty() {
                 return !self.pool.jobs.is_empty();
             }
@@ -119,62 +134,105 @@ impl<'a> Worker<'a> {
         true
     }
 
-    fn look_at_clock(&mut self) {
-        if self.clock_in > 0 {
+    /// Says whether it is time for the other sources.
+    #[inline]
+    fn look_at_clock(&mut self) -> bool {
+        // Polls may have become longer than they were: then another thread sees time pass first.
+        if self.clock_in > 0 && self.hub.coarse_now() == self.last_ms {
             self.clock_in -= 1;
-            return;
+            return false;
         }
+        self.serve_clock()
+    }
+
+    #[cold]
+    fn serve_clock(&mut self) -> bool {
+        let theirs = !self.was_theirs || self.slept || self.clock_in < self.clock_every;
+        self.was_theirs = false;
         self.done.flush();
         let now = self.hub.refresh_clock();
-        // Often enough for timers, seldom enough to cost nothing: about every 100 us.
-        match now.saturating_sub(self.last_look) {
-            0..100_000 => self.clock_every = (self.clock_every * 2).min(CLOCK_EVERY),
-            200_000.. => self.clock_every = (self.clock_every / 2).max(1),
-            _ => {}
-        }
+        self.last_ms = self.hub.coarse_now();
+        self.adapt(now.saturating_sub(self.last_look));
         self.last_look = now;
         self.clock_in = self.clock_every;
-        if self.hub.timers.next_deadline().is_some_and(|at| at <= now) {
-            // Wakers are code of the user's: nobody may count on this search.
-            self.stop_searching();
+        if self.hub.timers.next_deadline().is_none_or(|at| at > now) {
+            self.hub.clock.saw(now);
+            return theirs;
         }
-        fire_timers(self.hub, now);
+        // As long as it only wakes tasks, this worker is one that searches: it will run the first, and
+        // look whether there are more. Wakers that are no tasks' are code of the user's: nobody may
+        // count on this search.
+        fire_timers(self.hub, now, self.slow, || self.stop_searching());
+        theirs
     }
 
-    fn next(&mut self) -> Option<Node> {
-        self.tick = self.tick.wrapping_add(1);
-        let queue = &self.core.queue;
-        if self.tick.is_multiple_of(INJECTOR_EVERY) {
-            if let Some(node) = self.pool.injector.pop() {
-                return Some(node);
-            }
-            if let Some(node) = self.take_overflow() {
-                return Some(node);
-            }
-            if let Some(node) = self.rescue() {
-                return Some(node);
-            }
+    /// Looks at the clock so often that it serves timers and the other sources in time, and so seldom
+    /// that it costs nothing.
+    fn adapt(&mut self, since_last: u64) {
+        if std::mem::take(&mut self.slept) {
+            self.slow = false;
+            return;
         }
-        if let Some(address) = queue.pop() {
+        let polls = u64::from(self.clock_every - self.clock_in.min(self.clock_every)) + 1;
+        match since_last {
+            0..LOOK_APART => self.clock_every = (2 * self.clock_every).min(CLOCK_EVERY),
+            // So many polls of this length as fit.
+            since if since >= 2 * LOOK_APART => {
+                self.clock_every = ((polls * LOOK_APART / since) as u32).clamp(1, CLOCK_EVERY);
+            }
+            _ => {}
+        }
+        self.slow = self.clock_every == 1 && since_last >= LOOK_APART;
+    }
+
+    /// The next task, from the other sources if that is their poll.
+    fn next(&mut self, theirs: bool) -> Option<Node> {
+        if theirs && let Some(node) = self.take_from_others() {
+            self.was_theirs = true;
+            return Some(node);
+        }
+        if let Some(address) = self.core.queue.pop() {
             return Some(Node::from_address(address));
         }
-        if let Some(node) = self.take_injected() {
-            return Some(node);
-        }
-        if let Some(node) = self.take_overflow() {
-            return Some(node);
-        }
-        self.steal()
+        self.turn = (self.turn + 1) % SOURCES;
+        let found = if self.turn == 0 {
+            self.take_overflow().or_else(|| self.take_injected())
+        } else {
+            self.take_injected().or_else(|| self.take_overflow())
+        };
+        found.or_else(|| self.steal())
     }
 
-    /// A task that came from outside; this worker's share of the others goes into its empty queue:
-    /// one by one, the workers and who pushes would fight over the shared one.
+    /// What waits in the other sources, which take turns at being first.
+    #[cold]
+    fn take_from_others(&mut self) -> Option<Node> {
+        for _ in 0..SOURCES {
+            self.turn = (self.turn + 1) % SOURCES;
+            let found = match self.turn {
+                0 => self.take_overflow(),
+                1 => self.take_injected(),
+                _ => self.rescue(),
+            };
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
+    }
+
+    /// A task that came from outside; this worker's share of the others goes into its queue:
+    /// one by one, the workers and who pushes would fight over the shared one. Not behind many long
+    /// polls: there the next look comes sooner.
     fn take_injected(&mut self) -> Option<Node> {
         let injector = &self.pool.injector;
-        if !self.searching {
+        let queued = self.core.queue.len();
+        if !self.searching && queued == 0 {
             gather(|| injector.len());
         }
         let first = injector.pop()?;
+        if self.slow && queued >= STEAL_MAX {
+            return Some(first);
+        }
         let share = injector.len() / self.pool.cores.len();
         for _ in 0..share.min(STEAL_MAX - 1) {
             let Some(node) = injector.pop() else { break };
@@ -228,9 +286,13 @@ impl<'a> Worker<'a> {
             && victim != self.index
             && let Some(node) = self.steal_from(victim)
         {
+            self.tell();
             return Some(node);
         }
-        let next = (victim + 1) % cores.len();
+        let mut next = (victim + 1) % cores.len();
+        if next == self.index {
+            next = (next + 1) % cores.len();
+        }
         self.watched = (next, cores[next].polls.load(Ordering::Relaxed));
         None
     }
@@ -280,5 +342,6 @@ impl<'a> Worker<'a> {
             woken() || pool.has_ended() || pool.has_work()
         });
         self.clock_in = 0;
+        self.slept = true;
     }
 }

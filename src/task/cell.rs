@@ -48,6 +48,7 @@ use std::panic::Location;
 use std::ptr::NonNull;
 use std::task::{Context, Waker};
 use waker::WAKER;
+pub(crate) use waker::is_tasks_own;
 
 /// What a task is, fixed at its birth.
 pub(crate) mod kind {

@@ -197,6 +197,22 @@ impl Drop for InRuntime {
     }
 }
 
+/// Until dropped, the thread is no worker: what it wakes goes where every worker looks. No code of the
+/// user's may run meanwhile.
+pub(crate) struct Elsewhere((u64, usize));
+
+impl Elsewhere {
+    pub(crate) fn pretend() -> Self {
+        Elsewhere(WORKER.replace((0, 0)))
+    }
+}
+
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        WORKER.set(self.0);
+    }
+}
+
 /// Until dropped, the thread runs this task (or, for `None`, code that belongs to none).
 pub(crate) struct InTask(Current);
 

@@ -16,6 +16,12 @@ impl Node {
     }
 }
 
+/// Whether this wakes a task of the crate's: then waking it runs no code of the user's. `false` says
+/// nothing.
+pub(crate) fn is_tasks_own(waker: &Waker) -> bool {
+    std::ptr::eq(waker.vtable(), &WAKER)
+}
+
 unsafe fn waker_node(data: *const ()) -> Node {
     // SAFETY: a waker's data is a slot's address, and the waker is a reference (rule 1).
     Node(unsafe { NonNull::new_unchecked(data.cast_mut().cast()) })
