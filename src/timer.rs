@@ -103,14 +103,18 @@ impl<J> Timers<J> {
     /// Takes an entry out and drops it; `false` if it was not there any more. Constant, but for the
     /// first of a run (see `queue.rs`).
     pub(crate) fn remove(&self, key: TimerKey) -> bool {
-        let mut inner = self.inner.lock();
-        let Some(fire) = inner.queue.remove(key) else {
-            return false;
-        };
-        self.publish(&inner);
-        drop(inner);
+        let fire = self.take(key);
+        let was_there = fire.is_some();
         quietly(|| drop(fire));
-        true
+        was_there
+    }
+
+    /// As [`Timers::remove`], for a caller that has a use for what would have been fired.
+    pub(crate) fn take(&self, key: TimerKey) -> Option<Fire<J>> {
+        let mut inner = self.inner.lock();
+        let fire = inner.queue.remove(key)?;
+        self.publish(&inner);
+        Some(fire)
     }
 
     /// The earliest deadline; `None` if nothing will fire. One atomic load.

@@ -7,7 +7,8 @@ use super::hub::Hub;
 use crate::record::Record;
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex};
-use crate::timer::TimerKey;
+use crate::timer::{Fire, TimerKey};
+use crate::tree::finish;
 use crate::tree::hold::Hold;
 use crate::wait::WaitList;
 use std::any::Any;
@@ -36,6 +37,8 @@ pub(crate) struct Side {
     pub(crate) busy_ns: AtomicU64,
     /// The number of the first request to cancel this task; 0: none.
     pub(crate) asked: AtomicU64,
+    /// The grace that the task has from above, once somebody has looked; 0: not known.
+    pub(crate) inherited: AtomicU64,
     rare: Mutex<Option<Box<Rare>>>,
 }
 
@@ -46,8 +49,8 @@ struct Rare {
     cleanups: VecDeque<Cleanup>,
     /// The first panic of a cleanup: the task's outcome when it is done.
     panic: Option<Box<dyn Any + Send>>,
-    /// Ends of grace periods of a cancellation that began here.
-    timers: Vec<TimerKey>,
+    /// The next end of a grace period of the cancellation that began here.
+    timer: Option<TimerKey>,
     /// Scopes of protection that have to hear of the turn.
     scopes: Option<Arc<WaitList>>,
 }
@@ -65,6 +68,7 @@ impl Side {
             has_timers: AtomicBool::new(false),
             busy_ns: AtomicU64::new(0),
             asked: AtomicU64::new(0),
+            inherited: AtomicU64::new(0),
             rare: Mutex::new(None),
         }
     }
@@ -103,9 +107,14 @@ impl Side {
         }
     }
 
-    /// A timer that is of no use once the task is done.
+    /// A timer that is of no use once the task is done. There is one at a time: an earlier one has
+    /// fired (maybe before its key came here).
     pub(crate) fn keep_timer(&self, key: TimerKey) {
-        self.rare(|rare| rare.timers.push(key));
+        self.rare(|rare| {
+            if rare.timer.is_none_or(|other| key.is_later_than(other)) {
+                rare.timer = Some(key);
+            }
+        });
         // Relaxed: the walk that does this holds the task, and gives the hold back before the end.
         self.has_timers.store(true, Ordering::Relaxed);
     }
@@ -114,14 +123,20 @@ impl Side {
     #[inline]
     pub(crate) fn cancel_timers(&self, hub: &Hub) {
         if self.has_timers.load(Ordering::Relaxed) {
-            self.cancel_all_timers(hub);
+            self.cancel_timer(hub);
         }
     }
 
     #[cold]
-    fn cancel_all_timers(&self, hub: &Hub) {
-        for key in self.rare(|rare| std::mem::take(&mut rare.timers)) {
-            hub.timers.remove(key);
+    fn cancel_timer(&self, hub: &Hub) {
+        let Some(key) = self.rare(|rare| rare.timer.take()) else {
+            return;
+        };
+        // What waits there may have much to give back: the task is done, so it does that in steps.
+        if let Some(Fire::Job(job)) = hub.timers.take(key)
+            && let Some(rest) = finish::run_job(job)
+        {
+            hub.schedule().job(rest);
         }
     }
 

@@ -318,6 +318,10 @@ impl Snapshot {
         (!self.is_done()).then_some(Self(self.0 + CHILD))
     }
 
+    fn expire(self) -> Option<Self> {
+        self.hold().map(|next| Self(next.0 & !GRACE))
+    }
+
     fn adopt(self) -> Option<Self> {
         let refused = self.is_done() || self.is_closing() || self.children() >= MAX_CHILDREN;
         (!refused).then_some(Self(self.0 + CHILD))

@@ -50,6 +50,13 @@ pub(crate) struct TimerKey {
     seq: u64,
 }
 
+impl TimerKey {
+    /// Whether its value was inserted after the other's.
+    pub(crate) fn is_later_than(self, other: TimerKey) -> bool {
+        self.seq > other.seq
+    }
+}
+
 const UNKNOWN: &str = "a run with nodes is there";
 
 #[derive(Debug)]

@@ -9,9 +9,10 @@
 //! turn. Siblings that are done by then are unlinked under one lock and taken off their parent in one
 //! step. Idle workers take part in it.
 //!
-//! A grace period ends with a walk of the same form, **expire**.
+//! Grace periods end with a walk of a similar form ([`super::expire`]).
 
 use super::asked;
+use super::expire::Graces;
 use super::finish;
 use super::frontier::{Entry, Frontier, Visit};
 use super::hold::Hold;
@@ -21,8 +22,7 @@ use crate::id::TaskId;
 use crate::sync::atomic::Ordering;
 use crate::task::current;
 use crate::task::state::{Action, Level, Mark, Snapshot};
-use crate::task::{Hub, Job, Node, NodeRef, Walk, kind};
-use crate::timer::Fire;
+use crate::task::{Hub, Job, Node, Walk, kind};
 use std::cell::Cell;
 use std::time::Duration;
 
@@ -53,9 +53,9 @@ pub(crate) fn request(target: Node, level: Level) {
     let side = target.side_or_new();
     let _ = (side.asked).compare_exchange(0, number, Ordering::AcqRel, Ordering::Relaxed);
     // With the level comes the grace flag.
-    let grace = tag(effective_grace(target));
+    let grace = effective_grace(target);
     if target.state.mark(level, grace != 0, false).1 == Mark::Held {
-        let walk = Cancel::new(Op::Raise(level), target, grace, hub.clock.now_ns());
+        let walk = Cancel::new(level, target, grace, hub.clock.now_ns());
         hub.schedule().job(Job::Walk(Box::new(walk)));
     } else {
         hub.requests.marked();
@@ -83,29 +83,19 @@ pub(crate) fn error_counts(node: Node, before: Snapshot) -> bool {
 
 /// Whether a task that has not been marked yet will be in a grace period when it is.
 fn in_grace_to_come(node: Node) -> bool {
-    !effective_grace(node).is_zero()
-}
-
-#[derive(Clone, Copy)]
-enum Op {
-    /// Cancel, or kill.
-    Raise(Level),
-    /// The grace periods with this tag, and shorter ones, are over.
-    Expire(u64),
+    effective_grace(node) != 0
 }
 
 struct Cancel {
-    op: Op,
+    level: Level,
     target: Node,
     /// The target's, which may be done before the walk is.
     id: TaskId,
     /// The target's own, as a tag.
     grace: u64,
-    /// An expiry waits in a timer: the target may be done and freed otherwise.
-    keep: Option<NodeRef>,
     asked_ns: u64,
-    /// The distinct grace periods met so far, in nanoseconds.
-    graces: Vec<u64>,
+    /// The grace periods met so far.
+    graces: Graces,
     /// Whether an entry since the last [`Cancel::note`] has a tag.
     tagged: Cell<bool>,
     frontier: Option<Frontier>,
@@ -116,6 +106,9 @@ struct Cancel {
 /// Flag in an entry's tag, of which the rest is the task's grace in units of two nanoseconds:
 /// somebody waits for this cancellation.
 const NOTIFY: u64 = 1;
+
+/// Flag in [`Side::inherited`](crate::task::side::Side), whose rest is a tag.
+const KNOWN: u64 = 1;
 
 /// A grace period as a tag.
 fn tag(grace: Duration) -> u64 {
@@ -128,16 +121,11 @@ fn tag(grace: Duration) -> u64 {
 
 impl Walk for Cancel {
     fn step(mut self: Box<Self>) -> Option<Box<dyn Walk>> {
-        if self.frontier.is_none() && !self.begin() {
-            return None;
-        }
         if self.mark() {
             return Some(self);
         }
-        if matches!(self.op, Op::Raise(_)) {
-            self.target.hub().requests.marked();
-        }
-        self.set_timers();
+        self.target.hub().requests.marked();
+        std::mem::take(&mut self.graces).start(self.target, self.asked_ns);
         let entries = self.frontier.take()?.entries;
         sweep::begin(self.target.hub(), self.id, entries, self.has_siblings)
     }
@@ -148,66 +136,58 @@ impl Walk for Cancel {
 }
 
 impl Cancel {
-    fn new(op: Op, target: Node, grace: u64, asked_ns: u64) -> Self {
+    fn new(level: Level, target: Node, grace: u64, asked_ns: u64) -> Self {
         Cancel {
-            op,
+            level,
             target,
             id: target.id(),
             grace,
-            keep: None,
             asked_ns,
-            graces: Vec::new(),
+            graces: Graces::default(),
             tagged: Cell::new(true),
             frontier: None,
             has_siblings: false,
         }
     }
 
-    fn begin(&mut self) -> bool {
-        let target = self.target;
-        let first = match self.op {
-            Op::Raise(_) => self.grace | NOTIFY,
-            Op::Expire(over) => {
-                if !target.state.hold() {
-                    return false;
-                }
-                if self.grace <= over {
-                    target.state.end_grace();
-                }
-                self.grace
-            }
-        };
-        let mut frontier = Frontier::with_tag(target, first);
-        self.note(&mut frontier, 0);
-        self.frontier = Some(frontier);
-        true
-    }
-
     /// Looks at what was marked from this entry on, outside of the lock: wakes who waits, and
     /// collects the grace periods.
     fn note(&mut self, frontier: &mut Frontier, from: usize) {
-        if matches!(self.op, Op::Expire(_)) || !self.tagged.take() {
+        if !self.tagged.take() {
             return;
         }
+        let never = tag(Duration::MAX);
         for entry in &mut frontier.entries[from..] {
             if entry.tag & NOTIFY != 0 {
                 entry.tag &= !NOTIFY;
                 notify(entry.node);
             }
-            if entry.tag != 0 && !self.graces.contains(&entry.tag) {
-                self.graces.push(entry.tag);
+            // The longest there is means for ever.
+            if entry.tag != 0 && entry.tag != never && self.level == Level::Cancel {
+                let own = entry.node.side().and_then(|side| side.grace);
+                if own.is_some() || entry.node == self.target {
+                    self.graces.add(entry.tag, entry.node);
+                }
             }
         }
     }
 
     /// One stretch of the way down; `true` while there is more.
     fn mark(&mut self) -> bool {
-        let Some(mut frontier) = self.frontier.take() else {
-            return false;
+        let mut frontier = match self.frontier.take() {
+            Some(frontier) => frontier,
+            None => {
+                let mut frontier = Frontier::with_tag(self.target, self.grace | NOTIFY);
+                self.note(&mut frontier, 0);
+                frontier
+            }
         };
         let limit = frontier.entries.len() + STEP;
         let mut more = true;
-        while more && frontier.entries.len() < limit {
+        // Many of the tasks that were met may have no children.
+        let mut visits = STEP;
+        while more && frontier.entries.len() < limit && visits > 0 {
+            visits -= 1;
             let from = frontier.entries.len();
             more = frontier.expand(|child, parent| self.visit(child, parent));
             self.has_siblings |= frontier.has_siblings_from(from);
@@ -224,61 +204,23 @@ impl Cancel {
             None => parent.tag,
             Some(grace) => tag(grace),
         };
-        match self.op {
-            Op::Raise(level) => {
-                let (before, mark) = child.state.mark(level, grace != 0, true);
-                let service = child.is(kind::SERVICE);
-                if mark != Mark::Refused
-                    && service
-                    && let Some(record) = child.record()
-                {
-                    record.close_with_tree();
-                }
-                let waits = service || before.has_waiters();
-                let tag = grace | if waits { NOTIFY } else { 0 };
-                if tag != 0 {
-                    self.tagged.set(true);
-                }
-                match mark {
-                    Mark::Refused => Visit::Skip,
-                    Mark::Claimed => Visit::Claim(tag),
-                    Mark::Held => Visit::Take(tag),
-                }
-            }
-            Op::Expire(over) => {
-                if !child.state.hold() {
-                    return Visit::Skip;
-                }
-                if grace <= over {
-                    child.state.end_grace();
-                }
-                Visit::Take(grace)
-            }
+        let (before, mark) = child.state.mark(self.level, grace != 0, true);
+        let service = child.is(kind::SERVICE);
+        if mark != Mark::Refused
+            && service
+            && let Some(record) = child.record()
+        {
+            record.close_with_tree();
         }
-    }
-
-    /// One timer for each length of grace, on the target: the end of the last task below it is
-    /// the target's, too.
-    fn set_timers(&mut self) {
-        if !matches!(self.op, Op::Raise(Level::Cancel)) {
-            return;
+        let waits = service || before.has_waiters();
+        let tag = grace | if waits { NOTIFY } else { 0 };
+        if tag != 0 {
+            self.tagged.set(true);
         }
-        let hub = self.target.hub();
-        for &grace in &self.graces {
-            // The longest there is means for ever.
-            let never = grace == tag(Duration::MAX);
-            let Some(at) = self.asked_ns.checked_add(grace).filter(|_| !never) else {
-                continue;
-            };
-            let mut expiry = Cancel::new(Op::Expire(grace), self.target, self.grace, 0);
-            expiry.keep = Some(self.target.retain());
-            let job = Fire::Job(Job::Walk(Box::new(expiry)));
-            if let Some((key, earliest)) = hub.timers.insert(at, job) {
-                self.target.side_or_new().keep_timer(key);
-                if earliest {
-                    hub.schedule().timer_changed(at);
-                }
-            }
+        match mark {
+            Mark::Refused => Visit::Skip,
+            Mark::Claimed => Visit::Claim(tag),
+            Mark::Held => Visit::Take(tag),
         }
     }
 }
@@ -290,16 +232,35 @@ pub(super) fn notify(node: Node) {
     }
 }
 
-/// The task's own grace period, or that of the nearest task above it that has one.
-fn effective_grace(node: Node) -> Duration {
-    let mut at = Some(node).filter(|node| node.is(kind::GRACE));
-    while let Some(node) = at {
-        if let Some(grace) = node.side().and_then(|side| side.grace) {
-            return grace;
+/// The task's own grace period, or that of the nearest task above it that has one, as a tag. Side
+/// records on the way keep what was found, so that a deep chain is not walked up again and again.
+fn effective_grace(node: Node) -> u64 {
+    if !node.is(kind::GRACE) {
+        return 0;
+    }
+    let mut at = node;
+    let found = loop {
+        if let Some(side) = at.side() {
+            let inherited = side.inherited.load(Ordering::Relaxed);
+            if let Some(grace) = side.grace {
+                break tag(grace);
+            } else if inherited != 0 {
+                break inherited & !KNOWN;
+            }
+        }
+        match links::parent(at) {
+            Some(parent) => at = parent,
+            None => break 0,
+        }
+    };
+    let (top, mut at) = (at, Some(node));
+    while let Some(node) = at.filter(|node| *node != top) {
+        if let Some(side) = node.side() {
+            side.inherited.store(found | KNOWN, Ordering::Relaxed);
         }
         at = links::parent(node);
     }
-    Duration::ZERO
+    found
 }
 
 /// Ends the runtime's tree from its roots: at `Kill` for good, at `Cancel` respecting protection.

@@ -32,6 +32,8 @@ pub(crate) struct Entry {
     pub(crate) node: Node,
     pub(crate) tag: u64,
     pub(crate) claimed: bool,
+    /// Its children are not visited.
+    passed: bool,
     /// Position of the parent's entry; its own for the first.
     pub(crate) parent: u32,
 }
@@ -51,6 +53,7 @@ impl Frontier {
             node: root,
             tag,
             claimed: false,
+            passed: false,
             parent: 0,
         };
         Frontier {
@@ -60,12 +63,42 @@ impl Frontier {
         }
     }
 
+    /// Starts at a task that its caller holds, without its children; see [`Frontier::add`].
+    pub(super) fn from_here(root: Node) -> Self {
+        let mut frontier = Self::with_tag(root, 0);
+        frontier.entries[0].passed = true;
+        frontier
+    }
+
+    /// Adds a task that its caller holds, and whose children are to be visited. `parent` is the
+    /// position of its parent's entry, if that has one.
+    pub(super) fn add(&mut self, node: Node, parent: Option<u32>) {
+        let position = self.entries.len() as u32;
+        self.entries.push(Entry {
+            node,
+            tag: 0,
+            claimed: false,
+            passed: false,
+            parent: parent.unwrap_or(position),
+        });
+    }
+
+    /// Adds a task that its caller holds only for the sake of tasks below it. Returns its position.
+    pub(super) fn add_passed(&mut self, node: Node) -> u32 {
+        self.add(node, None);
+        let position = self.entries.len() - 1;
+        self.entries[position].passed = true;
+        position as u32
+    }
+
     /// Visits up to a chunk of the children of the next entry, under its lock: `visit` may do
     /// nothing but look and change state words. `false` when everything has been visited.
     pub(crate) fn expand(&mut self, mut visit: impl FnMut(Node, &Entry) -> Visit) -> bool {
         // What is claimed has no children.
         let rest = self.entries[self.next..].iter();
-        self.next += rest.take_while(|entry| entry.claimed).count();
+        self.next += rest
+            .take_while(|entry| entry.claimed || entry.passed)
+            .count();
         let Some(parent) = self.entries.get(self.next).copied() else {
             return false;
         };
@@ -104,6 +137,7 @@ impl Frontier {
                         node: child,
                         tag,
                         claimed,
+                        passed: false,
                         parent: position,
                     });
                 }

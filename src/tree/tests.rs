@@ -1,12 +1,14 @@
 //! How costs grow, in links between tasks that are followed.
 
 use super::links::followed;
+use crate::sim::Sim;
 use crate::{Context, Manager, Runtime, Service, ServiceError, service_fn, yield_now};
 use std::future::{Future, pending, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 /// A runtime whose tasks all run on this thread, which counts.
 fn here() -> Runtime {
@@ -154,35 +156,29 @@ fn the_end_of_a_nested_service_costs_the_same_at_any_depth() {
     }
 }
 
-#[test]
-fn a_picture_of_a_deep_service_looks_at_few_tasks_above_it() {
-    let runtime = here();
-    let leaf = Arc::new(Mutex::new(Leaf::default()));
-    let seen = Arc::new(Mutex::new(Vec::<Manager>::new()));
-    struct Kept(Nested, Arc<Mutex<Vec<Manager>>>);
-    impl Service for Kept {
+/// A chain of services that run until they are cancelled, and their managers, outermost first.
+fn chain(depth: usize, managers: Arc<Mutex<Vec<Manager>>>) -> impl Service {
+    struct Link(usize, Arc<Mutex<Vec<Manager>>>);
+    impl Service for Link {
         async fn run(self: Arc<Self>, ctx: Context) -> crate::Result {
-            self.1.lock().expect("no panic").push(ctx.manager().clone());
-            if self.0.below > 0 {
-                let inner = Nested {
-                    below: self.0.below - 1,
-                    end: End::Well,
-                    leaf: self.0.leaf.clone(),
-                };
-                ctx.run_child_service(Kept(inner, self.1.clone()))?;
+            let manager = ctx.manager().clone();
+            self.1.lock().expect("no panic").push(manager);
+            if self.0 > 1 {
+                ctx.run_child_service(Link(self.0 - 1, self.1.clone()))?;
             }
             pending().await
         }
     }
+    Link(depth, managers)
+}
+
+#[test]
+fn a_picture_of_a_deep_service_looks_at_few_tasks_above_it() {
+    let runtime = here();
+    let seen = Arc::new(Mutex::new(Vec::<Manager>::new()));
     const DEPTH: usize = 2_000;
-    let outermost = Nested {
-        below: DEPTH - 1,
-        end: End::Well,
-        leaf,
-    };
-    let manager = runtime
-        .start(Kept(outermost, seen.clone()))
-        .expect("it starts");
+    let manager = runtime.start(chain(DEPTH, seen.clone()));
+    let manager = manager.expect("it starts");
     let there = || seen.lock().expect("no panic").len() == DEPTH;
     runtime.block_on(async {
         while !there() {
@@ -196,7 +192,7 @@ fn a_picture_of_a_deep_service_looks_at_few_tasks_above_it() {
         let snapshot = manager.snapshot();
         assert_eq!(snapshot.len(), at + 1);
         let path = &snapshot.nodes()[0].path;
-        let elided = [&["Kept"; 16][..], &["…"], &["Kept"; 15]]
+        let elided = [&["Link"; 16][..], &["…"], &["Link"; 15]]
             .concat()
             .join("/");
         assert_eq!(*path, elided);
@@ -208,4 +204,76 @@ fn a_picture_of_a_deep_service_looks_at_few_tasks_above_it() {
     );
     drop(managers);
     runtime.block_on(manager.stop()).expect("it runs");
+}
+
+/// Links followed by the end of a service whose tasks have so many different lengths of grace.
+fn links_of_graces(tasks: u32, lengths: u32) -> u64 {
+    let sim = Sim::new(1);
+    let app = service_fn("app", async move |ctx: Context| {
+        for task in 0..tasks {
+            let grace = Duration::from_millis(100) + Duration::from_micros((task % lengths).into());
+            drop(ctx.task(pending::<crate::Result>()).grace(grace).spawn()?);
+        }
+        Ok(())
+    });
+    let manager = Manager::builder(app).max_children(tasks as usize).build();
+    let manager = manager.expect("a new service");
+    let running = manager.clone();
+    drop(
+        sim.handle()
+            .spawn(async move { running.run().await.is_ok() }),
+    );
+    sim.block_on(async {
+        while sim.handle().metrics().polls < u64::from(tasks) + 2 {
+            yield_now().await;
+        }
+        let before = followed::so_far();
+        manager.stop().await.expect("it runs");
+        followed::so_far() - before
+    })
+}
+
+#[test]
+fn the_end_of_a_grace_costs_the_same_whatever_other_lengths_there_are() {
+    let one = links_of_graces(2_000, 1) as f64;
+    for lengths in [16, 250, 2_000] {
+        let many = links_of_graces(2_000, lengths) as f64;
+        assert!(
+            many < 3.0 * one,
+            "{lengths} lengths: {many} links, {one} with one"
+        );
+    }
+}
+
+#[test]
+fn nested_cancellations_in_grace_cost_what_one_does() {
+    // Each of a chain of services is cancelled by itself, the innermost first, and all are in grace.
+    let links = |depth: usize| {
+        let sim = Sim::new(2);
+        let seen = Arc::new(Mutex::new(Vec::<Manager>::new()));
+        let outermost = chain(depth, seen.clone());
+        let manager = Manager::builder(outermost)
+            .grace(Duration::from_secs(1))
+            .build()
+            .expect("a new service");
+        let running = manager.clone();
+        drop(
+            sim.handle()
+                .spawn(async move { running.run().await.is_ok() }),
+        );
+        sim.block_on(async {
+            while seen.lock().expect("no panic").len() < depth {
+                yield_now().await;
+            }
+            let before = followed::so_far();
+            let managers = std::mem::take(&mut *seen.lock().expect("no panic"));
+            for manager in managers.iter().rev() {
+                manager.cancel().expect("it runs");
+            }
+            manager.wait_finished().await;
+            (followed::so_far() - before) as f64 / depth as f64
+        })
+    };
+    let [few, many] = [200, 1_000].map(links);
+    assert!(many < 1.5 * few, "{few} links a level, {many}");
 }

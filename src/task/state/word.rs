@@ -2,8 +2,7 @@
 //! ordering. Whatever was done before a transition is visible to whoever acts on a later one.
 
 use super::{
-    Action, CHILD, GRACE, JOIN_INTEREST, JOIN_WAKER, Level, Mark, Phase, REF, Snapshot, Start,
-    WAITERS,
+    Action, CHILD, JOIN_INTEREST, JOIN_WAKER, Level, Mark, Phase, REF, Snapshot, Start, WAITERS,
 };
 use crate::sync::atomic::{AtomicWord, Ordering};
 
@@ -176,9 +175,9 @@ impl State {
         self.update(|s| s.mark(level, grace, may_claim))
     }
 
-    /// Ends a grace period; the release of the caller's hold acts on the turn this may bring.
-    pub(crate) fn end_grace(&self) {
-        self.0.fetch_and(!GRACE, Ordering::AcqRel);
+    /// Ends a grace period, and holds the task: the release acts on the turn that this may bring.
+    pub(crate) fn expire(&self) -> bool {
+        self.try_update(|s| Some((s.expire()?, ()))).is_some()
     }
 
     /// The handle has put a waker into the join slot. `false`: done in between, it is still the

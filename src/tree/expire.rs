@@ -1,0 +1,200 @@
+//! The ends of the grace periods of one cancellation.
+//!
+//! A cancellation collects, as it marks, the tasks that have a grace of their own, and its target,
+//! which may have inherited one. Every other task in grace is below one of these *owners*, with no
+//! other owner in between: its *region*. So each task is in one region, and is met once by all the
+//! walks of a cancellation together, however many different lengths there are. One timer waits for
+//! the earliest of them. The walk that follows ends every grace that is over by then, and only when
+//! all of these have ended gives its holds back ([`sweep`]): what falls then is not seen by a task
+//! that is still in grace, although its own is over, too.
+
+use super::frontier::{Frontier, Visit};
+use super::links;
+use super::sweep::{self, STEP};
+use crate::id::TaskId;
+use crate::task::{Job, Node, NodeRef, Walk};
+use crate::timer::Fire;
+use std::collections::BTreeMap;
+use std::vec::IntoIter;
+
+/// The owners that a cancellation has met, by the length of their grace in nanoseconds.
+#[derive(Default)]
+pub(super) struct Graces(BTreeMap<u64, Vec<NodeRef>>);
+
+impl Graces {
+    /// Notes an owner, which the caller holds.
+    pub(super) fn add(&mut self, grace: u64, owner: Node) {
+        // Mostly there is one length, and exactly one owner of each length otherwise.
+        let owners = self.0.entry(grace).or_insert_with(|| Vec::with_capacity(1));
+        owners.push(owner.retain());
+    }
+
+    /// Sets the timer for the first of them. The caller holds the target.
+    pub(super) fn start(self, target: Node, asked_ns: u64) {
+        Box::new(Expire {
+            id: target.id(),
+            target: target.retain(),
+            asked_ns,
+            graces: self,
+            due: Vec::new().into_iter(),
+            now: 0,
+            frontier: None,
+            has_siblings: false,
+            last_parent: None,
+        })
+        .wait();
+    }
+}
+
+struct Expire {
+    id: TaskId,
+    /// It may be done and freed otherwise while this waits in a timer.
+    target: NodeRef,
+    asked_ns: u64,
+    /// Those that are not over.
+    graces: Graces,
+    /// Owners whose grace is over, and has yet to be ended.
+    due: IntoIter<NodeRef>,
+    /// When this walk began: what is over by then is ended by it.
+    now: u64,
+    frontier: Option<Frontier>,
+    has_siblings: bool,
+    /// The parent of the latest owner, and the position of its entry.
+    last_parent: Option<(Node, u32)>,
+}
+
+impl Walk for Expire {
+    fn step(mut self: Box<Self>) -> Option<Box<dyn Walk>> {
+        let target = *self.target;
+        let mut frontier = match self.frontier.take() {
+            Some(frontier) => frontier,
+            None if target.state.hold() => {
+                self.now = target.hub().clock.now_ns();
+                Frontier::from_here(target)
+            }
+            None => return self.let_go(),
+        };
+        let more = self.end_owners(&mut frontier) || self.end_regions(&mut frontier);
+        if more {
+            self.frontier = Some(frontier);
+            return Some(self);
+        }
+        let (id, has_siblings) = (self.id, self.has_siblings);
+        self.wait();
+        sweep::begin(target.hub(), id, frontier.entries, has_siblings)
+    }
+
+    fn target(&self) -> TaskId {
+        self.id
+    }
+}
+
+impl Expire {
+    /// When a grace of this length is over; `None`: never.
+    fn end_of(&self, grace: u64) -> Option<u64> {
+        self.asked_ns.checked_add(grace)
+    }
+
+    /// Waits for the next end, if there is one. The caller holds the target: its end is after this,
+    /// and takes the timer along.
+    fn wait(mut self: Box<Self>) {
+        let Some(&grace) = self.graces.0.keys().next() else {
+            return;
+        };
+        let Some(at) = self.end_of(grace) else {
+            return;
+        };
+        self.last_parent = None;
+        let target = self.target.clone();
+        let hub = target.hub();
+        if let Some((key, earliest)) = hub.timers.insert(at, Fire::Job(Job::Walk(self))) {
+            target.side_or_new().keep_timer(key);
+            if earliest {
+                hub.schedule().timer_changed(at);
+            }
+        }
+    }
+
+    /// Takes the next owner whose grace is over.
+    fn next_due(&mut self) -> Option<NodeRef> {
+        loop {
+            if let Some(owner) = self.due.next() {
+                return Some(owner);
+            }
+            let grace = *self.graces.0.keys().next()?;
+            if self.end_of(grace).is_none_or(|at| at > self.now) {
+                return None;
+            }
+            self.due = self.graces.0.remove(&grace)?.into_iter();
+        }
+    }
+
+    /// One stretch of the owners; `true` while there may be more.
+    fn end_owners(&mut self, frontier: &mut Frontier) -> bool {
+        for _ in 0..STEP {
+            let Some(owner) = self.next_due() else {
+                return false;
+            };
+            if owner.state.expire() {
+                self.enter(*owner, frontier);
+            }
+        }
+        true
+    }
+
+    /// Adds an owner, which is held. The parents of all entries are held, too.
+    fn enter(&mut self, owner: Node, frontier: &mut Frontier) {
+        let parent = links::parent(owner);
+        let position = match (parent, self.last_parent) {
+            _ if owner == *self.target || parent == Some(*self.target) => Some(0),
+            (Some(parent), Some((last, position))) if parent == last => Some(position),
+            // It has a child that is held.
+            (Some(parent), _) if parent.state.hold() => {
+                let position = frontier.add_passed(parent);
+                self.last_parent = Some((parent, position));
+                Some(position)
+            }
+            _ => None,
+        };
+        let from = frontier.entries.len();
+        frontier.add(owner, position);
+        self.has_siblings |= frontier.has_siblings_from(from);
+    }
+
+    /// One stretch of the regions; `true` while there is more.
+    fn end_regions(&mut self, frontier: &mut Frontier) -> bool {
+        let limit = frontier.entries.len() + STEP;
+        for _ in 0..STEP {
+            let from = frontier.entries.len();
+            let more = frontier.expand(|child, _| {
+                // An owner is in a region of its own. What is not marked yet, since it belongs to
+                // another cancellation, is passed over by this one's timer and met by the other's.
+                let is_owner = child.side().is_some_and(|side| side.grace.is_some());
+                if !is_owner && child.state.expire() {
+                    Visit::Take(0)
+                } else {
+                    Visit::Skip
+                }
+            });
+            self.has_siblings |= frontier.has_siblings_from(from);
+            if !more {
+                return false;
+            }
+            if frontier.entries.len() >= limit {
+                break;
+            }
+        }
+        true
+    }
+
+    /// The target is done, and so is everything below it: gives the references back.
+    fn let_go(mut self: Box<Self>) -> Option<Box<dyn Walk>> {
+        for _ in 0..STEP {
+            if self.due.next().is_none() {
+                let (_, owners) = self.graces.0.pop_first()?;
+                self.due = owners.into_iter();
+            }
+        }
+        Some(self)
+    }
+}
