@@ -40,6 +40,68 @@ fn output_drop_supervised() {
     });
 }
 
+/// Panics when it is dropped.
+#[derive(Debug)]
+struct BadError(#[allow(dead_code)] Bomb);
+
+impl std::fmt::Display for BadError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("intended error")
+    }
+}
+
+impl std::error::Error for BadError {}
+
+fn bad_error() -> taskgrove::BoxError {
+    Box::new(BadError(Bomb("error")))
+}
+
+/// In the drop of an error: of a consequence of a cancellation, which nobody hears of, and of a
+/// failure, when nobody is left who could ask for it.
+#[test]
+fn error_drop() {
+    everywhere(async |s| {
+        let fails = service_fn("fails", |_| async { Err(bad_error()) });
+        let failed = s.h.start(fails).unwrap();
+        failed.wait_finished().await;
+        let error = failed.result().unwrap().unwrap_err();
+        assert!(error.to_string().contains("intended error"));
+        drop(error);
+        // The last is this one, or that of the worker which has ended it.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(failed)));
+        let (inside, returns, ends) = (Event::new(), Event::new(), Event::new());
+        let (set, go, cleanup) = (inside.clone(), returns.wait(), ends.wait());
+        let inner = s.ctx.clone();
+        let task = s.ctx.run_task(async move {
+            // Keeps it going while it is being cancelled.
+            let below = spawn(finally(pending::<()>(), cleanup));
+            while Handle::current()
+                .snapshot()
+                .nodes()
+                .iter()
+                .any(|n| n.id == below.id() && n.polls == 0)
+            {
+                suspend().await;
+            }
+            set.set();
+            go.await;
+            inner.cancelled().await;
+            // From a poll that began after that.
+            suspend().await;
+            Err(bad_error())
+        });
+        inside.wait().await;
+        s.m.cancel().unwrap();
+        returns.set();
+        ends.set();
+        s.m.wait_finished().await;
+        assert!(s.m.result().unwrap().is_ok());
+        assert!(task.unwrap().await.unwrap_err().is_cancelled());
+        s.go.set();
+        assert_eq!(s.outside.await.unwrap(), 17);
+    });
+}
+
 /// In the drop of a panic's own payload: of a detached task, and of one of the service.
 #[test]
 fn payload_drop() {
