@@ -125,6 +125,8 @@ impl KeptWaker {
 
     pub(crate) fn wake(mut self) {
         let waker = self.take();
+        // What is left has nothing to drop.
+        std::mem::forget(self);
         quietly(|| waker.wake());
     }
 
@@ -136,10 +138,8 @@ impl KeptWaker {
 
 impl Drop for KeptWaker {
     fn drop(&mut self) {
-        if !self.0.will_wake(Waker::noop()) {
-            let waker = self.take();
-            quietly(|| drop(waker));
-        }
+        let waker = self.take();
+        quietly(|| drop(waker));
     }
 }
 
