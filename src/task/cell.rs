@@ -11,7 +11,7 @@
 //!    hand it on.
 //! 3. **Join waker.** Belongs to the handle while `JOIN_WAKER` is clear and the task is not done,
 //!    to the finisher that made the task done with it set.
-//! 4. **Hub.** Valid while the task is not done: workers stay until every root is done. So a thread
+//! 4. **Hub.** Valid while the task is not done: it keeps itself until every root is. So a thread
 //!    that is no worker takes a count on the hub *before* it pushes a task it has scheduled (the
 //!    task cannot run, let alone be done, before that push).
 //! 5. **Record.** Valid while the task is not done, or still linked: the service's node, above it or
