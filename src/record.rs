@@ -36,6 +36,8 @@ pub(crate) struct Record {
     cancelled: AtomicBool,
     errored: AtomicBool,
     finished: AtomicBool,
+    /// It is being cancelled with its parent, or that was being cancelled before its end.
+    swept: AtomicBool,
     pub(crate) name: Cow<'static, str>,
     /// The service's node, of which this is a reference; null until the start.
     node: AtomicPtr<Header>,
@@ -73,6 +75,7 @@ impl Record {
             cancelled: AtomicBool::new(false),
             errored: AtomicBool::new(false),
             finished: AtomicBool::new(false),
+            swept: AtomicBool::new(false),
             total: AtomicU64::new(0),
             done: AtomicU64::new(0),
             node: AtomicPtr::new(null_mut()),
@@ -164,23 +167,22 @@ impl Record {
 
     /// The tree above is being cancelled.
     pub(crate) fn close_with_tree(&self) {
+        self.swept.store(true, Ordering::Relaxed);
         self.close(!self.independent.load(Ordering::Relaxed));
     }
 
-    /// Says whether it is the first.
-    pub(crate) fn add_failure(&self, failure: TaskFailure) -> bool {
-        let first = match &mut *self.failed.lock() {
-            Failed::Open(failures) => {
-                failures.push(failure);
-                false
-            }
-            none => {
-                *none = Failed::Open(vec![failure]);
-                true
-            }
-        };
-        self.errored.store(true, Ordering::Release);
-        first
+    /// Adds a failure, which comes in any order.
+    pub(crate) fn add_failure(&self, failure: TaskFailure) {
+        match &mut *self.failed.lock() {
+            Failed::Open(failures) => failures.push(failure),
+            none => *none = Failed::Open(vec![failure]),
+        }
+    }
+
+    /// There is a failure: its own, or one below, which is added when the child service is done.
+    /// Whether it is the first.
+    pub(crate) fn set_errored(&self) -> bool {
+        !self.errored.swap(true, Ordering::AcqRel)
     }
 
     /// Everything below is done: no failure comes after this.
@@ -206,9 +208,17 @@ impl Record {
         }
     }
 
-    /// Done, with everything below. Wakes nobody.
-    pub(crate) fn finish(&self) {
+    /// Done, with everything below; `swept`: as a part of its parent's cancellation. Wakes nobody.
+    pub(crate) fn finish(&self, swept: bool) {
+        if swept {
+            self.swept.store(true, Ordering::Relaxed);
+        }
         self.finished.store(true, Ordering::Release);
+    }
+
+    /// Whether its cancellation, or its end, is a part of its parent's cancellation.
+    pub(crate) fn is_swept(&self) -> bool {
+        self.swept.load(Ordering::Relaxed)
     }
 
     /// What came of it; meaningful once finished. For the program, which is told by this of the

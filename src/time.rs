@@ -8,6 +8,7 @@
 pub use crate::error::Elapsed;
 
 use crate::handle::{current_hub, current_hub_for};
+use crate::service::poll_to_its_end;
 use crate::sync::Arc;
 use crate::task::awaited::Awaited;
 use crate::task::{Hub, current, own};
@@ -225,10 +226,10 @@ async fn timeout_from<F: Future>(
     let hub = current_hub_for(location);
     let deadline = hub.clock.deadline(duration);
     let mut sleep = Sleep::new(hub, deadline);
-    let mut future = pin!(future);
+    let mut future = pin!(Some(future));
     let at = sleep.deadline;
     let mut poll = |cx: &mut Context<'_>| {
-        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+        if let Poll::Ready(output) = poll_to_its_end(future.as_mut(), cx) {
             return Poll::Ready(Ok(output));
         }
         sleep.poll_timer(cx).map(|()| Err(Elapsed))

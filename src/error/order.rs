@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How many failures have happened. One count for the whole process, because a task may pass on the
+/// How many moments there were. One count for the whole process, because a task may pass on the
 /// error of a service of another runtime. Not from `crate::sync`: it orders no other access.
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
@@ -12,14 +12,9 @@ static COUNT: AtomicU64 = AtomicU64::new(0);
 pub(crate) struct Moment(NonZeroU64);
 
 impl Moment {
-    const MIN: Moment = Moment(NonZeroU64::MIN);
-
-    fn after(self, steps: u64) -> Moment {
-        Moment(self.0.saturating_add(steps))
-    }
-
-    /// The moment of a failure that happens now.
+    /// The moment of a failure that happens now, or of what may turn out to be one later.
     pub(crate) fn next() -> Moment {
-        Moment::MIN.after(2 * COUNT.fetch_add(1, Ordering::Relaxed) + 1)
+        let before = COUNT.fetch_add(1, Ordering::Relaxed);
+        Moment(NonZeroU64::MIN.saturating_add(before))
     }
 }

@@ -6,9 +6,9 @@ use super::{Manager, Service};
 use crate::error::ServiceError;
 use crate::sync::atomic::Ordering;
 use crate::task::scope::{Body, Entered};
-use crate::task::{own, place, shared};
+use crate::task::{current, own, place, shared};
 use std::future::{pending, poll_fn};
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -102,7 +102,16 @@ where
             } else if !scope.is_due() {
                 return Poll::Pending;
             }
-            place::in_body_drop(scope, || body.set(None));
+            let end = || place::in_body_drop(scope, || body.set(None));
+            let ended = catch_unwind(AssertUnwindSafe(end));
+            // A panic in the drop of a body does not hide what the body has returned.
+            let ended = match output {
+                Some(_) => ended.or_else(current::note_panic),
+                None => ended,
+            };
+            if let Err(panic) = ended {
+                resume_unwind(panic);
+            }
             Poll::Ready(())
         })
         .await;

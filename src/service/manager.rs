@@ -2,9 +2,10 @@
 
 use super::Service;
 use super::builders::{ManagerBuilder, Options};
+use super::protect::poll_to_its_end;
 use super::start::{Seed, manage};
 use super::stats::{Stats, TaskStats};
-use super::wait::{Waiting, wait};
+use super::wait::{Waiting, note_closing, note_end, wait};
 use crate::arena::Counted;
 use crate::error::{LifecycleError, ServiceError, StopError, StopTimeout};
 use crate::id::TaskId;
@@ -244,6 +245,7 @@ impl Manager {
         let mut poll = |cx: &mut Context<'_>| {
             let finished = waiting.poll(cx, |record| record.is_finished().then_some(()));
             if finished.is_ready() {
+                note_end(&self.record);
                 return Poll::Ready(true);
             }
             Pin::new(&mut sleep).poll(cx).map(|()| false)
@@ -282,6 +284,7 @@ impl Manager {
         if ready.await {
             Ok(())
         } else {
+            note_end(&self.record);
             Err(self.not_running())
         }
     }
@@ -292,6 +295,7 @@ impl Manager {
             record.is_finished().then_some(())
         })
         .await;
+        note_end(&self.record);
     }
 
     /// What came of it; `None` until finished.
@@ -330,12 +334,13 @@ impl Manager {
     pub async fn external_api<F: Future>(&self, f: F) -> Result<F::Output, LifecycleError> {
         let over = |record: &Record| (!record.is_running() || record.is_closing()).then_some(());
         let mut waiting = Waiting::new(&self.record);
-        let mut f = pin!(f);
+        let mut f = pin!(Some(f));
         let mut poll = |cx: &mut Context<'_>| {
             if waiting.poll(cx, over).is_ready() {
+                note_closing(&self.record);
                 return Poll::Ready(None);
             }
-            f.as_mut().poll(cx).map(Some)
+            poll_to_its_end(f.as_mut(), cx).map(Some)
         };
         let awaited = || Some(self.record.awaited(Event::Call));
         let done = poll_fn(|cx| own::poll_own(cx, awaited, &mut poll));

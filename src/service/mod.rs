@@ -22,6 +22,7 @@ pub use builders::{ChildServiceBuilder, ManagerBuilder, TaskBuilder};
 pub use context::Context;
 pub use defer::{Defer, defer};
 pub use manager::Manager;
+pub(crate) use protect::poll_to_its_end;
 pub use protect::{finally, shielded};
 pub use service_fn::{ServiceFn, service_fn};
 pub use slot::ManagerSlot;

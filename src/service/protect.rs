@@ -7,10 +7,12 @@
 //! turn at all.
 
 use super::context::OfTask;
+use crate::error::Moment;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
+use crate::task::current::{self, Apart, Protected, View};
 use crate::task::scope::{Body, Entered, Scope, Turn};
-use crate::task::{current, own, place};
+use crate::task::{own, place};
 use crate::wait::discard;
 use std::any::Any;
 use std::future::poll_fn;
@@ -25,6 +27,9 @@ struct Protection {
     /// The number of its task's poll in which it was refused.
     refused: Option<u64>,
     end: OfTask,
+    /// Whether it is that of a shield or a cleanup. If that is dropped before its end, what the code
+    /// around it returns comes from inside protection.
+    hard: bool,
 }
 
 impl Protection {
@@ -85,6 +90,14 @@ impl Protection {
     }
 }
 
+impl Drop for Protection {
+    fn drop(&mut self) {
+        if self.hard && self.entered.is_some() {
+            current::set_protected_if_unknown();
+        }
+    }
+}
+
 /// Keeps the calling task from being dropped while `f` runs.
 ///
 /// When cancellation reaches the task in the meantime, it goes on after `f` to its next
@@ -115,14 +128,16 @@ impl Protection {
 /// ```
 pub async fn shielded<F: Future>(f: F) -> F::Output {
     let mut protection = Protection::default();
-    let mut f = pin!(f);
+    protection.hard = true;
+    let mut f = pin!(Some(f));
     poll_fn(|cx| {
         if !protection.enter(cx) {
             return Poll::Pending;
         }
-        let poll = place::hard(|| f.as_mut().poll(cx));
+        let poll = place::hard(|| poll_to_its_end(f.as_mut(), cx));
         if poll.is_ready() {
             protection.leave();
+            current::set_protected();
             own::note_ready();
         }
         poll
@@ -130,10 +145,29 @@ pub async fn shielded<F: Future>(f: F) -> F::Output {
     .await
 }
 
+/// Polls a future, and drops it when it has returned. A panic in that drop does not hide what was
+/// returned: the task ends with it after this poll.
+pub(crate) fn poll_to_its_end<F: Future>(
+    mut future: Pin<&mut Option<F>>,
+    cx: &mut Context<'_>,
+) -> Poll<F::Output> {
+    let Some(polled) = future.as_mut().as_pin_mut().map(|f| f.poll(cx)) else {
+        return Poll::Pending;
+    };
+    if polled.is_ready()
+        && let Err(panic) = catch_unwind(AssertUnwindSafe(|| future.set(None)))
+        && let Err(panic) = current::note_panic(panic)
+    {
+        // Outside of tasks the caller has it.
+        resume_unwind(panic);
+    }
+    polled
+}
+
 /// Why a body is over.
 enum Ended<T> {
-    Returned(T),
-    Panicked(Box<dyn Any + Send>),
+    Returned(T, View),
+    Panicked(Box<dyn Any + Send>, View),
     /// Its task's turn came, and it was dropped.
     Cancelled,
 }
@@ -141,6 +175,11 @@ enum Ended<T> {
 /// Runs `body`, and then `cleanup` to its end: when the body returns, when it panics (the panic
 /// then resumes), and when cancellation reaches the task inside the body. In that last case the
 /// body is dropped, the cleanup is awaited, and the task is dropped.
+///
+/// The body is not protection: an error that it returns after cancellation was asked for is a
+/// consequence of that, and one that it had returned before is a failure, however long the cleanup
+/// takes. A panic in the cleanup hides neither: the task goes on with what the body has returned, and
+/// ends with the panic, at its next suspension at the latest.
 ///
 /// Only dropping this future (in a select, on a timeout), or the runtime, skips the cleanup: see
 /// [`defer`](crate::defer) for one that survives its owner. First polled when the task's turn has
@@ -183,20 +222,61 @@ pub async fn finally<F: Future, C: Future<Output = ()>>(body: F, cleanup: C) -> 
             None => Poll::Pending,
         }
     });
-    let ended = ended.await;
-    let mut cleanup = pin!(cleanup);
-    poll_fn(|cx| {
+    let mut ended = ended.await;
+    protection.hard = true;
+    let mut cleanup = pin!(Some(cleanup));
+    let cleaned = poll_fn(|cx| {
         protection.enter(cx);
-        place::hard(|| cleanup.as_mut().poll(cx))
-    })
-    .await;
+        let poll = || place::hard(|| poll_to_its_end(cleanup.as_mut(), cx));
+        match catch_unwind(AssertUnwindSafe(poll)) {
+            Ok(Poll::Pending) => {
+                ended.happened_now();
+                Poll::Pending
+            }
+            Ok(Poll::Ready(())) => Poll::Ready(Ok(())),
+            Err(panic) => {
+                let drop = || place::hard(|| cleanup.set(None));
+                let dropped = catch_unwind(AssertUnwindSafe(drop));
+                if let Err(second) = dropped.or_else(current::note_panic) {
+                    discard(second);
+                }
+                Poll::Ready(Err(panic))
+            }
+        }
+    });
+    let cleaned = cleaned.await;
     protection.leave();
     own::note_ready();
     match ended {
-        Ended::Returned(output) => output,
-        Ended::Panicked(payload) => resume_unwind(payload),
+        Ended::Returned(output, view) => {
+            current::set_view(view);
+            // The panic comes out after what the body has returned.
+            if let Err(panic) = cleaned.or_else(current::note_panic) {
+                resume_unwind(panic);
+            }
+            output
+        }
+        Ended::Panicked(first, view) => {
+            current::set_view(view);
+            if let Err(second) = cleaned.or_else(current::note_panic) {
+                discard(second);
+            }
+            resume_unwind(first)
+        }
         // The task is dropped here.
-        Ended::Cancelled => std::future::pending().await,
+        Ended::Cancelled => match cleaned {
+            Ok(()) => std::future::pending().await,
+            Err(panic) => resume_unwind(panic),
+        },
+    }
+}
+
+impl<T> Ended<T> {
+    /// Notes when the body has ended, unless that was done: its cleanup takes its time.
+    fn happened_now(&mut self) {
+        if let Ended::Returned(_, view) | Ended::Panicked(_, view) = self {
+            view.moment.get_or_insert_with(Moment::next);
+        }
     }
 }
 
@@ -207,21 +287,36 @@ fn poll_body<F: Future>(
     cx: &mut Context<'_>,
 ) -> Option<Ended<F::Output>> {
     let future = body.as_mut().as_pin_mut()?;
+    let _apart = Apart::begin();
     let polled = catch_unwind(AssertUnwindSafe(|| {
         place::in_body(scope, || future.poll(cx))
     }));
+    if matches!(polled, Ok(Poll::Pending)) {
+        return None;
+    }
+    let dropped = drop_body::<F>(body, scope);
+    // As of now: protection inside may have gone with the body.
+    let mut view = current::view();
+    if view.protected == Protected::Unknown {
+        let hard = scope.is_hard();
+        view.protected = if hard { Protected::Yes } else { Protected::No };
+    }
     let ended = match polled {
         Ok(Poll::Pending) => return None,
-        Ok(Poll::Ready(output)) => Ended::Returned(output),
-        Err(payload) => Ended::Panicked(payload),
+        Ok(Poll::Ready(output)) => Ended::Returned(output, view),
+        Err(payload) => Ended::Panicked(payload, view),
     };
-    match (ended, drop_body::<F>(body, scope)) {
-        (Ended::Returned(_), Ended::Panicked(payload)) => Some(Ended::Panicked(payload)),
-        (ended, Ended::Panicked(second)) => {
+    let Ended::Panicked(second, _) = dropped else {
+        return Some(ended);
+    };
+    match (ended, current::note_panic(second)) {
+        // Outside of tasks there is one panic to give to the caller.
+        (Ended::Returned(..), Err(panic)) => Some(Ended::Panicked(panic, view)),
+        (ended, Err(second)) => {
             discard(second);
             Some(ended)
         }
-        (ended, _) => Some(ended),
+        (ended, Ok(())) => Some(ended),
     }
 }
 
@@ -232,6 +327,6 @@ fn drop_body<F: Future>(mut body: Pin<&mut Option<F>>, scope: &Arc<Body>) -> End
     }));
     match dropped {
         Ok(()) => Ended::Cancelled,
-        Err(payload) => Ended::Panicked(payload),
+        Err(payload) => Ended::Panicked(payload, current::view()),
     }
 }

@@ -81,7 +81,7 @@ impl Drop for Starting<'_> {
         let record = self.0;
         if !record.is_started() {
             record.close(true);
-            record.finish();
+            record.finish(false);
             record.waiters().wake_all();
         }
     }

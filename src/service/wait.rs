@@ -2,7 +2,7 @@
 
 use crate::record::Record;
 use crate::task::awaited::Event;
-use crate::task::own;
+use crate::task::{current, own};
 use crate::wait::WaitKey;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
@@ -49,6 +49,23 @@ impl Drop for Waiting<'_> {
         if !self.record.is_finished() {
             self.leave();
         }
+    }
+}
+
+/// An await reports the end of the service. If that is a part of a cancellation from above, the task
+/// knows of that now.
+#[inline]
+pub(crate) fn note_end(record: &Record) {
+    if record.is_swept() {
+        current::see();
+    }
+}
+
+/// An await reports that the service is being cancelled, or over. If that is a part of a
+/// cancellation from above, or of one that the calling task is in, the task knows of that now.
+pub(crate) fn note_closing(record: &Record) {
+    if record.is_swept() || current::is_within(record) {
+        current::see();
     }
 }
 

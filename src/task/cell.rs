@@ -38,7 +38,7 @@ use crate::arena::{ARENA, Counted, SlotIndex};
 use crate::error::JoinError;
 use crate::id::TaskId;
 use crate::record::Record;
-use crate::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Arc, ByteLock, Life, UnsafeCell};
 use crate::wait::{KeptWaker, quietly};
 use raw::{STAGE_EMPTY, STAGE_FUTURE, STAGE_VALUE, VTable};
@@ -89,6 +89,8 @@ pub(crate) struct Header {
     pub(crate) lock: ByteLock,
     pub(crate) kind: u8,
     stage: AtomicU8,
+    /// Its parent was being cancelled before its end, so that this may be a part of that.
+    pub(crate) swept: AtomicBool,
     pub(crate) index: SlotIndex,
     life: Life,
 }

@@ -6,6 +6,7 @@ use super::hub::Hub;
 use super::own::{READY_IN_POLL, Stalls, UNLIMITED};
 use super::place::PlaceKind;
 use super::requests::Seen;
+use super::state::Snapshot;
 use crate::id::TaskId;
 use crate::sync::Arc;
 #[cfg(taskgrove_loom)]
@@ -15,17 +16,23 @@ use std::mem::ManuallyDrop;
 use std::num::NonZeroU64;
 use std::panic::Location;
 
+mod view;
+
+use view::Ended;
+pub(crate) use view::*;
+
 /// What code the thread runs.
 #[derive(Clone, Copy)]
 pub(super) struct Current {
     pub(super) node: Option<Node>,
-    /// The requests for cancellation that there were when this poll began.
-    epoch: Seen,
+    /// See [`View`].
+    word: Snapshot,
+    requests: Seen,
     /// Own awaits that may still be ready in this poll.
     pub(super) budget: u32,
     pub(super) place: PlaceKind,
-    /// Whether protection was entered since this poll began.
-    protected: bool,
+    /// See [`View`].
+    ended: Ended,
     /// Whether the task was woken by the code it runs.
     woken: bool,
     pub(super) stalls: Stalls,
@@ -34,18 +41,21 @@ pub(super) struct Current {
 impl Current {
     const NOTHING: Current = Current {
         node: None,
-        epoch: Seen::NONE,
+        word: Snapshot::NONE,
+        requests: Seen::NONE,
         budget: UNLIMITED,
         place: PlaceKind::Root,
-        protected: false,
+        ended: Ended::NOTHING,
         woken: false,
         stalls: Stalls::NONE,
     };
 
-    fn of(node: Option<Node>) -> Current {
+    #[inline]
+    fn of(node: Option<Node>, word: Snapshot) -> Current {
         Current {
             node,
-            epoch: node.map_or(Seen::NONE, |node| node.hub().requests.look()),
+            word,
+            requests: node.map_or(Seen::NONE, |node| node.hub().requests.look()),
             budget: READY_IN_POLL,
             ..Current::NOTHING
         }
@@ -100,16 +110,6 @@ pub(crate) fn heard(id: TaskId, location: &'static Location<'static>) {
     if let Some(hub) = hub() {
         hub.schedule().heard(id, location);
     }
-}
-
-/// The requests for cancellation that there were when this poll began.
-pub(crate) fn epoch() -> Seen {
-    CURRENT.get().epoch
-}
-
-/// Whether protection was entered since this poll began.
-pub(crate) fn protected_in_poll() -> bool {
-    CURRENT.get().protected
 }
 
 #[inline]
@@ -219,7 +219,15 @@ pub(crate) struct InTask(Current);
 impl InTask {
     #[inline]
     pub(crate) fn enter(node: Option<Node>) -> Self {
-        InTask(CURRENT.replace(Current::of(node)))
+        InTask(CURRENT.replace(Current::of(node, Snapshot::NONE)))
+    }
+}
+
+impl InTask {
+    /// For a poll, which begins with this word of the task's.
+    #[inline]
+    pub(crate) fn poll(node: Node, word: Snapshot) -> Self {
+        InTask(CURRENT.replace(Current::of(Some(node), word)))
     }
 }
 
@@ -234,11 +242,6 @@ impl Drop for InTask {
 pub(crate) fn outside_tasks<R>(f: impl FnOnce() -> R) -> R {
     let _in_task = InTask::enter(None);
     f()
-}
-
-/// Notes that protection was entered in this poll.
-pub(crate) fn note_protection() {
-    change(|current| current.protected = true);
 }
 
 /// If the calling code is the task's own, notes that it wants another poll: what a wake would do to

@@ -1,11 +1,12 @@
 //! Handles of tasks: [`Task`], [`CancelHandle`], [`CancelOnDrop`].
 
 use super::awaited::{Awaited, Whom};
-use super::cell::{Joined, NodeRef, kind};
+use super::cell::{Joined, Node, NodeRef, kind};
 use super::state::Level;
 use super::{current, own};
 use crate::error::JoinError;
 use crate::id::TaskId;
+use crate::sync::atomic::Ordering;
 use crate::tree::cancel;
 use crate::wait::WaitKey;
 use std::future::poll_fn;
@@ -45,13 +46,13 @@ pub struct Task<T> {
 }
 
 impl<T> Task<T> {
-    pub(crate) fn new(joined: Joined<T>, parent: super::Node) -> Self {
+    pub(crate) fn new(joined: Joined<T>, parent: Node) -> Self {
         let parent = (!parent.is(kind::SENTINEL)).then(|| parent.id());
         Task { joined, parent }
     }
 
     #[cfg(taskgrove_loom)]
-    pub(crate) fn node(&self) -> super::Node {
+    pub(crate) fn node(&self) -> Node {
         self.joined.node()
     }
 
@@ -141,6 +142,14 @@ impl<T> Task<T> {
     }
 }
 
+/// An await reports the end of this task, which may be a part of a cancellation.
+#[inline]
+fn note_end(node: Node) {
+    if node.swept.load(Ordering::Relaxed) {
+        current::see();
+    }
+}
+
 async fn wait_done(node: &NodeRef) {
     struct Waiting<'a>(&'a NodeRef, Option<WaitKey>);
     impl Drop for Waiting<'_> {
@@ -153,11 +162,13 @@ async fn wait_done(node: &NodeRef) {
     let mut waiting = Waiting(node, None);
     let mut poll = |cx: &mut Context<'_>| {
         if node.state.load().is_done() {
+            note_end(**node);
             return Poll::Ready(());
         }
         let list = &node.side_or_new().waiters;
         list.register(&mut waiting.1, cx.waker());
         if node.state.set_waiters().is_done() {
+            note_end(**node);
             Poll::Ready(())
         } else {
             Poll::Pending
@@ -174,6 +185,9 @@ impl<T> Future for Task<T> {
         let node = self.joined.node();
         let awaited = || Some(Awaited::Result(Whom::task(node)));
         let polled = own::poll_own(cx, awaited, |cx| self.joined.poll(cx));
+        if polled.is_ready() {
+            note_end(node);
+        }
         if let Poll::Ready(Err(JoinError::Panicked(_))) = polled {
             current::heard(node.id(), node.location());
         }

@@ -2,7 +2,7 @@
 //! of a `finally` or a `background_service`, or in code that the turn does not reach.
 
 use super::cell::Node;
-use super::current::{Current, Lent, change, current};
+use super::current::{Apart, Current, Lent, change, current};
 use super::scope::{Body, Scope};
 use crate::sync::Arc;
 use std::cell::RefCell;
@@ -75,6 +75,7 @@ impl Drop for Restore {
 
 /// Runs `f` as code of a shield or a cleanup: the turn is not seen in there.
 pub(crate) fn hard<R>(f: impl FnOnce() -> R) -> R {
+    let _apart = Apart::begin();
     let _restore = Restore::replace(match current().place {
         PlaceKind::Root | PlaceKind::Hard => PlaceKind::Hard,
         PlaceKind::Body | PlaceKind::BodyDrop | PlaceKind::HardInBody => PlaceKind::HardInBody,

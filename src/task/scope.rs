@@ -73,6 +73,16 @@ impl Body {
         })
     }
 
+    /// Whether it is inside a shield or a cleanup.
+    pub(crate) fn is_hard(&self) -> bool {
+        let mut scope = self.state.lock().outer.clone();
+        while let Scope::Body(body) = &scope {
+            let outer = body.state.lock().outer.clone();
+            scope = outer;
+        }
+        matches!(scope, Scope::Hard(_))
+    }
+
     /// To be called at each poll, outside of the body: it may have been moved to another task.
     pub(crate) fn follow(&self, cx: &Context<'_>) {
         let (known, moved) = {
@@ -164,7 +174,6 @@ impl Scope {
 
     /// Counts protection in.
     pub(crate) fn protect(&self) {
-        current::note_protection();
         match self {
             Scope::Outside | Scope::Hard(_) => {}
             Scope::Root(node) => {

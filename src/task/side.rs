@@ -33,6 +33,9 @@ pub(crate) struct Side {
     pub(crate) waiters: WaitList,
     cleanups_pending: AtomicU32,
     has_panic: AtomicBool,
+    /// The task's outcome is a panic already.
+    panicked: AtomicBool,
+    has_noted: AtomicBool,
     has_timers: AtomicBool,
     pub(crate) busy_ns: AtomicU64,
     /// The number of the first request to cancel this task; 0: none.
@@ -49,6 +52,8 @@ struct Rare {
     cleanups: VecDeque<Cleanup>,
     /// The first panic of a cleanup: the task's outcome when it is done.
     panic: Option<Box<dyn Any + Send>>,
+    /// Panics of this poll beside what it has returned.
+    noted: Vec<Box<dyn Any + Send>>,
     /// The next end of a grace period of the cancellation that began here.
     timer: Option<TimerKey>,
     /// Scopes of protection that have to hear of the turn.
@@ -65,6 +70,8 @@ impl Side {
             waiters: WaitList::default(),
             cleanups_pending: AtomicU32::new(0),
             has_panic: AtomicBool::new(false),
+            panicked: AtomicBool::new(false),
+            has_noted: AtomicBool::new(false),
             has_timers: AtomicBool::new(false),
             busy_ns: AtomicU64::new(0),
             asked: AtomicU64::new(0),
@@ -179,6 +186,9 @@ impl Side {
     /// Keeps a cleanup's panic as the task's outcome, if it is the first; else gives it back. By
     /// whoever runs the task, as [`Side::take_panic`].
     pub(crate) fn keep_panic(&self, panic: Box<dyn Any + Send>) -> Option<Box<dyn Any + Send>> {
+        if self.panicked.load(Ordering::Relaxed) {
+            return Some(panic);
+        }
         self.rare(|rare| {
             if rare.panic.is_some() {
                 return Some(panic);
@@ -187,6 +197,28 @@ impl Side {
             self.has_panic.store(true, Ordering::Relaxed);
             None
         })
+    }
+
+    /// The future has panicked: that stays the task's outcome, whatever panics later.
+    pub(crate) fn set_panicked(&self) {
+        self.panicked.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes a panic that must not hide what the task's code has returned: it is counted when the
+    /// poll has ended. By whoever runs the task, as [`Side::take_noted`].
+    pub(crate) fn note_panic(&self, panic: Box<dyn Any + Send>) {
+        self.rare(|rare| rare.noted.push(panic));
+        self.has_noted.store(true, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn has_noted(&self) -> bool {
+        self.has_noted.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn take_noted(&self) -> Vec<Box<dyn Any + Send>> {
+        self.has_noted.store(false, Ordering::Relaxed);
+        self.rare(|rare| std::mem::take(&mut rare.noted))
     }
 
     #[inline]

@@ -150,6 +150,9 @@ pub(crate) enum Mark {
 }
 
 impl Snapshot {
+    /// That of a task of which nothing is known.
+    pub(crate) const NONE: Snapshot = Snapshot(0);
+
     pub(crate) fn phase(self) -> Phase {
         PHASES[(self.0 & PHASE) as usize]
     }

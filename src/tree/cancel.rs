@@ -11,7 +11,6 @@
 //!
 //! Grace periods end with a walk of a similar form ([`super::expire`]).
 
-use super::asked;
 use super::expire::Graces;
 use super::finish;
 use super::frontier::{Entry, Frontier, Visit};
@@ -20,8 +19,7 @@ use super::links;
 use super::sweep::{self, STEP};
 use crate::id::TaskId;
 use crate::sync::atomic::Ordering;
-use crate::task::current;
-use crate::task::state::{Action, Level, Mark, Snapshot};
+use crate::task::state::{Action, Level, Mark};
 use crate::task::{Hub, Job, Node, Walk, kind};
 use std::cell::Cell;
 use std::time::Duration;
@@ -60,30 +58,6 @@ pub(crate) fn request(target: Node, level: Level) {
     } else {
         hub.requests.marked();
     }
-}
-
-/// Whether an error that this task's poll returned is a failure, or a consequence of a
-/// cancellation: it counts if that was asked for during this poll at the earliest, or if it came
-/// from inside protection. `before` is the state the poll began in; by whoever runs the task.
-pub(crate) fn error_counts(node: Node, before: Snapshot) -> bool {
-    if before.is_protected() || before.in_grace() || current::protected_in_poll() {
-        return true;
-    }
-    if before.is_closing() {
-        return false;
-    }
-    // Not marked when the poll began; but maybe asked for above, and the mark not here yet: only by
-    // a request that was marking then.
-    let began = current::epoch();
-    if began.all_marked() {
-        return true;
-    }
-    !asked::is_target_above(node, began.latest()) || in_grace_to_come(node)
-}
-
-/// Whether a task that has not been marked yet will be in a grace period when it is.
-fn in_grace_to_come(node: Node) -> bool {
-    effective_grace(node) != 0
 }
 
 struct Cancel {
@@ -204,6 +178,10 @@ impl Cancel {
             None => parent.tag,
             Some(grace) => tag(grace),
         };
+        // Before the mark: whoever sees it end because of that sees this.
+        if !child.state.load().is_done() {
+            child.swept.store(true, Ordering::Relaxed);
+        }
         let (before, mark) = child.state.mark(self.level, grace != 0, true);
         let service = child.is(kind::SERVICE);
         if mark != Mark::Refused
@@ -234,7 +212,7 @@ pub(super) fn notify(node: Node) {
 
 /// The task's own grace period, or that of the nearest task above it that has one, as a tag. Side
 /// records on the way keep what was found, so that a deep chain is not walked up again and again.
-fn effective_grace(node: Node) -> u64 {
+pub(super) fn effective_grace(node: Node) -> u64 {
     if !node.is(kind::GRACE) {
         return 0;
     }

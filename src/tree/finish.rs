@@ -8,15 +8,16 @@
 use super::asked;
 use super::batch::Batch;
 use super::cancel;
+use super::fail;
 use super::links::{self, Children};
-use crate::error::{FailureKind, JoinError, Moment, Panic, TaskFailure};
+use crate::error::{FailureKind, JoinError, Panic};
 use crate::sync::atomic::Ordering;
 use crate::task::cell::Polled;
 use crate::task::current::{self, InTask};
 use crate::task::side::Side;
-use crate::task::state::{Action, Level, Snapshot, Start};
+use crate::task::state::{Action, Snapshot, Start};
 use crate::task::{Job, Node, kind, place};
-use crate::wait::{discard, quietly};
+use crate::wait::quietly;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 
@@ -64,11 +65,6 @@ pub(crate) fn release(node: Node, holds: u64) -> (Snapshot, Action) {
     node.state.release(holds, count, || uncount(node))
 }
 
-/// Its error or panic is a failure of its service.
-fn is_supervised(node: Node) -> bool {
-    node.is(kind::SUPERVISED | kind::SERVICE)
-}
-
 /// Runs a task that was taken from a queue, until it suspends or ends. If that makes it done, its
 /// parent hears of it when `done` is flushed; `ended`: see [`count`].
 #[inline]
@@ -83,7 +79,7 @@ pub(crate) fn run(node: Node, done: &mut Batch, ended: impl Fn()) {
             }
             let polls = node.polls.load(Ordering::Relaxed);
             node.polls.store(polls + 1, Ordering::Relaxed);
-            let _in_task = InTask::enter(Some(node));
+            let _in_task = InTask::poll(node, before);
             poll(node, before, ended)
         }
     };
@@ -112,12 +108,15 @@ fn poll(node: Node, before: Snapshot, ended_now: impl Fn()) -> (Snapshot, Action
         match node.poll() {
             Polled::Pending => true,
             ready => {
-                conclude(node, before, ready);
+                fail::conclude(node, ready);
                 false
             }
         }
     };
     let side = node.side();
+    if let Some(side) = side.filter(|side| side.has_noted()) {
+        fail::count_noted(node, side);
+    }
     let cleanups = side.is_some_and(|side| {
         poll_cleanups(node, side)
             || !pending && replace_outcome(node, side) && poll_cleanups(node, side)
@@ -162,86 +161,14 @@ fn poll_cleanups(node: Node, side: &Side) -> bool {
                 side.return_cleanup(cleanup);
                 return true;
             }
-            Ok(Poll::Ready(())) => quietly(|| drop(cleanup)),
-            Err(panic) => {
-                quietly(|| drop(cleanup));
-                let panic = Panic::new(panic);
-                count_panic(node, &panic, true);
-                // The first is the task's outcome.
-                if let Some(extra) = side.keep_panic(panic.into_payload()) {
-                    discard(extra);
-                }
-            }
+            Ok(Poll::Ready(())) => {}
+            Err(panic) => fail::panicked_beside(node, side, panic),
+        }
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(cleanup))) {
+            fail::panicked_beside(node, side, panic);
         }
     }
     false
-}
-
-/// A future has returned or panicked: what it means, for the handle and for the service.
-fn conclude(node: Node, before: Snapshot, polled: Polled) {
-    match polled {
-        Polled::Pending => {}
-        Polled::Value => {
-            let daemon = node.kind & (kind::DAEMON | kind::SERVICE) == kind::DAEMON;
-            if daemon && !asked::is_asked(node) {
-                fail(node, FailureKind::DaemonExit);
-            }
-        }
-        Polled::Error(error) => {
-            if cancel::error_counts(node, before) {
-                let failure = fail(node, FailureKind::Error(error));
-                node.store_error(JoinError::Failed(failure));
-            } else {
-                quietly(|| drop(error));
-                node.store_error(JoinError::Cancelled);
-            }
-        }
-        Polled::Panicked(payload) => panicked(node, payload),
-    }
-}
-
-fn panicked(node: Node, payload: Box<dyn std::any::Any + Send>) {
-    let panic = Panic::new(payload);
-    count_panic(node, &panic, false);
-    node.store_error(JoinError::Panicked(panic));
-}
-
-/// A panic is a failure of the service; a raw task's cancels what is below it, and the task too if
-/// its future may be there still: the panic was a deferred cleanup's.
-fn count_panic(node: Node, panic: &Panic, may_go_on: bool) {
-    node.hub().schedule().panicked(node, panic.message());
-    if is_supervised(node) {
-        fail(node, FailureKind::Panic(panic.message().to_owned()));
-    } else if may_go_on || node.state.load().children() > 0 {
-        cancel::request(node, Level::Cancel);
-    }
-}
-
-/// Records a failure of a supervised task, or of a service's `run`, and cancels the service.
-fn fail(node: Node, kind: FailureKind) -> TaskFailure {
-    let failure = failure(node, kind);
-    fail_service(node, failure.clone());
-    failure
-}
-
-fn failure(node: Node, kind: FailureKind) -> TaskFailure {
-    let moment = Moment::next();
-    TaskFailure::new(node.id(), node.path(), node.location(), moment, kind)
-}
-
-/// Adds a failure to the service that `from` belongs to, or is, and cancels that service.
-fn fail_service(from: Node, failure: TaskFailure) {
-    let Some(record) = from.record() else { return };
-    let Some(service) = record.node() else { return };
-    let first = record.add_failure(failure);
-    record.close(true);
-    cancel::request(service, Level::Cancel);
-    // Who waits for a failure hears of it also if the service is being cancelled already: then that
-    // request changes nothing, and wakes nobody. A second failure is news to nobody who waits.
-    if first {
-        let _none = InTask::enter(None);
-        cancel::notify(service);
-    }
 }
 
 /// Drops the future of a task that was claimed, as code of that task.
@@ -249,7 +176,7 @@ pub(crate) fn close(node: Node) -> (Snapshot, Action) {
     let _in_task = InTask::enter(Some(node));
     let state = node.state.load();
     match catch_unwind(AssertUnwindSafe(|| node.drop_future())) {
-        Err(payload) => panicked(node, payload),
+        Err(payload) => fail::panicked(node, payload),
         // What had ended before has its outcome, and only cleanups to lose.
         Ok(()) if state.has_ended() => {}
         // Without a handle nobody asks; and none comes back.
@@ -259,6 +186,9 @@ pub(crate) fn close(node: Node) -> (Snapshot, Action) {
     let Some(side) = node.side() else {
         return end(node, false, || ended(node));
     };
+    if side.has_noted() {
+        fail::count_noted(node, side);
+    }
     let mut cleanups = side.has_cleanups();
     if cleanups && node.state.load().is_killed() {
         while let Some(cleanup) = side.take_cleanup() {
@@ -345,13 +275,13 @@ fn finish_service(node: Node) {
         && let Some(parent) = links::parent(node)
     {
         if let Some(kind) = failed {
-            fail_service(parent, failure(node, kind));
+            fail::child_failed(node, parent, kind);
         }
         if let Some(around) = parent.record() {
             around.done.fetch_add(1, Ordering::Release);
         }
     }
-    record.finish();
+    record.finish(node.swept.load(Ordering::Relaxed));
 }
 
 /// Second part of finishing: the output goes if nobody wants it, and who waited is woken. `flags`:

@@ -7,6 +7,7 @@ mod asked;
 pub(crate) mod batch;
 pub(crate) mod cancel;
 mod expire;
+pub(crate) mod fail;
 pub(crate) mod finish;
 mod frontier;
 pub(crate) mod hands;

@@ -218,6 +218,7 @@ async fn panicked<T>(task: Task<T>) -> String {
     }
 }
 
+mod beside;
 mod bodies;
 mod edges;
 mod wakers;

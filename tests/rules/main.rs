@@ -9,7 +9,9 @@ mod util;
 
 mod background;
 mod cancel;
+mod causes;
 mod closing_errors;
+mod consequences;
 mod debug;
 mod defer;
 mod errors;

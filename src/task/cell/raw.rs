@@ -5,12 +5,13 @@ use crate::arena::{ARENA, Counted, MAX_SLOT};
 use crate::error::{BoxError, JoinError};
 use crate::id::TaskId;
 use crate::record::Record;
-use crate::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{ByteLock, Life, UnsafeCell};
+use crate::task::current;
 use crate::task::hub::Hub;
 use crate::task::side::Side;
 use crate::task::state::State;
-use crate::wait::{discard, quietly};
+use crate::wait::quietly;
 use std::any::Any;
 use std::marker::PhantomData;
 use std::mem::{needs_drop, offset_of, size_of};
@@ -163,32 +164,34 @@ where
         }
         // SAFETY: as above.
         let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { Self::drop_future(task) }));
-        match (polled, dropped) {
-            (Ok(Poll::Pending), _) => Polled::Pending,
-            (Err(panic), dropped) => {
-                if let Err(second) = dropped {
-                    discard(second);
-                }
-                Polled::Panicked(panic)
-            }
-            (Ok(Poll::Ready(out)), Err(panic)) => {
-                quietly(|| drop(out));
-                Polled::Panicked(panic)
-            }
-            (Ok(Poll::Ready(out)), Ok(())) => match O::convert(out) {
-                Err(error) => Polled::Error(error),
-                // SAFETY: as above; the stage is empty now.
-                Ok(value) => unsafe {
-                    if Self::BOXED_VALUE {
-                        Self::stage::<Box<O::Value>>(task).write(Box::new(value));
-                    } else {
-                        Self::stage::<O::Value>(task).write(value);
+        let ended = match polled {
+            Ok(Poll::Pending) => return Polled::Pending,
+            Ok(Poll::Ready(out)) => match O::convert(out) {
+                Ok(value) => match dropped {
+                    // SAFETY: as above; the stage is empty now.
+                    Ok(()) => unsafe {
+                        if Self::BOXED_VALUE {
+                            Self::stage::<Box<O::Value>>(task).write(Box::new(value));
+                        } else {
+                            Self::stage::<O::Value>(task).write(value);
+                        }
+                        Self::set(task, STAGE_VALUE);
+                        return Polled::Value;
+                    },
+                    Err(panic) => {
+                        quietly(|| drop(value));
+                        return Polled::Panicked(panic);
                     }
-                    Self::set(task, STAGE_VALUE);
-                    Polled::Value
                 },
+                Err(error) => Polled::Error(error),
             },
+            Err(panic) => Polled::Panicked(panic),
+        };
+        // Both come out: a panic in the drop does not hide what was before.
+        if let Err(second) = dropped {
+            let _noted = current::note_panic(second);
         }
+        ended
     }
 
     unsafe fn store_error(task: NonNull<Header>, error: JoinError) {
@@ -306,6 +309,7 @@ where
         lock: ByteLock::new(),
         kind: birth.kind,
         stage: AtomicU8::new(STAGE_FUTURE),
+        swept: AtomicBool::new(false),
         index: slot.index,
         life: Life::new(),
     };

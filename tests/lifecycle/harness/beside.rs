@@ -23,7 +23,7 @@ impl Model {
 
     pub(crate) fn has_failed(&self, service: usize) -> bool {
         let service = self.nodes[service].service.as_ref();
-        service.is_some_and(|service| !service.failures.is_empty())
+        service.is_some_and(|service| service.errored)
     }
 
     /// A body has ended: its service is stopped, and waited for.

@@ -2,7 +2,7 @@
 
 use super::calls;
 use super::drive::Driver;
-use super::ends::{failures, outcome, path};
+use super::ends::{failures, outcome, path, root_causes};
 use super::events::Tally;
 use super::model::Scheduled;
 use super::ops::Kind;
@@ -255,7 +255,9 @@ fn service(driver: &Driver<'_>, node: usize, real: &Real, dropped: usize) -> Res
             driver.places[node],
             Scheduled::NotRunning | Scheduled::TooMany
         );
-        let none = refused || it.is_forgotten();
+        // A body that does not run is not given one.
+        let unstarted = it.kind == Kind::Run && driver.places[node] == Scheduled::BornDone;
+        let none = refused || unstarted || it.is_forgotten();
         same!(node, "its having no manager", true, none);
         return Ok(());
     };
@@ -279,12 +281,7 @@ fn service(driver: &Driver<'_>, node: usize, real: &Real, dropped: usize) -> Res
             service.cancelled
         );
     }
-    same!(
-        node,
-        "did_error",
-        manager.did_error(),
-        !service.failures.is_empty()
-    );
+    same!(node, "did_error", manager.did_error(), service.errored);
     let stats = manager.stats().tasks;
     same!(node, "total_count", stats.total_count, service.total);
     same!(
@@ -294,7 +291,10 @@ fn service(driver: &Driver<'_>, node: usize, real: &Real, dropped: usize) -> Res
         service.finished
     );
     match manager.result() {
-        Some(Err(ServiceError::Failed(failed))) => failures(model, node, &failed),
+        Some(Err(error @ ServiceError::Failed(_))) => {
+            failures(model, node, error.failures())?;
+            root_causes(model, node, &error)
+        }
         Some(Ok(())) if !service.failures.is_empty() => Err(format!(
             "node {node}: no failures, should be {:?}",
             service.failures

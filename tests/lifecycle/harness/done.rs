@@ -27,10 +27,10 @@ impl Model {
         let asked = self.nodes[node].closing.is_some();
         let daemon = self.nodes[node].kind.is_daemon();
         if let Some(service) = &self.nodes[node].service {
-            if !service.failures.is_empty() {
-                self.fail(parent, node, Why::Service(node));
+            if let Some(first) = service.failures.iter().map(|failure| failure.step).min() {
+                self.fail(parent, node, Why::Service(node), Some(first));
             } else if daemon && !asked {
-                self.fail(parent, node, Why::DaemonExit);
+                self.fail(parent, node, Why::DaemonExit, None);
             }
         }
         true

@@ -297,7 +297,7 @@ impl Driver<'_> {
 
     /// Lets everything happen that can happen, in `ns` or a moment.
     pub(super) fn settle(&mut self, ns: u64) {
-        if let Some(poll) = self.model.poll.take() {
+        if let Some(poll) = &self.model.poll {
             self.world.control(poll.node).wake();
         }
         let Some(sim) = &self.sim else { return };
@@ -314,6 +314,10 @@ impl Driver<'_> {
         self.model.advance_to(self.model.now + ns);
         for (node, real) in self.world.nodes().iter().enumerate() {
             self.model.nodes[node].has_context = real.context.is_some();
+            // Told to end, it may have been dropped before it heard of it.
+            if !self.model.listens(node) {
+                real.control.clear();
+            }
         }
     }
 

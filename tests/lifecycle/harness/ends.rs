@@ -8,7 +8,7 @@ use super::ops::Kind;
 use super::same::same;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
-use taskgrove::{FailureKind, JoinError, Task, TaskFailure};
+use taskgrove::{FailureKind, JoinError, ServiceError, Task, TaskFailure};
 
 /// The names from the root to this node.
 pub(crate) fn path(model: &Model, node: usize) -> String {
@@ -33,6 +33,7 @@ pub(crate) fn failures(model: &Model, node: usize, real: &[TaskFailure]) -> Resu
     let expected: &[Failure] = service.map_or(&[], |s| &s.failures);
     same!(node, "the number of failures", real.len(), expected.len());
     let mut left: Vec<&Failure> = expected.iter().collect();
+    left.sort_by_key(|failure| failure.step);
     for failure in real {
         let first = left.first().map(|f| f.step);
         let mut wrong = String::new();
@@ -50,6 +51,35 @@ pub(crate) fn failures(model: &Model, node: usize, real: &[TaskFailure]) -> Resu
             return Err(format!("node {node}: failure {failure:?}; {wrong}"));
         };
         left.remove(found);
+    }
+    Ok(())
+}
+
+/// The leaves below, too: in the order of their steps.
+pub(crate) fn root_causes(model: &Model, node: usize, real: &ServiceError) -> Result<(), String> {
+    let mut expected = Vec::new();
+    let mut services = vec![node];
+    while let Some(node) = services.pop() {
+        let service = model.nodes[node].service.as_ref().expect("a service");
+        for failure in &service.failures {
+            match failure.why {
+                Why::Service(below) => services.push(below),
+                _ => expected.push((failure.step, path(model, failure.node))),
+            }
+        }
+    }
+    expected.sort();
+    let mut left = expected.as_slice();
+    let mut real: Vec<_> = real.root_causes().map(TaskFailure::path).collect();
+    same!(node, "the number of root causes", real.len(), left.len());
+    let mut at = real.as_mut_slice();
+    while let Some((step, _)) = left.first() {
+        let (now, later) = left.split_at(left.partition_point(|(other, _)| other == step));
+        let (these, others) = at.split_at_mut(now.len());
+        these.sort_unstable();
+        let now: Vec<_> = now.iter().map(|(_, path)| path.as_str()).collect();
+        same!(node, "the root causes of a step", &*these, &*now);
+        (left, at) = (later, others);
     }
     Ok(())
 }

@@ -74,6 +74,10 @@ impl Control {
         self.inner.lock().unwrap().mailbox.push_back(what);
     }
 
+    pub(crate) fn clear(&self) {
+        self.inner.lock().unwrap().mailbox.clear();
+    }
+
     pub(crate) fn wake(&self) {
         let waker = self.inner.lock().unwrap().waker.clone();
         if let Some(waker) = waker {
@@ -124,9 +128,14 @@ async fn interpret(node: usize, world: Arc<World>) -> How {
         world: world.clone(),
         ended: false,
     };
+    let how = levels(node, world).await;
+    gone.ended = true;
+    how
+}
+
+async fn levels(node: usize, world: Arc<World>) -> How {
     loop {
         if let Out::End(how) = level(node, world.clone()).await {
-            gone.ended = true;
             return how;
         }
     }
@@ -281,10 +290,49 @@ pub(crate) async fn raw(node: usize, world: Arc<World>) -> usize {
     node
 }
 
-pub(crate) async fn supervised(node: usize, world: Arc<World>) -> Result<usize, BoxError> {
-    match interpret(node, world).await {
+fn outcome(node: usize, how: How) -> Result<usize, BoxError> {
+    match how {
         How::Error => Err(Fault(node).into()),
         _ => Ok(node),
+    }
+}
+
+/// A supervised task, whose drop may panic also when it has returned: that is not in its own code.
+pub(crate) struct Supervised {
+    node: usize,
+    world: Arc<World>,
+    levels: Pin<Box<dyn Future<Output = How> + Send>>,
+    /// From the first poll on; dropped after the rest.
+    gone: Option<Gone>,
+}
+
+impl Supervised {
+    pub(crate) fn new(node: usize, world: Arc<World>) -> Self {
+        Supervised {
+            levels: Box::pin(levels(node, world.clone())),
+            node,
+            world,
+            gone: None,
+        }
+    }
+}
+
+impl Future for Supervised {
+    type Output = Result<usize, BoxError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let (node, world) = (this.node, &this.world);
+        let gone = this.gone.get_or_insert_with(|| Gone {
+            node,
+            world: world.clone(),
+            ended: false,
+        });
+        // Unless it suspends, it ends here.
+        gone.ended = true;
+        let polled = this.levels.as_mut().poll(cx);
+        gone.ended = polled.is_ready();
+        polled.map(|how| outcome(node, how))
     }
 }
 
@@ -304,7 +352,8 @@ impl Told {
 impl Service for Told {
     async fn run(self: Arc<Self>, ctx: Context) -> taskgrove::Result {
         self.world.set_context(self.node, ctx);
-        supervised(self.node, self.world.clone()).await.map(drop)
+        let how = interpret(self.node, self.world.clone()).await;
+        outcome(self.node, how).map(drop)
     }
 
     fn name(&self) -> std::borrow::Cow<'static, str> {

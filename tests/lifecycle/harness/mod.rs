@@ -16,6 +16,7 @@ mod node;
 mod ops;
 mod outside;
 mod rules;
+mod said;
 mod same;
 mod shrink;
 mod slots;

@@ -44,6 +44,7 @@ impl Model {
             total: 0,
             finished: 0,
             failures: Vec::new(),
+            errored: false,
             ready: false,
         });
         self.nodes.push(Node {
@@ -230,25 +231,40 @@ impl Model {
         }
     }
 
-    /// Records a failure of the service that `from` is in, or is, and cancels that service.
-    pub(crate) fn fail(&mut self, from: usize, node: usize, why: Why) {
-        if let Some(service) = self.service_of(from) {
-            let step = self.now;
-            seen(match why {
-                Why::Error(_) if from == service => Seen::FailedRun,
-                Why::Error(_) => Seen::FailedTask,
-                Why::Panic if from == service => Seen::PanickedRun,
-                Why::Panic => Seen::PanickedTask,
-                Why::DaemonExit if from == node => Seen::DaemonExit,
-                Why::DaemonExit => Seen::DaemonServiceExit,
-                Why::Service(_) => Seen::FailedChild,
-            });
-            if !self.service(service).failures.is_empty() {
-                seen(Seen::FailedAgain);
-            }
-            let failure = Failure { node, why, step };
-            self.service(service).failures.push(failure);
+    /// Records a failure of the service that `from` is in, or is, and cancels that service. The
+    /// services around it are told, and cancelled, at once.
+    pub(crate) fn fail(&mut self, from: usize, node: usize, why: Why, step: Option<u64>) {
+        let Some(service) = self.service_of(from) else {
+            return;
+        };
+        let step = step.unwrap_or(self.now);
+        seen(match why {
+            Why::Error(_) if from == service => Seen::FailedRun,
+            Why::Error(_) => Seen::FailedTask,
+            Why::Panic if from == service => Seen::PanickedRun,
+            Why::Panic => Seen::PanickedTask,
+            Why::DaemonExit if from == node => Seen::DaemonExit,
+            Why::DaemonExit => Seen::DaemonServiceExit,
+            Why::Service(_) => Seen::FailedChild,
+        });
+        let failures = &mut self.service(service).failures;
+        if failures.iter().any(|earlier| earlier.step > step) {
+            seen(Seen::HeardLater);
+        }
+        if !failures.is_empty() {
+            seen(Seen::FailedAgain);
+        }
+        failures.push(Failure { node, why, step });
+        let mut at = Some(service);
+        while let Some(service) = at
+            && !std::mem::replace(&mut self.service(service).errored, true)
+        {
             self.cancel(service);
+            let around = self.nodes[service].parent.and_then(|p| self.service_of(p));
+            at = around.filter(|_| self.is_supervised(service));
+            if at.is_some_and(|around| !self.nodes[around].service.as_ref().unwrap().closing) {
+                seen(Seen::ToldAtOnce);
+            }
         }
     }
 

@@ -25,15 +25,32 @@ pub(crate) enum Why {
 pub(crate) struct Failure {
     pub(crate) node: usize,
     pub(crate) why: Why,
-    /// When it happened: in the same step, in any order.
+    /// When its first leaf failed: in the same step, in any order.
     pub(crate) step: u64,
+}
+
+/// What is known of what some code returns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Said {
+    /// An error counts.
+    pub(crate) counts: bool,
+    /// When it happened, if not now.
+    pub(crate) step: Option<u64>,
+}
+
+impl Said {
+    /// From inside protection.
+    pub(crate) const COUNTS: Said = Said {
+        counts: true,
+        step: None,
+    };
 }
 
 /// What follows a cleanup of `finally`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Then {
-    GoOn,
-    End(How),
+    GoOn(Said),
+    End(How, Said),
     /// The body was dropped: so is the rest.
     Dropped,
 }
@@ -92,6 +109,8 @@ pub(crate) struct Service {
     pub(crate) total: u64,
     pub(crate) finished: u64,
     pub(crate) failures: Vec<Failure>,
+    /// It has a failure, or will have that of a child service.
+    pub(crate) errored: bool,
     pub(crate) ready: bool,
 }
 
@@ -157,8 +176,12 @@ pub(crate) struct Cleanup {
 /// What is known of the poll that commands are being told for.
 pub(crate) struct Poll {
     pub(crate) node: usize,
-    /// Why an error it returns counts, also while being cancelled.
+    /// Why an error it returns counts, whatever ends in it.
     pub(crate) counts: Option<Seen>,
+    /// What is said of what comes next, for the task and each body, the innermost last.
+    pub(crate) said: Vec<Option<Said>>,
+    /// Cleanups that have panicked in it: they are counted when it is over.
+    pub(crate) panics: usize,
     /// What was cancelled during it.
     pub(crate) cancels: Vec<usize>,
 }

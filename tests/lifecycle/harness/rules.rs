@@ -2,20 +2,17 @@
 
 use super::count::{Seen, seen};
 use super::model::Model;
-use super::node::{CleanupState, Frame, Outcome, Poll, Scope, Then, Why};
+use super::node::{CleanupState, Frame, Outcome, Poll, Said, Scope, Then, Why};
 use super::ops::{How, Kind};
 use std::collections::VecDeque;
 
 impl Model {
     pub(crate) fn begin_poll(&mut self, node: usize) {
-        let asked = self.nodes[node].closing.is_some();
         self.poll = Some(Poll {
             node,
-            counts: match () {
-                () if !asked => Some(Seen::CountsSamePoll),
-                () if self.is_protected(node) => Some(Seen::CountsProtected),
-                () => self.in_grace(node).then_some(Seen::CountsGrace),
-            },
+            counts: self.begins(node),
+            said: vec![None; self.levels(node)],
+            panics: 0,
             cancels: Vec::new(),
         });
     }
@@ -34,10 +31,10 @@ impl Model {
             seen(Seen::NotBegun);
             return self.push(node, Scope::Dead);
         }
-        if let Some(poll) = &mut self.poll {
-            poll.counts = poll.counts.or(Some(Seen::CountsProtected));
-        }
         self.push(node, scope);
+        if let Scope::Body(_) = scope {
+            self.enter_level(node);
+        }
     }
 
     /// Waits: an await of the crate's own.
@@ -84,12 +81,19 @@ impl Model {
     pub(crate) fn leave(&mut self, node: usize) {
         match self.pop(node) {
             Some(Scope::Body(cleanup)) => {
-                self.begin_cleanup(node, cleanup, Then::GoOn);
+                let inside = self.said(node);
+                self.leave_level(node);
+                let said = self.of_body(node, inside);
+                self.begin_cleanup(node, cleanup, Then::GoOn(said));
                 self.end_cleanup(node);
             }
             Some(Scope::Beside(service)) => self.stop_beside(node, service),
-            _ if self.is_turn(node) => seen(Seen::ShieldHolds),
-            _ => {}
+            _ => {
+                self.say(node, Said::COUNTS);
+                if self.is_turn(node) {
+                    seen(Seen::ShieldHolds);
+                }
+            }
         }
     }
 
@@ -98,30 +102,47 @@ impl Model {
         match self.pop(node) {
             Some(Scope::Body(cleanup)) => {
                 seen(Seen::FinallyLost);
+                self.leave_level(node);
                 self.cleanups[cleanup].state = CleanupState::Lost;
             }
             Some(Scope::Cleanup(cleanup, _)) => {
                 seen(Seen::CleanupLost);
                 self.cleanups[cleanup].state = CleanupState::Lost;
+                self.say_if_nothing(node, Said::COUNTS);
             }
             Some(Scope::Run(service) | Scope::Beside(service) | Scope::Ending(service)) => {
                 seen(Seen::RunDropped);
                 self.cancel(service);
             }
-            Some(Scope::Shield) => seen(Seen::ShieldLost),
+            Some(Scope::Shield) => {
+                seen(Seen::ShieldLost);
+                self.say_if_nothing(node, Said::COUNTS);
+            }
             _ => {}
         }
     }
 
     /// The future ends from within its innermost scope, outwards.
     pub(crate) fn end(&mut self, node: usize, how: How) {
+        let said = self.said(node);
+        self.end_as(node, how, said);
+    }
+
+    fn end_as(&mut self, node: usize, how: How, mut said: Option<Said>) {
         while let Some(scope) = self.pop(node) {
             match scope {
                 Scope::Body(cleanup) => {
-                    self.begin_cleanup(node, cleanup, Then::End(how));
+                    let body = self.of_body(node, said);
+                    if how == How::Error && !body.counts {
+                        seen(Seen::ConsequenceBody);
+                    } else if how == How::Error && said.is_some_and(|said| said.counts) {
+                        seen(Seen::CountsBodyInside);
+                    }
+                    self.begin_cleanup(node, cleanup, Then::End(how, body));
                     self.end_cleanup(node);
                     return;
                 }
+                Scope::Shield => said = Some(Said::COUNTS),
                 // It does not wait when it panics.
                 Scope::Beside(service) if how == How::Panic => self.drop_run(service),
                 // Otherwise it waits, and goes on: what ends is the body.
@@ -142,22 +163,34 @@ impl Model {
         if armed {
             seen(Seen::PanickedDrop);
         }
-        self.conclude(node, if armed { How::Panic } else { how });
+        // The code of `run` and of a spawned task is the user's own to its end.
+        let apart = matches!(self.nodes[node].kind, Kind::Task | Kind::Daemon);
+        match how {
+            How::Error | How::Panic if armed && apart => {
+                seen(Seen::DropBeside);
+                self.conclude(node, how, said);
+                self.fail(node, node, Why::Panic, None);
+                self.nodes[node].outcome = Outcome::Panicked;
+            }
+            _ if armed => self.conclude(node, How::Panic, said),
+            _ => self.conclude(node, how, said),
+        }
     }
 
-    fn conclude(&mut self, node: usize, how: How) {
+    fn conclude(&mut self, node: usize, how: How, said: Option<Said>) {
         let kind = self.nodes[node].kind;
         let asked = self.nodes[node].closing.is_some();
-        let counts = match &self.poll {
-            Some(poll) if poll.node == node => poll.counts,
-            // Not told to just now: it goes on after a cleanup.
-            _ => Some(Seen::CountsCleanup),
-        };
+        let step = said.and_then(|said| said.step);
+        let counts = self.poll_counts(node).or(match said {
+            Some(Said { counts: false, .. }) | None => None,
+            Some(Said { step: None, .. }) => Some(Seen::CountsProtected),
+            Some(_) => Some(Seen::CountsCleanup),
+        });
         let outcome = match how {
             How::Error if kind == Kind::Raw => Outcome::Value,
             How::Value => {
                 if kind == Kind::Daemon && !asked {
-                    self.fail(node, node, Why::DaemonExit);
+                    self.fail(node, node, Why::DaemonExit, step);
                 } else if kind == Kind::Daemon {
                     seen(Seen::DaemonMayEnd);
                 }
@@ -167,7 +200,7 @@ impl Model {
                 if asked {
                     seen(because);
                 }
-                self.fail(node, node, Why::Error(node));
+                self.fail(node, node, Why::Error(node), step);
                 Outcome::Failed
             }
             How::Error => {
@@ -175,14 +208,14 @@ impl Model {
                 Outcome::Cancelled
             }
             How::Panic => {
-                self.panicked(node);
+                self.panicked(node, step);
                 Outcome::Panicked
             }
         };
         self.nodes[node].outcome = outcome;
     }
 
-    fn panicked(&mut self, node: usize) {
+    fn panicked(&mut self, node: usize, step: Option<u64>) {
         if self.nodes[node].closing.is_some() {
             seen(Seen::PanicCounts);
         }
@@ -192,7 +225,17 @@ impl Model {
             }
             self.cancel(node);
         } else {
-            self.fail(node, node, Why::Panic);
+            self.fail(node, node, Why::Panic, step);
+        }
+    }
+
+    /// A panic beside what the future returns, or has returned: it ends a task that goes on.
+    fn panicked_beside(&mut self, node: usize) {
+        self.nodes[node].set_cleanup_panicked();
+        if self.nodes[node].kind == Kind::Raw {
+            self.cancel(node);
+        } else {
+            self.fail(node, node, Why::Panic, None);
         }
     }
 
@@ -209,28 +252,39 @@ impl Model {
         }
         self.cleanups[cleanup].state = CleanupState::Ended;
         self.pop(node);
+        let panics = self.cleanups[cleanup].panics;
         seen(match then {
-            _ if self.cleanups[cleanup].panics => Seen::FinallyCleanupPanics,
-            Then::GoOn => Seen::FinallyGoesOn,
-            Then::End(How::Panic) => Seen::FinallyPanics,
-            Then::End(_) => Seen::FinallyEnds,
+            Then::End(..) if panics => Seen::CleanupBeside,
+            _ if panics => Seen::FinallyCleanupPanics,
+            Then::GoOn(_) => Seen::FinallyGoesOn,
+            Then::End(How::Panic, _) => Seen::FinallyPanics,
+            Then::End(..) => Seen::FinallyEnds,
             Then::Dropped => Seen::FinallyDropped,
         });
-        let then = match then {
-            _ if self.cleanups[cleanup].panics => Then::End(How::Panic),
-            then => then,
-        };
         match then {
-            Then::GoOn => {}
-            Then::End(how) => self.end(node, how),
+            Then::GoOn(said) => self.say(node, said),
+            Then::End(how, said) => self.end_as(node, how, Some(said)),
+            // There is nothing that the panic could hide.
+            Then::Dropped if panics => {
+                self.end_as(node, How::Panic, Some(Said::COUNTS));
+                return true;
+            }
             Then::Dropped => self.push(node, Scope::Dead),
+        }
+        if panics {
+            match &mut self.poll {
+                Some(poll) if poll.node == node => poll.panics += 1,
+                _ => self.panicked_beside(node),
+            }
         }
         true
     }
 
     /// Applies the rules until nothing follows any more.
     pub(crate) fn settle(&mut self) {
-        self.poll = None;
+        if let Some(poll) = self.poll.take() {
+            (0..poll.panics).for_each(|_| self.panicked_beside(poll.node));
+        }
         loop {
             let mut changed = false;
             // From the youngest, which are the lowest.
@@ -275,7 +329,7 @@ impl Model {
             self.nodes[node].set_cleanup_panicked();
             if self.nodes[node].kind != Kind::Raw {
                 seen(Seen::PanickedCleanup);
-                self.fail(node, node, Why::Panic);
+                self.fail(node, node, Why::Panic, None);
                 return true;
             }
             seen(Seen::DeferPanicked);
@@ -306,7 +360,7 @@ impl Model {
                 self.nodes[node].ended = true;
                 if self.nodes[node].armed {
                     seen(Seen::PanickedDrop);
-                    self.panicked(node);
+                    self.panicked(node, None);
                     self.nodes[node].outcome = Outcome::Panicked;
                 } else {
                     self.nodes[node].outcome = Outcome::Cancelled;

@@ -69,7 +69,10 @@ impl Driver<'_> {
                 let launch = self.start(Some(node), start)?;
                 if launch.beside {
                     seen(Seen::Beside);
-                    self.model.wait(node, Scope::Beside(launch.node));
+                    // One that cannot be started has no body.
+                    if self.model.nodes[launch.node].attached {
+                        self.model.wait(node, Scope::Beside(launch.node));
+                    }
                 } else if launch.kind == Kind::Run {
                     self.model.wait(node, Scope::Run(launch.node));
                 }
@@ -166,7 +169,7 @@ impl Driver<'_> {
         };
         let frames = &model.nodes[node].frames;
         let hard = frames.iter().any(|f| f.scope.is_hard());
-        if !hard && !frames.is_empty() {
+        if !hard && !frames.iter().all(|f| f.scope.protects()) {
             return false;
         }
         seen(Seen::CancelAndFail);

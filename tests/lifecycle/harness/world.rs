@@ -1,6 +1,6 @@
 //! The real side: handles of all that was started, and a log of what happened.
 
-use super::interp::{Control, Launch, Told, raw, supervised};
+use super::interp::{Control, Launch, Supervised, Told, raw};
 use super::ops::Kind;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -194,7 +194,7 @@ impl World {
                 .spawn()
                 .map(|manager| self.set_manager(node, manager))
         } else {
-            let mut builder = context.task(supervised(node, self.clone()));
+            let mut builder = context.task(Supervised::new(node, self.clone()));
             builder = builder.name(format!("n{node}"));
             if let Some(grace) = launch.grace {
                 builder = builder.grace(grace);
