@@ -46,8 +46,8 @@
 //!
 //! The invariant, whenever the lock is free: if a timer is pending and anybody sleeps, then either the
 //! keeper sleeps, until that timer at most, or has been unparked; or some sleeper wakes at most
-//! [`BACKUP`] after the timer. For that, a keeper that leaves, and a new earliest deadline
-//! while no keeper sleeps, wake a sleeper only if none wakes early enough by itself. A deadline that
+//! [`BACKUP`] after the timer. For that, a keeper or a deputy that leaves, and a new
+//! earliest deadline, while no keeper sleeps, wake a sleeper only if none wakes early enough by itself. A deadline that
 //! moves on makes a deputy early, never late. While all are awake, workers look at the
 //! clock every few polls. A keeper's deadline may be later than the earliest (see
 //! `pool/deadlines.rs`): then a new one in between wakes it for nothing.
@@ -97,6 +97,14 @@ struct Sleeper {
     watcher: bool,
     /// When it wakes by itself, for a timer; [`NEVER`] if it does not.
     until: u64,
+}
+
+impl Sleeper {
+    /// The timer that it wakes for, or soon after.
+    fn answers_for(&self) -> Option<u64> {
+        let late = if self.keeper { 0 } else { BACKUP };
+        (self.until != NEVER).then(|| self.until.saturating_sub(late))
+    }
 }
 
 /// How long a sleeper sleeps.
@@ -214,7 +222,7 @@ impl Idle {
         let mut sleepers = self.sleepers.lock();
         if let Some(me) = place(&sleepers, parker) {
             let left = self.take(&mut sleepers, me);
-            let next = if left.keeper { time.next() } else { None };
+            let next = left.answers_for().and_then(|_| time.next());
             self.hand_on(sleepers, next);
         }
     }
@@ -314,8 +322,7 @@ impl Idle {
             return;
         }
         let sleeper = self.take(&mut sleepers, chosen);
-        let kept = sleeper.keeper && sleeper.until != NEVER;
-        self.hand_on(sleepers, kept.then_some(sleeper.until));
+        self.hand_on(sleepers, sleeper.answers_for());
         sleeper.parker.unpark();
     }
 
@@ -340,8 +347,8 @@ impl Idle {
         sleeper
     }
 
-    /// No keeper sleeps, and a timer is pending: sees to it that a sleeper wakes soon after that, if
-    /// there is one. One that has to be woken for it finds nothing, and parks with the deadline.
+    /// Somebody who answered for this timer has left: sees to it that a sleeper wakes for it, or soon
+    /// after, if there is one. One that has to be woken for it finds nothing, and parks with the deadline.
     fn hand_on(&self, mut sleepers: MutexGuard<'_, Vec<Sleeper>>, next: Option<u64>) {
         let Some(next) = next else { return };
         let late = next.saturating_add(BACKUP);

@@ -252,6 +252,30 @@ impl Reference {
     }
 }
 
+/// What threads sleep on.
+#[derive(Clone)]
+pub struct Sleeper(Arc<Parker>);
+
+impl Sleeper {
+    #[allow(clippy::new_without_default, reason = "for models only")]
+    pub fn new() -> Sleeper {
+        Sleeper(Arc::new(Parker::new()))
+    }
+
+    pub fn park(&self) {
+        assert!(self.0.park(None));
+    }
+
+    /// Until a deadline that has come; says whether there was a token.
+    pub fn park_no_longer(&self) -> bool {
+        self.0.park(Some(std::time::Instant::now()))
+    }
+
+    pub fn unpark(&self) {
+        self.0.unpark();
+    }
+}
+
 /// A runtime as `Runtime` makes one, except that its workers are loom's threads.
 #[derive(Clone)]
 pub struct Crew {

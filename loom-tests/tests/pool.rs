@@ -4,7 +4,7 @@
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 use std::future::pending;
-use taskgrove::model::{Crew, World};
+use taskgrove::model::{Crew, Sleeper, World};
 use taskgrove_loom_tests::*;
 
 fn worker(crew: &Crew, index: usize) -> thread::JoinHandle<()> {
@@ -173,5 +173,61 @@ fn a_share_of_the_injector_behind_a_long_poll() {
             worker.join().unwrap();
         }
         crew.end();
+    });
+}
+
+/// A worker that keeps the time fires a timer, and is then in a poll that waits for the next one: the
+/// worker that sleeps wakes for it.
+#[test]
+fn a_timer_behind_a_long_poll() {
+    explore_within(1, &["run"], |seen| {
+        let crew = Crew::new(2);
+        let over = Arc::new((Mutex::new(false), Condvar::new()));
+        let sleeps = crew.handle().spawn({
+            let over = over.clone();
+            async move {
+                taskgrove::time::sleep(std::time::Duration::from_nanos(10)).await;
+                *over.0.lock().unwrap() = true;
+                over.1.notify_all();
+            }
+        });
+        let long = crew.handle().spawn(async move {
+            let mut is_over = over.0.lock().unwrap();
+            while !*is_over {
+                is_over = over.1.wait(is_over).unwrap();
+            }
+        });
+        let workers = [worker(&crew, 0), worker(&crew, 1)];
+        block_on(sleeps).expect("a value");
+        block_on(long).expect("a value");
+        seen.saw("run");
+        crew.kill();
+        for worker in workers {
+            worker.join().unwrap();
+        }
+        crew.end();
+    });
+}
+
+/// A token that is put twice while a thread parks is taken once, and not lost.
+#[test]
+fn an_unpark_against_a_park() {
+    explore(&["early", "woken"], |seen| {
+        let sleeper = Sleeper::new();
+        let other = thread::spawn({
+            let sleeper = sleeper.clone();
+            move || {
+                sleeper.unpark();
+                sleeper.unpark();
+            }
+        });
+        let early = sleeper.park_no_longer();
+        if early {
+            seen.saw("early");
+        } else {
+            sleeper.park();
+            seen.saw("woken");
+        }
+        other.join().unwrap();
     });
 }

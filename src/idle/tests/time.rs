@@ -83,6 +83,25 @@ fn a_keeper_that_leaves_by_itself_wakes_nobody_but_who_would_be_late() {
     });
 }
 
+#[test]
+fn a_deputy_that_leaves_is_replaced_while_no_keeper_sleeps() {
+    let (idle, time) = (Idle::new(0), timer_at(50));
+    while_asleep(&idle, &no_timer(), &[Guest], |asleep| {
+        // The keeper is a worker that has left for its timer; a deputy stays, and is woken for work.
+        idle.sleepers.lock()[0].keeper = false;
+        idle.search();
+        idle.park(&Arc::new(Parker::new()), true, &time, || {
+            let me = idle.sleepers.lock().len() - 1;
+            idle.sleepers.lock()[me].keeper = false;
+            idle.sleepers.lock()[me].until = 50 + BACKUP;
+            idle.notify();
+            true
+        });
+        idle.found(|| false);
+        assert_eq!(woken(asleep), [true], "it would sleep for ever");
+    });
+}
+
 /// A keeper that wakes for its timer, and parks with the next one: that is all that happens.
 #[test]
 fn a_timer_that_comes_again_and_again_wakes_one_sleeper_each_time() {
