@@ -180,7 +180,7 @@ fn a_share_of_the_injector_behind_a_long_poll() {
 /// worker that sleeps wakes for it.
 #[test]
 fn a_timer_behind_a_long_poll() {
-    explore_within(1, &["run"], |seen| {
+    explore_within(0, &["run"], |seen| {
         let crew = Crew::new(2);
         let over = Arc::new((Mutex::new(false), Condvar::new()));
         let sleeps = crew.handle().spawn({
