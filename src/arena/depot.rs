@@ -12,13 +12,16 @@
 
 #[cfg(all(debug_assertions, not(taskgrove_loom)))]
 mod audit;
+mod trim;
 
 use slab::Slab;
 
 use super::Class;
 use super::page::{OutOfMemory, Pages, SLOT_BITS};
+use trim::Trim;
 
 const WORDS: usize = (1 << SLOT_BITS) / 64;
+const SLOT_MASK: u32 = (1 << SLOT_BITS) - 1;
 const BUCKETS: usize = 16;
 const NIL: u32 = u32::MAX;
 
@@ -31,6 +34,8 @@ enum Place {
     Bucket(u8),
     /// The page that is kept although all of it is free.
     Spare,
+    /// Nowhere, while units of it are given up (see [`trim`]).
+    Aside,
 }
 
 /// What a depot knows of a page.
@@ -41,6 +46,11 @@ struct Page {
     place: Place,
     next: u32,
     prev: u32,
+    /// One bit a unit of which no slot was handed out since the page was made or the unit was given
+    /// up (see [`trim`]): all are free.
+    gone: u32,
+    /// How many free slots have a part in those.
+    gone_slots: u32,
     /// One bit a slot, set when it is free.
     bits: [u64; WORDS],
 }
@@ -59,6 +69,8 @@ impl Page {
             place: Place::Full,
             next: NIL,
             prev: NIL,
+            gone: trim::all_units(),
+            gone_slots: capacity,
             bits,
         }
     }
@@ -84,7 +96,7 @@ impl Page {
 
     /// Takes back one slot.
     fn give(&mut self, index: u32) {
-        let slot = index & ((1 << SLOT_BITS) - 1);
+        let slot = index & SLOT_MASK;
         let bit = 1 << (slot % 64);
         let word = &mut self.bits[(slot / 64) as usize];
         debug_assert!(*word & bit == 0, "slot {index:#x} was freed twice");
@@ -102,6 +114,7 @@ pub(super) struct Depot {
     /// Bit `b` is set while bucket `b` has a page.
     used: u16,
     spare: Option<u32>,
+    trim: Trim,
     /// Shifts a count of free slots to its bucket.
     shift: u32,
 }
@@ -114,6 +127,7 @@ impl Depot {
             heads: [NIL; BUCKETS],
             used: 0,
             spare: None,
+            trim: Trim::default(),
             // The capacity's highest bit comes to lie at bucket 8, so every count is below 16.
             shift: class.capacity().ilog2() - 3,
         }
@@ -142,7 +156,15 @@ impl Depot {
                     Err(error) => return Err(error),
                 }
             };
-            taken += self.pages[key as usize].take(&mut out[taken..]);
+            let page = &mut self.pages[key as usize];
+            let before = page.resident();
+            let count = page.take(&mut out[taken..]);
+            let given = &out[taken..taken + count];
+            if let (Some(first), Some(last)) = (given.first(), given.last()) {
+                page.come_back(self.class, first & SLOT_MASK, last & SLOT_MASK);
+            }
+            self.trim.change(before, page.resident());
+            taken += count;
             let retired = self.settle(key);
             debug_assert!(retired.is_none(), "a page is not wholly free after a take");
         }
@@ -150,13 +172,14 @@ impl Depot {
     }
 
     /// Takes back slots, and adds to `retired` the numbers of pages which the depot has given up.
-    /// The caller ends those after it has let go of the lock.
+    /// The caller ends those after it has let go of the lock. Returns whether it then has to
+    /// [`trim`] the depot.
     pub(super) fn give(
         &mut self,
         pages: &Pages,
         slots: impl Iterator<Item = u32>,
         retired: &mut Vec<u32>,
-    ) {
+    ) -> bool {
         // Neighbours in a magazine often share a page: its place is put right once a run.
         let mut run: Option<(u32, u32)> = None;
         for index in slots {
@@ -172,10 +195,12 @@ impl Depot {
             };
             run = Some((number, key));
             self.pages[key as usize].give(index);
+            self.trim.change(0, 1);
         }
         if let Some((_, done)) = run {
             retired.extend(self.settle(done));
         }
+        self.begin_trim()
     }
 
     fn add_page(&mut self, pages: &Pages) -> Result<u32, OutOfMemory> {
@@ -190,6 +215,9 @@ impl Depot {
     /// and not needed: it is then gone from here.
     fn settle(&mut self, key: u32) -> Option<u32> {
         let page = &self.pages[key as usize];
+        if page.place == Place::Aside {
+            return None;
+        }
         let place = match page.free {
             0 => Place::Full,
             free if free == self.class.capacity() => Place::Spare,
@@ -203,7 +231,12 @@ impl Depot {
             Place::Full => {}
             Place::Bucket(bucket) => self.push(key, bucket),
             Place::Spare if self.spare.is_none() => self.spare = Some(key),
-            Place::Spare => return Some(self.pages.remove(key as usize).number),
+            Place::Spare => {
+                let page = self.pages.remove(key as usize);
+                self.trim.change(page.resident(), 0);
+                return Some(page.number);
+            }
+            Place::Aside => unreachable!("no count of free slots puts a page aside"),
         }
         self.pages[key as usize].place = place;
         None
@@ -226,7 +259,7 @@ impl Depot {
             place, prev, next, ..
         } = self.pages[key as usize];
         match place {
-            Place::Full => {}
+            Place::Full | Place::Aside => {}
             Place::Spare => self.spare = None,
             Place::Bucket(bucket) => {
                 if next != NIL {
@@ -257,144 +290,4 @@ impl Depot {
 
 #[cfg(test)]
 #[cfg(not(taskgrove_loom))]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-
-    /// A depot with its pages; ends what the depot retires, as the arena does.
-    struct Bench {
-        depot: Depot,
-        pages: &'static Pages,
-    }
-
-    impl Bench {
-        fn new(pages: &'static Pages, bytes: usize) -> Bench {
-            let depot = Depot::new(Class::of(bytes).unwrap());
-            Bench { depot, pages }
-        }
-
-        /// Exactly `count` slots.
-        fn take(&mut self, count: usize) -> Vec<u32> {
-            let mut out = vec![0; count];
-            let mut taken = 0;
-            while taken < count {
-                taken += self.depot.take(self.pages, &mut out[taken..]).unwrap();
-            }
-            out
-        }
-
-        fn give(&mut self, slots: impl IntoIterator<Item = u32>) {
-            let mut retired = Vec::new();
-            self.depot.give(self.pages, slots.into_iter(), &mut retired);
-            self.pages.retire(&retired);
-        }
-    }
-
-    #[test]
-    fn every_slot_of_a_page_is_given_out_once() {
-        static PAGES: Pages = Pages::new();
-        for bytes in (64..=512).step_by(8) {
-            let mut bench = Bench::new(&PAGES, bytes);
-            let capacity = bench.depot.class.capacity();
-            let slots = bench.take(capacity as usize);
-            assert_eq!(PAGES.live(), 1, "{bytes}");
-            let distinct: HashSet<u32> = slots.iter().copied().collect();
-            assert_eq!(distinct.len(), slots.len());
-            let last = slots.iter().map(|s| s & 1023).max().unwrap();
-            assert_eq!(last, capacity - 1);
-            let more = bench.take(1);
-            assert_eq!(PAGES.live(), 2);
-            bench.give(slots.into_iter().chain(more));
-            assert_eq!(PAGES.live(), 1, "one wholly free page is kept");
-            PAGES.retire(&[bench.depot.pages[bench.depot.spare.unwrap() as usize].number]);
-        }
-    }
-
-    #[test]
-    fn half_of_what_was_asked_for_is_worth_no_page() {
-        static PAGES: Pages = Pages::new();
-        let mut bench = Bench::new(&PAGES, 512);
-        let mut held = bench.take(bench.depot.class.capacity() as usize);
-        for (free, got, pages) in [(50, 50, 1), (51, 51, 1), (49, 100, 2)] {
-            bench.give(held.split_off(held.len() - free));
-            let mut out = [0; 100];
-            let taken = bench.depot.take(&PAGES, &mut out).unwrap();
-            assert_eq!((taken, PAGES.live()), (got, pages), "{free} were free");
-            held.extend(&out[..taken.min(free)]);
-        }
-    }
-
-    #[test]
-    fn slots_come_from_the_fullest_page() {
-        static PAGES: Pages = Pages::new();
-        let mut bench = Bench::new(&PAGES, 512);
-        let capacity = bench.depot.class.capacity() as usize;
-        let mut held = [(); 3].map(|()| bench.take(capacity));
-        for (page, leave) in held.iter_mut().zip([capacity - 30, 20, capacity - 70]) {
-            let back = page.split_off(leave);
-            bench.give(back);
-        }
-        let page_of = |slot: u32| slot >> SLOT_BITS;
-        let taken = bench.take(30 + 70);
-        assert!(
-            taken[..30]
-                .iter()
-                .all(|&s| page_of(s) == page_of(held[0][0]))
-        );
-        assert!(
-            taken[30..]
-                .iter()
-                .all(|&s| page_of(s) == page_of(held[2][0]))
-        );
-        // What is left of the emptiest page comes back, and the page is the spare one.
-        let emptiest = page_of(held[1][0]);
-        bench.give(std::mem::take(&mut held[1]));
-        let spare = bench.depot.spare.unwrap();
-        assert_eq!(bench.depot.pages[spare as usize].number, emptiest);
-        bench.give(taken.into_iter().chain(held.into_iter().flatten()));
-        assert_eq!(PAGES.live(), 1);
-    }
-
-    #[test]
-    fn pages_come_back_in_whatever_order_slots_do() {
-        static PAGES: Pages = Pages::new();
-        let mut bench = Bench::new(&PAGES, 128);
-        let mut slots = bench.take(20_000);
-        let peak = 20_000_usize.div_ceil(bench.depot.class.capacity() as usize);
-        assert_eq!(PAGES.live(), peak);
-        let mut seed = 1_u64;
-        for last in (1..slots.len()).rev() {
-            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1);
-            slots.swap(last, (seed >> 33) as usize % (last + 1));
-        }
-        // Half out and in again a few times: never more pages than at the peak.
-        for _ in 0..4 {
-            let back = slots.split_off(10_000);
-            bench.give(back);
-            slots.extend(bench.take(10_000));
-            assert!(PAGES.live() <= peak);
-        }
-        for batch in slots.chunks(128) {
-            bench.give(batch.iter().copied());
-        }
-        assert_eq!(PAGES.live(), 1);
-        assert_eq!(bench.depot.used, 0);
-    }
-
-    #[test]
-    fn an_up_and_down_at_a_page_edge_makes_no_page() {
-        static PAGES: Pages = Pages::new();
-        let mut bench = Bench::new(&PAGES, 512);
-        let _held = bench.take(bench.depot.class.capacity() as usize);
-        let over = bench.take(1);
-        let spare = over[0] >> SLOT_BITS;
-        bench.give(over);
-        for _ in 0..100 {
-            let over = bench.take(100);
-            assert!(over.iter().all(|s| s >> SLOT_BITS == spare));
-            bench.give(over);
-            assert_eq!((PAGES.live(), PAGES.pooled()), (2, 0));
-        }
-    }
-}
+mod tests;

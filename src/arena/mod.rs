@@ -13,8 +13,9 @@
 //! A slot may be freed on any thread. It then lies in that thread's magazine: at most 256 slots a
 //! class and thread are free without the depot knowing, and a page is not given back while one of
 //! its slots lies so. Beyond that, an arena without live slots keeps one page for each class it has
-//! ever used and 4 MiB of blocks for whatever comes next; the rest has gone back to the global
-//! allocator.
+//! ever used and at most 5 MiB of blocks for whatever comes next; the rest has gone back. The memory is
+//! the global allocator's; what is free in it for long, also beside live slots, is not resident (see
+//! `blocks`, `depot::trim` and `system`).
 //!
 //! With `cfg(taskgrove_malloc)`, and under loom, each slot is an allocation of its own and no index
 //! is used twice, so that sanitizers and valgrind see a use after free.
@@ -34,11 +35,13 @@
 //!    Both are ordered with the uses between by the depot's lock and the directory's. So the entry
 //!    of a live slot's page is that page's, although numbers and blocks are used again.
 //! 5. The slots handed out of a page are those below its class's capacity, so they lie inside the
-//!    block: capacity times size is at most what a block has from its first slot on.
+//!    block: capacity times size is at most a block's size.
 //! 6. The first slot of a page is aligned to 64, so the low six bits of its address are free for
 //!    the class's number; sizes are multiples of 8, so every slot is aligned to 8.
-//! 7. A block has one owner, a page or the pool, and goes back to the system with the layout it
-//!    came with.
+//! 7. A block has one owner, a page or `Blocks`; a region goes back with the layout it came with, and
+//!    only when all of its blocks are in the hands of the one who gives it back.
+//! 8. Memory is given up only while no slot in it is live or can be handed out: that of a block by who
+//!    owns the block, units of a page while the depot has the page aside.
 //!
 //! Locks: a depot's comes before the directory's; under either no caller's code runs. A thread that
 //! forks holds all of them meanwhile, the depots' in the order of their classes (`fork.rs`).
@@ -50,6 +53,8 @@
 
 #[cfg(all(debug_assertions, not(taskgrove_loom)))]
 pub mod audit;
+#[cfg(not(taskgrove_malloc))]
+mod blocks;
 mod counted;
 #[cfg(not(taskgrove_malloc))]
 mod depot;
@@ -61,10 +66,12 @@ mod magazine;
 pub(crate) mod model;
 #[cfg(not(taskgrove_malloc))]
 mod page;
+mod system;
 
 pub(crate) use counted::Counted;
 use std::num::NonZeroU32;
 use std::ptr::NonNull;
+pub(crate) use system::give_up;
 
 #[cfg(not(any(taskgrove_malloc, taskgrove_loom)))]
 pub(crate) use magazine::Arena;
@@ -177,7 +184,7 @@ impl Class {
 
     /// How many slots a page of this class has.
     const fn capacity(self) -> u32 {
-        (page::SLOT_BYTES / self.size()) as u32
+        (page::PAGE_BYTES / self.size()) as u32
     }
 }
 

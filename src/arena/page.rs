@@ -3,41 +3,30 @@
 //! A page is one [`Block`] of [`PAGE_BYTES`] cut into slots of one class. The directory (a
 //! `slab::Slab` of blocks behind a lock) numbers the pages; the table maps a number to the block's
 //! address and needs no lock to read. Both change only when a page comes or goes.
-//!
-//! Blocks whose page is gone are kept for the next page of any class, up to [`POOLED_BLOCKS`] of
-//! them, those with the lowest addresses; what is more goes back to the global allocator. Whether
-//! the process's resident size falls with that is the global allocator's affair: glibc's, for one,
-//! lets go of the memory above the highest address in use, hence the choice of the lowest here.
 
+use std::alloc::handle_alloc_error;
 #[cfg(not(taskgrove_loom))]
-use std::alloc::alloc_zeroed;
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc_zeroed};
 use std::ptr::{NonNull, null_mut};
 
 use slab::Slab;
 
-use super::{Class, SlotIndex};
+use super::blocks::{self, Block, Blocks, Region};
+use super::{Class, SlotIndex, system};
 use crate::sync::Mutex;
 #[cfg(all(unix, not(taskgrove_loom)))]
 use crate::sync::MutexGuard;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
-/// The size of a page in bytes, with what its alignment takes.
-const PAGE_BYTES: usize = if cfg!(taskgrove_loom) {
-    8 * 512 + 48
+/// The size of a page in bytes.
+pub(super) const PAGE_BYTES: usize = if cfg!(taskgrove_loom) {
+    8 * 512
 } else {
     64 * 1024
 };
 
-/// What a page has for slots. They start at a multiple of [`ALIGN`], a cache line; the block itself
-/// is not asked to, because an allocator finds room for a block with an alignment beyond its own
-/// only where there is room for a larger one, and would not use the hole left by a block again.
-pub(super) const SLOT_BYTES: usize = PAGE_BYTES - (ALIGN - BLOCK_LAYOUT.align());
+/// What pages are aligned to at least: a cache line.
 const ALIGN: usize = 64;
-
-/// How many blocks without a page the arena keeps: 4 MiB, so that work which comes in batches of
-/// some ten thousand tasks does not go to the system for each.
-pub(super) const POOLED_BLOCKS: usize = if cfg!(taskgrove_loom) { 1 } else { 64 };
 
 /// The low bits of an index that say which slot of its page it is.
 pub(super) const SLOT_BITS: u32 = 10;
@@ -53,11 +42,6 @@ const ROOT_LEN: usize = if cfg!(taskgrove_loom) {
 /// Page numbers run from 1 to this; 256 GiB of slots.
 const MAX_PAGE: u32 = (ROOT_LEN << CHUNK_BITS) as u32 - 1;
 
-const BLOCK_LAYOUT: Layout = match Layout::from_size_align(PAGE_BYTES, 16) {
-    Ok(layout) => layout,
-    Err(_) => panic!("a page is a valid layout"),
-};
-
 /// The bits of a table entry's address that hold the class (rule 6).
 const CLASS_MASK: usize = ALIGN - 1;
 
@@ -68,39 +52,7 @@ pub(super) struct OutOfMemory;
 impl OutOfMemory {
     /// Ends the process as the standard library's collections do. No lock may be held.
     pub(super) fn raise(self) -> ! {
-        handle_alloc_error(BLOCK_LAYOUT)
-    }
-}
-
-/// The memory of one page, owned.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Block(NonNull<u8>);
-
-// SAFETY: rule 7: a block owns its memory as a `Box` would; moving it to another thread moves
-// nothing but the address.
-unsafe impl Send for Block {}
-
-impl Block {
-    /// Takes a block from the system. Its memory is not touched, so none of it is resident yet.
-    fn allocate() -> Result<Block, OutOfMemory> {
-        // SAFETY: the layout's size is not zero.
-        let base = unsafe { alloc(BLOCK_LAYOUT) };
-        NonNull::new(base).map(Block).ok_or(OutOfMemory)
-    }
-
-    /// Where its first slot starts.
-    fn slots(&self) -> *mut u8 {
-        // In bounds: at most the difference of the two alignments.
-        let base = self.0.as_ptr();
-        base.wrapping_add(base.addr().next_multiple_of(ALIGN) - base.addr())
-    }
-}
-
-impl Drop for Block {
-    fn drop(&mut self) {
-        // SAFETY: rule 7: this came from `alloc` with this layout, and nobody else owns it; a block
-        // is dropped only without a page, and then, by rule 4, no slot in it is live.
-        unsafe { dealloc(self.0.as_ptr(), BLOCK_LAYOUT) }
+        handle_alloc_error(blocks::LAYOUT)
     }
 }
 
@@ -118,7 +70,7 @@ type Chunk = [Entry; CHUNK_LEN];
 #[derive(Default)]
 struct Directory {
     numbered: Slab<Block>,
-    pool: Vec<Block>,
+    free: Blocks,
 }
 
 /// The directory's lock, until it is dropped.
@@ -159,17 +111,23 @@ impl Pages {
     ///
     /// [`OutOfMemory`], and then nothing has changed.
     pub(super) fn add(&self, class: Class, key: u32) -> Result<u32, OutOfMemory> {
-        let block = match self.with_directory(|directory| directory.pool.pop()) {
+        let block = match self.with_directory(|directory| directory.free.take()) {
             Some(block) => block,
-            None => Block::allocate()?,
+            None => {
+                let region = Region::allocate()?;
+                self.with_directory(|directory| directory.free.add(region))
+            }
         };
         self.with_directory(|directory| {
             let vacant = directory.numbered.vacant_entry();
-            let number = match u32::try_from(vacant.key() + 1) {
-                Ok(number) if number <= MAX_PAGE => number,
-                _ => return Err(OutOfMemory),
+            let number = u32::try_from(vacant.key() + 1).unwrap_or(u32::MAX);
+            let entry = match self.entry_or_grow(number) {
+                Ok(entry) => entry,
+                Err(error) => {
+                    directory.free.give(block);
+                    return Err(error);
+                }
             };
-            let entry = self.entry_or_grow(number)?;
             let tag = usize::from(class.number());
             let tagged = block.slots().map_addr(|address| address | tag);
             vacant.insert(block);
@@ -181,20 +139,40 @@ impl Pages {
 
     /// Ends pages of which no slot is live, lies in a magazine or is known to a depot.
     pub(super) fn retire(&self, numbers: &[u32]) {
-        let mut excess = Vec::new();
-        self.with_directory(|directory| {
+        let excess = self.with_directory(|directory| {
             for &number in numbers {
                 let base = &self.entry(number).base;
                 base.store(null_mut(), Ordering::Release);
-                let pool = &mut directory.pool;
-                pool.push(directory.numbered.remove(number as usize - 1));
-                if pool.len() > POOLED_BLOCKS {
-                    let highest = (0..pool.len()).max_by_key(|&place| &pool[place]);
-                    excess.extend(highest.map(|place| pool.swap_remove(place)));
-                }
+                let block = directory.numbered.remove(number as usize - 1);
+                directory.free.give(block);
             }
+            directory.free.excess()
         });
-        drop(excess); // the system may take its time: not under the lock
+        if !excess.is_empty() {
+            // The system may take its time: not under the lock.
+            blocks::discard(&excess);
+            let unused = self.with_directory(|directory| directory.free.cool(excess));
+            drop(unused);
+        }
+    }
+
+    /// Tells the system that units of a page are of no use, by a bit for each.
+    ///
+    /// # Safety
+    ///
+    /// The page exists; no slot that any of them is part of is live, or becomes so before this ends.
+    pub(super) unsafe fn discard(&self, number: u32, units: u32) {
+        let tagged = self.entry(number).base.load(Ordering::Acquire);
+        let base = tagged.map_addr(|address| address & !CLASS_MASK);
+        let (unit, mut units) = (system::unit(), units);
+        while units != 0 {
+            let first = units.trailing_zeros();
+            let count = (units >> first).trailing_ones();
+            units &= !(((1 << count) - 1) << first);
+            let start = base.wrapping_add(first as usize * unit);
+            // SAFETY: inside the page; what is there is in no live slot, as the caller says.
+            unsafe { system::discard(start, count as usize * unit) };
+        }
     }
 
     /// The number of pages that exist.
@@ -202,10 +180,10 @@ impl Pages {
         self.with_directory(|directory| directory.numbered.len())
     }
 
-    /// The number of blocks kept without a page.
+    /// The number of warm blocks.
     #[cfg(test)]
-    pub(super) fn pooled(&self) -> usize {
-        self.with_directory(|directory| directory.pool.len())
+    pub(super) fn warm(&self) -> usize {
+        self.with_directory(|directory| directory.free.warm())
     }
 
     /// Takes the directory's lock.
@@ -269,6 +247,9 @@ impl Pages {
     /// As `entry`, with the chunk made if it is missing. Called under the directory's lock, so
     /// that no two threads make the same chunk.
     fn entry_or_grow(&self, number: u32) -> Result<&Entry, OutOfMemory> {
+        if number > MAX_PAGE {
+            return Err(OutOfMemory);
+        }
         let place = &self.root[(number >> CHUNK_BITS) as usize];
         if place.load(Ordering::Relaxed).is_null() {
             let chunk = make_chunk();
@@ -322,6 +303,7 @@ fn make_chunk() -> *mut Chunk {
 #[cfg(not(taskgrove_loom))]
 mod tests {
     use super::*;
+    use crate::arena::blocks::{SPARE, WARM};
 
     fn class(bytes: usize) -> Class {
         Class::of(bytes).unwrap()
@@ -343,29 +325,19 @@ mod tests {
         let ((pa, ca), (pb, cb)) =
             unsafe { (PAGES.locate(first_slot(a)), PAGES.locate(first_slot(b))) };
         assert_eq!((ca.size(), cb.size()), (64, 512));
-        assert!(pa.addr().get().abs_diff(pb.addr().get()) >= SLOT_BYTES);
+        assert!(pa.addr().get().abs_diff(pb.addr().get()) >= PAGE_BYTES);
         assert!(pa.addr().get().is_multiple_of(ALIGN) && pb.addr().get().is_multiple_of(ALIGN));
 
         PAGES.retire(&[a]);
-        assert_eq!((PAGES.live(), PAGES.pooled()), (1, 1));
+        assert_eq!((PAGES.live(), PAGES.warm()), (1, 1));
         let again = PAGES.add(class(256), 1).unwrap();
         assert_eq!(again, a, "the number is free for the next page");
         // SAFETY: as above.
         let (address, reused) = unsafe { PAGES.locate(first_slot(again)) };
-        assert_eq!(address, pa, "a pooled block serves any class");
-        assert_eq!((reused.size(), PAGES.pooled()), (256, 0));
+        assert_eq!(address, pa, "a warm block serves any class");
+        assert_eq!((reused.size(), PAGES.warm()), (256, 0));
         PAGES.retire(&[again, b]);
         assert_eq!(PAGES.live(), 0);
-    }
-
-    #[test]
-    fn a_page_has_as_many_slots_as_lie_inside_its_block_wherever_that_is() {
-        let lost = ALIGN - BLOCK_LAYOUT.align();
-        for bytes in (64..=512).step_by(8) {
-            let (size, slots) = (class(bytes).size(), class(bytes).capacity() as usize);
-            assert!(lost + slots * size <= PAGE_BYTES, "{bytes}");
-            assert!(lost + (slots + 1) * size > PAGE_BYTES, "{bytes}");
-        }
     }
 
     #[test]
@@ -375,24 +347,27 @@ mod tests {
     }
 
     #[test]
-    fn the_pool_is_bounded() {
+    fn few_blocks_stay_warm_and_those_are_the_lowest() {
         static PAGES: Pages = Pages::new();
-        let numbers: Vec<u32> = (0..POOLED_BLOCKS as u32 + 10)
-            .map(|key| PAGES.add(class(128), key).unwrap())
-            .collect();
+        let add = |count: usize| -> Vec<u32> {
+            let keys = 0..count as u32;
+            keys.map(|key| PAGES.add(class(128), key).unwrap())
+                .collect()
+        };
         // SAFETY: rule 2: nobody else knows these pages.
         let address = |&number: &u32| unsafe { PAGES.locate(first_slot(number)) }.0;
+        let numbers = add(WARM + SPARE + 1);
         let mut addresses: Vec<_> = numbers.iter().map(address).collect();
-        PAGES.retire(&numbers);
-        assert_eq!((PAGES.live(), PAGES.pooled()), (0, POOLED_BLOCKS));
+        PAGES.retire(&numbers[1..]);
+        assert_eq!((PAGES.live(), PAGES.warm()), (1, WARM + SPARE));
+        PAGES.retire(&numbers[..1]);
+        assert_eq!((PAGES.live(), PAGES.warm()), (0, WARM));
 
         addresses.sort_unstable();
-        let kept: Vec<u32> = (0..POOLED_BLOCKS as u32)
-            .map(|key| PAGES.add(class(128), key).unwrap())
-            .collect();
+        let kept = add(WARM);
         let mut again: Vec<_> = kept.iter().map(address).collect();
         again.sort_unstable();
-        assert_eq!(again, addresses[..POOLED_BLOCKS]);
+        assert_eq!(again, addresses[..WARM]);
         PAGES.retire(&kept);
     }
 

@@ -1,19 +1,93 @@
-//! Storage with stable indices that gives memory back: slabs of one page each.
+//! Storage with stable indices that gives memory back: pages of a few values, each in a slot of the
+//! arena.
 //!
 //! One slab for everything could give back only what lies behind its last live entry: one timer set
-//! at the height of a peak would keep the peak's memory. Here it keeps its page.
+//! at the height of a peak would keep the peak's memory. Here it keeps its page, and the arena gives
+//! the system what is free around it.
 
-use slab::Slab;
+use crate::task::cell::{Held, fits};
 
-/// How many entries a page holds: 2 to this power.
-const PAGE_BITS: u32 = 8;
+/// How many values a page holds: 2 to this power.
+const PAGE_BITS: u32 = 3;
 const PAGE: usize = 1 << PAGE_BITS;
+/// No place.
+const NIL: u8 = PAGE as u8;
+
+#[derive(Debug)]
+enum Place<V> {
+    /// With the next vacant one, or `NIL`.
+    Vacant(u8),
+    Taken(V),
+}
+
+/// The values of one page, which has memory while it has any, or is the spare one.
+struct Page<V> {
+    places: Option<Held<[Place<V>; PAGE]>>,
+    vacant: u8,
+    len: u8,
+}
+
+impl<V> Page<V> {
+    const EMPTY: Page<V> = Page {
+        places: None,
+        vacant: 0,
+        len: 0,
+    };
+
+    /// Into a page that is not full.
+    #[inline]
+    fn insert(&mut self, value: V) -> usize {
+        let places = self.places.get_or_insert_with(|| {
+            let places = std::array::from_fn(|place| Place::Vacant(place as u8 + 1));
+            if const { fits::<[Place<V>; PAGE]>() } {
+                Held::in_slot(places)
+            } else {
+                Held::in_box(Box::new(places))
+            }
+        });
+        let place = self.vacant as usize;
+        let before = std::mem::replace(&mut places[place], Place::Taken(value));
+        let Place::Vacant(next) = before else {
+            unreachable!("the place is vacant");
+        };
+        (self.vacant, self.len) = (next, self.len + 1);
+        place
+    }
+
+    #[inline]
+    fn get(&self, place: usize) -> Option<&V> {
+        match self.places.as_ref()?.get(place)? {
+            Place::Taken(value) => Some(value),
+            Place::Vacant(_) => None,
+        }
+    }
+
+    #[inline]
+    fn get_mut(&mut self, place: usize) -> Option<&mut V> {
+        match self.places.as_mut()?.get_mut(place)? {
+            Place::Taken(value) => Some(value),
+            Place::Vacant(_) => None,
+        }
+    }
+
+    #[inline]
+    fn remove(&mut self, place: usize) -> Option<V> {
+        let at = self.places.as_mut()?.get_mut(place)?;
+        if let Place::Vacant(_) = at {
+            return None;
+        }
+        let before = std::mem::replace(at, Place::Vacant(self.vacant));
+        (self.vacant, self.len) = (place as u8, self.len - 1);
+        match before {
+            Place::Taken(value) => Some(value),
+            Place::Vacant(_) => None,
+        }
+    }
+}
 
 /// Values under indices that stay until they are removed.
-#[derive(Debug)]
 pub(super) struct Pages<V> {
-    /// Those that have no values have no memory either, except the spare one.
-    pages: Vec<Slab<V>>,
+    pages: Vec<Page<V>>,
     /// The pages that are not full. The last one is filled next.
     roomy: Vec<u32>,
     /// An empty page which still has its memory, so that values that come and go at a page's edge do
@@ -48,12 +122,11 @@ impl<V> Pages<V> {
             None => self.add_page(),
         };
         let page = &mut self.pages[number as usize];
-        if page.is_empty() {
-            page.reserve_exact(PAGE);
+        if page.len == 0 {
             self.spare = self.spare.filter(|&spare| spare != number);
         }
         let place = page.insert(value);
-        if page.len() == PAGE {
+        if page.len == NIL {
             self.roomy.pop();
         }
         self.len += 1;
@@ -77,12 +150,12 @@ impl<V> Pages<V> {
     pub(super) fn remove(&mut self, index: u32) -> Option<V> {
         let (number, place) = split(index);
         let page = self.pages.get_mut(number)?;
-        let value = page.try_remove(place)?;
+        let value = page.remove(place)?;
         self.len -= 1;
-        if page.len() == PAGE - 1 {
+        if page.len == NIL - 1 {
             self.roomy.push(number as u32);
         }
-        if page.is_empty() {
+        if page.len == 0 {
             self.emptied(number as u32);
         }
         Some(value)
@@ -92,7 +165,7 @@ impl<V> Pages<V> {
     fn add_page(&mut self) -> u32 {
         let number = self.pages.len() as u32;
         assert!(number < 1 << (32 - PAGE_BITS), "too many timers");
-        self.pages.push(Slab::new());
+        self.pages.push(Page::EMPTY);
         self.roomy.push(number);
         number
     }
@@ -100,19 +173,28 @@ impl<V> Pages<V> {
     /// Gives back the memory of all empty pages but this one.
     fn emptied(&mut self, number: u32) {
         if self.len == 0 && self.pages.len() > 1 {
-            let page = std::mem::take(&mut self.pages[number as usize]);
+            let page = std::mem::replace(&mut self.pages[number as usize], Page::EMPTY);
             self.pages = vec![page];
             self.roomy = vec![0];
             self.spare = Some(0);
         } else if let Some(old) = self.spare.replace(number) {
-            self.pages[old as usize] = Slab::new();
+            self.pages[old as usize] = Page::EMPTY;
         }
     }
 
     /// For how many values there is memory.
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
-        self.pages.iter().map(Slab::capacity).sum()
+        let pages = self.pages.iter();
+        pages.filter(|page| page.places.is_some()).count() * PAGE
+    }
+}
+
+impl<V> std::fmt::Debug for Pages<V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pages")
+            .field("len", &self.len)
+            .finish_non_exhaustive()
     }
 }
 

@@ -92,9 +92,24 @@ impl Run {
 
     #[cold]
     fn shrink<V>(&mut self, entries: &Entries<V>) {
-        self.nodes.retain(|node| is_live(entries, node));
-        self.nodes.shrink_to(2 * self.nodes.len());
+        let live = self.nodes.iter().filter(|node| is_live(entries, node));
+        let mut nodes = VecDeque::with_capacity(2 * self.live.min(self.nodes.len()));
+        nodes.extend(live);
+        free(std::mem::replace(&mut self.nodes, nodes));
     }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        free(std::mem::take(&mut self.nodes));
+    }
+}
+
+/// Frees the memory of many nodes, of which the system hears at once: at the end of a peak there is
+/// much of it.
+fn free(mut nodes: VecDeque<Node>) {
+    nodes.clear();
+    crate::arena::give_up(Vec::from(nodes).spare_capacity_mut());
 }
 
 /// The run that new nodes go to. What comes in order is in order; the *strays* wait until one of

@@ -15,6 +15,7 @@ impl Depot {
             let number = page.number;
             assert_eq!(pages.key(number) as usize, key, "{class:?}: a page's key");
             let right = match page.free {
+                _ if page.place == Place::Aside => true,
                 0 => page.place == Place::Full,
                 free if free == class.capacity() => page.place == Place::Spare,
                 free => page.place == Place::Bucket((free >> self.shift) as u8),
@@ -26,6 +27,7 @@ impl Depot {
         let places = self.pages.iter().map(|(_, page)| page.place);
         let expected = places.filter(|place| matches!(place, Place::Bucket(_)));
         assert_eq!(hanging, expected.count(), "{class:?}: pages in lists");
+        self.check_trim();
         let spares = |(key, page): (usize, &Page)| (page.place == Place::Spare).then_some(key);
         let spares: Vec<_> = self.pages.iter().filter_map(spares).collect();
         let spare: Vec<_> = self.spare.iter().map(|spare| *spare as usize).collect();

@@ -4,6 +4,7 @@ use super::raw::fits;
 use crate::arena::{ARENA, SlotIndex};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
+use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::ptr::NonNull;
 
@@ -81,6 +82,22 @@ impl<T> Held<T> {
     #[inline]
     pub(crate) fn into_pin(self) -> Pin<Box<T>> {
         Box::into_pin(self.into_box())
+    }
+}
+
+impl<T> Deref for Held<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: we own the value, which is there as long as this is.
+        unsafe { self.value.as_ref() }
+    }
+}
+
+impl<T> DerefMut for Held<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as above, and nobody else has a reference.
+        unsafe { self.value.as_mut() }
     }
 }
 
