@@ -8,6 +8,7 @@
 
 mod filled;
 mod harness;
+mod latency;
 mod memory;
 mod nodes;
 mod plot;

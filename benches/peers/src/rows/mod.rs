@@ -1,5 +1,6 @@
 //! Every workload, who runs it, and what taskgrove is to reach.
 
+mod latency;
 mod memory;
 mod plain;
 mod supervised;
@@ -28,6 +29,7 @@ pub fn everything() -> Vec<Row> {
     rows.extend(plain::wakes());
     rows.extend(supervised::rows());
     rows.extend(timers::rows());
+    rows.extend(latency::rows());
     rows.extend(memory::rows());
     rows
 }
