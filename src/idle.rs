@@ -156,10 +156,15 @@ impl Idle {
     #[inline]
     pub(crate) fn pushed(&self, queued: impl FnOnce() -> usize) {
         let word = self.word.load(Ordering::Relaxed);
-        if word & SLEEPERS == 0 {
-            return;
+        if word & SLEEPERS != 0 {
+            self.pushed_beside(word, queued());
         }
-        let wake = if queued() >= 2 {
+    }
+
+    /// As [`Idle::pushed`], when somebody sleeps.
+    #[inline(never)]
+    fn pushed_beside(&self, word: u64, queued: usize) {
+        let wake = if queued >= 2 {
             asks_for_a_wake(word)
         } else {
             // The first of them; no later look of this worker's may come.

@@ -142,7 +142,7 @@ impl World {
             if !done.waits_for(node) {
                 done.flush();
             }
-            finish::run(node, done, || self.hub.schedule().ended());
+            finish::run(node, done, || self.hub.schedule().ended(), Node::submit);
         } else {
             return done.flush();
         }

@@ -76,7 +76,7 @@ fn bump(counter: &AtomicU64, by: u64) {
 impl Schedule for PoolHandle {
     fn push(&self, node: Node) {
         match current::worker(self.0.serial) {
-            Some(index) => self.0.push_local(index, node),
+            Some(index) => self.0.push_local(&self.0.cores[index], node),
             None => self.0.inject(node),
         }
     }
@@ -84,8 +84,9 @@ impl Schedule for PoolHandle {
     fn born(&self, node: Node) {
         match current::worker(self.0.serial) {
             Some(index) => {
-                bump(&self.0.cores[index].born, 1);
-                self.0.push_local(index, node);
+                let core = &self.0.cores[index];
+                bump(&core.born, 1);
+                self.0.push_local(core, node);
             }
             None => {
                 self.0.born_outside.fetch_add(1, Ordering::Relaxed);
@@ -216,24 +217,31 @@ impl Pool {
         born.saturating_sub(ended)
     }
 
+    #[cold]
     fn inject(&self, node: Node) {
         self.injector.push(node);
         self.idle.notify();
     }
 
-    fn push_local(&self, index: usize, node: Node) {
-        let queue = &self.cores[index].queue;
-        if let Err(refused) = queue.push(node.address()) {
-            let mut half = Vec::with_capacity(queue.len() / 2 + 1);
-            queue.take_half(&mut half);
-            half.push(refused);
-            // One item for all of them: item by item the workers would fight over the queue.
-            let half = half.into_iter().map(Node::from_address).collect();
-            self.overflow.push(half);
-            self.idle.notify();
-        } else {
-            self.idle.pushed(|| queue.len());
+    /// By the worker whose core that is.
+    #[inline]
+    fn push_local(&self, core: &Core, node: Node) {
+        match core.queue.push(node.address()) {
+            Ok(()) => self.idle.pushed(|| core.queue.len()),
+            Err(refused) => self.give_away(core, Node::from_address(refused)),
         }
+    }
+
+    /// The worker's queue is full.
+    #[cold]
+    fn give_away(&self, core: &Core, node: Node) {
+        let mut half = Vec::with_capacity(core.queue.len() / 2 + 1);
+        core.queue.take_half(&mut half);
+        half.push(node.address());
+        // One item for all of them: item by item the workers would fight over the queue.
+        let half = half.into_iter().map(Node::from_address).collect();
+        self.overflow.push(half);
+        self.idle.notify();
     }
 
     fn has_work(&self) -> bool {

@@ -86,10 +86,17 @@ impl<'a> Worker<'a> {
 
     /// Searches no longer: work was found, or this thread stops being a worker, and others may have
     /// to find what is left.
+    #[inline]
     pub(crate) fn stop_searching(&mut self) {
-        if std::mem::take(&mut self.searching) {
-            self.pool.idle.found(|| self.pool.has_work());
+        if self.searching {
+            self.searching = false;
+            self.found();
         }
+    }
+
+    #[cold]
+    fn found(&self) {
+        self.pool.idle.found(|| self.pool.has_work());
     }
 
     fn search(&mut self) {
@@ -130,7 +137,13 @@ impl<'a> Worker<'a> {
         if !self.done.waits_for(node) {
             self.done.flush();
         }
-        finish::run(node, &mut self.done, || self.core.ended());
+        let (pool, core) = (self.pool, self.core);
+        finish::run(
+            node,
+            &mut self.done,
+            || core.ended(),
+            |node| pool.push_local(core, node),
+        );
         true
     }
 

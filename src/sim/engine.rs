@@ -362,7 +362,12 @@ impl Engine {
         self.polls.fetch_add(1, Ordering::Relaxed);
         let awaited = awaited::trace(|| {
             let mut hand = Hand::of(self);
-            finish::run(node, &mut hand.done, || hub.schedule().ended());
+            finish::run(
+                node,
+                &mut hand.done,
+                || hub.schedule().ended(),
+                Node::submit,
+            );
         });
         let mut known = self.awaited.lock();
         if awaited.is_empty() {

@@ -223,18 +223,30 @@ impl InTask {
     }
 }
 
-impl InTask {
-    /// For a poll, which begins with this word of the task's.
-    #[inline]
-    pub(crate) fn poll(node: Node, word: Snapshot) -> Self {
-        InTask(CURRENT.replace(Current::of(Some(node), word)))
-    }
-}
-
 impl Drop for InTask {
     #[inline]
     fn drop(&mut self) {
         CURRENT.set(self.0);
+    }
+}
+
+/// Until dropped, the thread polls this task. Between polls it runs none.
+pub(crate) struct Polling(());
+
+impl Polling {
+    /// The poll begins with this word of the task's.
+    #[inline]
+    pub(crate) fn begin(node: Node, word: Snapshot) -> Self {
+        debug_assert!(self::node().is_none() && current().place == PlaceKind::Root);
+        CURRENT.set(Current::of(Some(node), word));
+        Polling(())
+    }
+}
+
+impl Drop for Polling {
+    #[inline]
+    fn drop(&mut self) {
+        CURRENT.set(Current::NOTHING);
     }
 }
 

@@ -13,7 +13,7 @@ use super::links::{self, Children};
 use crate::error::{FailureKind, JoinError, Panic};
 use crate::sync::atomic::Ordering;
 use crate::task::cell::Polled;
-use crate::task::current::{self, InTask};
+use crate::task::current::{self, InTask, Polling};
 use crate::task::side::Side;
 use crate::task::state::{Action, Snapshot, Start};
 use crate::task::{Job, Node, kind, place};
@@ -66,72 +66,134 @@ pub(crate) fn release(node: Node, holds: u64) -> (Snapshot, Action) {
 }
 
 /// Runs a task that was taken from a queue, until it suspends or ends. If that makes it done, its
-/// parent hears of it when `done` is flushed; `ended`: see [`count`].
+/// parent hears of it when `done` is flushed; `ended`: see [`count`]; `submit` does what
+/// [`Node::submit`] does.
 #[inline]
-pub(crate) fn run(node: Node, done: &mut Batch, ended: impl Fn()) {
+pub(crate) fn run(node: Node, done: &mut Batch, ended: impl Fn(), submit: impl FnOnce(Node)) {
     let (before, start) = node.state.start();
-    let (before, action) = match start {
-        Start::Skip => return,
-        Start::Close => close(node),
-        start @ (Start::Poll | Start::PollAtTurn) => {
-            if start == Start::PollAtTurn {
-                announce_turn(node);
-            }
-            let polls = node.polls.load(Ordering::Relaxed);
-            node.polls.store(polls + 1, Ordering::Relaxed);
-            let _in_task = InTask::poll(node, before);
-            poll(node, before, ended)
-        }
+    if start != Start::Poll && !is_polled(node, start, done) {
+        return;
+    }
+    let polls = node.polls.load(Ordering::Relaxed);
+    node.polls.store(polls + 1, Ordering::Relaxed);
+    let (before, action) = {
+        let _polling = Polling::begin(node, before);
+        poll(node, before, ended)
     };
-    match action {
-        Action::Nothing => {}
-        Action::Submit => node.submit(),
-        Action::Finish => done.add(node, before),
-        Action::Close => settle(node, before, action),
+    if action == Action::Submit {
+        submit(node);
+    } else if action == Action::Finish {
+        done.add(node, before);
+    } else if action == Action::Close {
+        settle(node, before, action);
     }
 }
 
-/// A protected task is polled at its turn: every scope of protection in it is, too, in whatever set
-/// of futures.
+/// What few tasks begin with: says whether a poll follows. A protected task is polled at its turn:
+/// every scope of protection in it is, too, in whatever set of futures.
 #[cold]
-fn announce_turn(node: Node) {
-    if let Some(side) = node.side() {
-        side.announce();
+fn is_polled(node: Node, start: Start, done: &mut Batch) -> bool {
+    match start {
+        Start::Poll => true,
+        Start::PollAtTurn => {
+            if let Some(side) = node.side() {
+                side.announce();
+            }
+            true
+        }
+        Start::Skip => false,
+        Start::Close => {
+            let (before, action) = close(node);
+            match action {
+                Action::Finish => done.add(node, before),
+                _ => settle(node, before, action),
+            }
+            false
+        }
     }
 }
 
 #[inline]
-fn poll(node: Node, before: Snapshot, ended_now: impl Fn()) -> (Snapshot, Action) {
-    let began = node.hub().track_busy.then(|| node.hub().clock.now_ns());
-    let ended = before.has_ended();
-    let pending = !ended && {
-        match node.poll() {
-            Polled::Pending => true,
-            ready => {
-                fail::conclude(node, ready);
-                false
-            }
-        }
-    };
-    let side = node.side();
-    if let Some(side) = side.filter(|side| side.has_noted()) {
-        fail::count_noted(node, side);
+fn poll(node: Node, before: Snapshot, ended: impl Fn()) -> (Snapshot, Action) {
+    if node.hub().track_busy || before.has_ended() {
+        return poll_measured(node, before, ended);
     }
-    let cleanups = side.is_some_and(|side| {
-        poll_cleanups(node, side)
-            || !pending && replace_outcome(node, side) && poll_cleanups(node, side)
-    });
+    let pending = poll_future(node);
+    match node.side() {
+        Some(side) => polled_with(node, side, before, pending, ended),
+        None if pending => (before, node.state.suspend(false, current::was_woken())),
+        None => end(node, false, ended),
+    }
+}
+
+/// As [`poll`], of a task whose future is gone, or in a runtime that measures polls.
+#[inline(never)]
+fn poll_measured(node: Node, before: Snapshot, ended: impl Fn()) -> (Snapshot, Action) {
+    let began = node.hub().track_busy.then(|| node.hub().clock.now_ns());
+    let pending = !before.has_ended() && poll_future(node);
+    let cleanups = node
+        .side()
+        .is_some_and(|side| poll_beside(node, side, pending));
     if let Some(began) = began {
         let busy = node.hub().clock.now_ns().saturating_sub(began);
         let total = &node.side_or_new().busy_ns;
         total.fetch_add(busy, Ordering::Relaxed);
     }
-    if pending || ended && cleanups {
-        let protected = pending && side.is_some_and(Side::is_protected);
+    polled(node, before, pending, cleanups, ended)
+}
+
+/// As the second half of [`poll`], for a task with a side record.
+#[inline(never)]
+fn polled_with(
+    node: Node,
+    side: &Side,
+    before: Snapshot,
+    pending: bool,
+    ended: impl Fn(),
+) -> (Snapshot, Action) {
+    let cleanups = poll_beside(node, side, pending);
+    polled(node, before, pending, cleanups, ended)
+}
+
+/// What is beside a task's future: panics that were noted, and deferred cleanups. `true` if one of
+/// those is left.
+#[inline]
+fn poll_beside(node: Node, side: &Side, pending: bool) -> bool {
+    if side.has_noted() {
+        fail::count_noted(node, side);
+    }
+    poll_cleanups(node, side)
+        || !pending && replace_outcome(node, side) && poll_cleanups(node, side)
+}
+
+/// The step that ends a poll.
+#[inline]
+fn polled(
+    node: Node,
+    before: Snapshot,
+    pending: bool,
+    cleanups: bool,
+    ended: impl Fn(),
+) -> (Snapshot, Action) {
+    if pending || before.has_ended() && cleanups {
+        let protected = pending && node.side().is_some_and(Side::is_protected);
         (before, node.state.suspend(protected, current::was_woken()))
     } else {
-        end(node, cleanups, ended_now)
+        end(node, cleanups, ended)
     }
+}
+
+/// Polls the future; `false` if it is gone.
+#[inline]
+fn poll_future(node: Node) -> bool {
+    let polled = node.poll();
+    if matches!(polled, Polled::Pending) {
+        // There is nothing in it to drop.
+        std::mem::forget(polled);
+        return true;
+    }
+    fail::conclude(node, polled);
+    false
 }
 
 /// The future is gone, and its outcome written.
