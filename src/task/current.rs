@@ -38,6 +38,9 @@ pub(super) struct Current {
     pub(super) stalls: Stalls,
 }
 
+// Each poll copies it in and out.
+const _: () = assert!(cfg!(taskgrove_loom) || size_of::<Current>() <= 32);
+
 impl Current {
     const NOTHING: Current = Current {
         node: None,

@@ -41,18 +41,29 @@ pub(crate) enum Protected {
     Yes,
 }
 
-/// What has ended in a poll, and so far as it has a moment.
-#[derive(Clone, Copy)]
-pub(super) struct Ended {
-    protected: Protected,
-    has_moment: bool,
-}
+/// [`View::protected`], and whether there is a [`View::moment`], in the byte that each poll copies.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ended(u8);
 
 impl Ended {
-    pub(super) const NOTHING: Ended = Ended {
-        protected: Protected::Unknown,
-        has_moment: false,
-    };
+    pub(super) const NOTHING: Ended = Ended(0);
+    const MOMENT: u8 = 1 << 7;
+
+    fn new(protected: Protected, has_moment: bool) -> Ended {
+        Ended(protected as u8 | if has_moment { Self::MOMENT } else { 0 })
+    }
+
+    fn protected(self) -> Protected {
+        match self.0 & !Self::MOMENT {
+            0 => Protected::Unknown,
+            1 => Protected::No,
+            _ => Protected::Yes,
+        }
+    }
+
+    fn has_moment(self) -> bool {
+        self.0 & Self::MOMENT != 0
+    }
 }
 
 crate::sync::thread_local! {
@@ -71,8 +82,8 @@ pub(crate) fn view() -> View {
     View {
         word,
         requests,
-        protected: ended.protected,
-        moment: ended.has_moment.then(|| MOMENT.get()).flatten(),
+        protected: ended.protected(),
+        moment: ended.has_moment().then(|| MOMENT.get()).flatten(),
     }
 }
 
@@ -84,10 +95,7 @@ pub(crate) fn set_view(view: View) {
     change(|current| {
         current.word = view.word;
         current.requests = view.requests;
-        current.ended = Ended {
-            protected: view.protected,
-            has_moment: view.moment.is_some(),
-        };
+        current.ended = Ended::new(view.protected, view.moment.is_some());
     });
 }
 
@@ -110,20 +118,15 @@ impl Drop for Apart {
 
 /// What the calling code returns comes from inside protection, which has ended.
 pub(crate) fn set_protected() {
-    change(|current| {
-        current.ended = Ended {
-            protected: Protected::Yes,
-            has_moment: false,
-        };
-    });
+    change(|current| current.ended = Ended::new(Protected::Yes, false));
 }
 
 /// Protection was dropped before its end: what the calling code returns comes from inside, unless
 /// something has ended since.
 pub(crate) fn set_protected_if_unknown() {
     change(|current| {
-        if current.ended.protected == Protected::Unknown {
-            current.ended.protected = Protected::Yes;
+        if current.ended.protected() == Protected::Unknown {
+            current.ended = Ended::new(Protected::Yes, false);
         }
     });
 }
