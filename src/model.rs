@@ -133,14 +133,17 @@ impl World {
     }
 
     fn step(&self, done: &mut Batch) -> bool {
+        // As a pool's worker: nothing is in hand while code of the user's may run.
+        if !self.queue.jobs.is_empty() && done.flush() {
+            return true;
+        }
         if let Some(job) = self.queue.jobs.pop() {
-            done.flush();
             if let Some(rest) = finish::run_job(job) {
                 self.queue.jobs.push(rest);
             }
         } else if let Some(node) = self.queue.tasks.pop() {
             if !done.waits_for(node) {
-                done.flush();
+                done.flush_later();
             }
             finish::run(node, done, || self.hub.schedule().ended(), Node::submit);
         } else {

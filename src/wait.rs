@@ -5,6 +5,7 @@
 //! so one of them sees the other. Wakers are cloned, woken and dropped outside the lock.
 
 use crate::sync::Mutex;
+use crate::task::wakes;
 use slab::Slab;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
@@ -96,12 +97,13 @@ impl WaitList {
             let mut list = self.0.lock();
             (list.first.take(), list.more.take())
         };
-        if let Some((_, waker)) = first {
-            waker.wake();
-        }
-        if let Some(more) = more {
-            for (_, (_, waker)) in *more {
-                waker.wake();
+        match (first, more) {
+            (None, None) => {}
+            (Some((_, waker)), None) => wakes::wake(waker.into_waker()),
+            (first, more) => {
+                let more = more.into_iter().flat_map(|more| *more);
+                let all = first.into_iter().chain(more.map(|(_, entry)| entry));
+                wakes::wake_all(all.map(|(_, waker)| waker.into_waker()));
             }
         }
     }
@@ -123,11 +125,13 @@ impl KeptWaker {
         self.0.will_wake(waker)
     }
 
-    pub(crate) fn wake(mut self) {
+    /// For one who wakes it, and catches its panic.
+    #[inline]
+    pub(crate) fn into_waker(mut self) -> Waker {
         let waker = self.take();
         // What is left has nothing to drop.
         std::mem::forget(self);
-        quietly(|| waker.wake());
+        waker
     }
 
     /// What is left behind does nothing.

@@ -6,6 +6,8 @@ mod common;
 mod batches;
 #[path = "attack/destructors.rs"]
 mod destructors;
+#[path = "attack/hands.rs"]
+mod hands;
 #[path = "attack/managers.rs"]
 mod managers;
 #[path = "attack/memory.rs"]

@@ -151,3 +151,42 @@ fn two_workers_sweep_together() {
         world.end();
     });
 }
+
+/// A child's end brings the turn of its parent, whose destructor waits for the task that comes next in
+/// the queue: a worker that is idle by then runs that, or the destructor.
+#[test]
+fn a_parents_destructor_waits_for_the_task_in_hand() {
+    explore_within(2, &["helped"], |seen| {
+        let world = World::new();
+        let (inside, ran) = (Latch::new(), Latch::new());
+        let parent = {
+            let (inside, ran) = (inside.clone(), ran.clone());
+            world.handle().spawn(falls(move || {
+                inside.open();
+                ran.wait();
+            }))
+        };
+        let child = Signal::new();
+        drop(world.spawn_under(&parent, taskgrove::shielded(child.wait())));
+        world.run();
+        parent.cancel();
+        world.run();
+        child.send();
+        drop(world.handle().spawn(async move { ran.open() }));
+        let helper = thread::spawn({
+            let world = world.clone();
+            move || {
+                inside.wait();
+                world.run();
+            }
+        });
+        world.run();
+        helper.join().unwrap();
+        world.run();
+        let mut parent = parent;
+        assert!(ready(&mut parent).unwrap_err().is_cancelled());
+        seen.saw("helped");
+        drop((parent, child));
+        world.end();
+    });
+}

@@ -9,9 +9,8 @@
 use crate::idle::Deadlines;
 use crate::sync::atomic::Ordering;
 use crate::task::cell::is_tasks_own;
-use crate::task::{Hub, current};
+use crate::task::{Hub, current, wakes};
 use crate::timer::Fire;
-use crate::wait::quietly;
 use std::time::Instant;
 
 /// Most timers taken out under one lock, before they are woken.
@@ -53,9 +52,7 @@ pub(crate) fn fire_timers(hub: &Hub, now: u64, give_away: bool, before_others: i
     }
     if !others.is_empty() {
         before_others();
-        for waker in others {
-            quietly(|| waker.wake());
-        }
+        wakes::wake_all(others);
     }
 }
 

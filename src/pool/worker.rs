@@ -77,6 +77,10 @@ impl<'a> Worker<'a> {
             }
         }
         self.stop_searching();
+        // What is left is wakers, which wait for nobody but who wakes them.
+        while let Some(job) = self.pool.jobs.pop() {
+            let _ = finish::run_job(job);
+        }
     }
 
     /// Lets the parents of what is done know: before this thread does something else than work.
@@ -106,27 +110,35 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// Lets the parents of what is done know. Nothing may be in hand, and nobody may count on this search:
+    /// what follows may take its time, in code of the user's.
+    fn flush(&mut self) {
+        if !self.done.is_empty() {
+            self.stop_searching();
+            self.done.flush();
+        }
+    }
+
     /// Does one thing; `false` if there was nothing to do.
     pub(crate) fn tick(&mut self) -> bool {
         let looked = self.look_at_clock();
-        if !self.pool.jobs.is_empty()
-            && let Some(job) = self.pool.jobs.pop()
-        {
-            self.stop_searching();
-            self.done.flush();
-            bump(&self.core.jobs, 1);
-            if let Some(rest) = finish::run_job(job) {
-                self.pool.jobs.push(rest);
+        if !self.pool.jobs.is_empty() {
+            // Before a job is in hand: what follows may be code of the user's.
+            self.flush();
+            if let Some(job) = self.pool.jobs.pop() {
+                self.stop_searching();
+                bump(&self.core.jobs, 1);
+                if let Some(rest) = finish::run_job(job) {
+                    self.pool.jobs.push(rest);
+                }
+                // Cancelled tasks wait for the walk, others for its steps: take turns.
             }
-            // Cancelled tasks wait for the walk, others for its steps: take turns.
         }
         let Some(node) = self.next(looked) else {
             if self.done.is_empty() {
                 return !self.pool.jobs.is_empty();
             }
-            // What follows may take its time, in code of the user's: nobody may count on this search.
-            self.stop_searching();
-            self.done.flush();
+            self.flush();
             return true;
         };
         self.stop_searching();
@@ -135,7 +147,8 @@ impl<'a> Worker<'a> {
         }
         bump(&self.core.polls, 1);
         if !self.done.waits_for(node) {
-            self.done.flush();
+            // With a task in hand: code of the user's might wait for that task, or for as long as it likes.
+            self.done.flush_later();
         }
         let (pool, core) = (self.pool, self.core);
         finish::run(

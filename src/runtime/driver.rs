@@ -5,6 +5,7 @@ use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Parker};
 use crate::task::Hub;
 use crate::task::current::InRuntime;
+use crate::task::wakes;
 use std::task::Waker;
 
 /// Passes the core of a pool without threads on, should nobody have it when this thread leaves: it
@@ -24,10 +25,12 @@ impl Drop for PassOn<'_> {
 /// A waker that says so and unparks.
 pub(super) fn waker(parker: &Arc<Parker>, woken: &Arc<AtomicBool>) -> Waker {
     let (parker, woken) = (parker.clone(), woken.clone());
-    waker_fn::waker_fn(move || {
+    let waker = waker_fn::waker_fn(move || {
         woken.store(true, Ordering::Release);
         parker.unpark();
-    })
+    });
+    wakes::know(&waker);
+    waker
 }
 
 /// The calling thread as the one worker of a runtime that has no threads.

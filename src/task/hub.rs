@@ -5,11 +5,11 @@ use super::cell::{Node, NodeRef};
 use super::current;
 use super::requests::Requests;
 use super::state::Snapshot;
+use super::wakes;
 use crate::id::TaskId;
 use crate::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Arc, Life, Mutex};
 use crate::timer::{Clock, Fire, Timers};
-use crate::wait::quietly;
 use std::num::NonZeroU64;
 use std::panic::Location;
 
@@ -183,11 +183,15 @@ impl Hub {
     #[must_use]
     pub(crate) fn sentinel_done(&self) -> Option<Arc<Hub>> {
         if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
-            for fire in self.timers.close() {
-                if let Fire::Waker(waker) = fire {
-                    quietly(|| waker.wake());
-                }
-            }
+            wakes::wake_all(
+                self.timers
+                    .close()
+                    .into_iter()
+                    .filter_map(|fire| match fire {
+                        Fire::Waker(waker) => Some(waker),
+                        Fire::Job(_) => None,
+                    }),
+            );
             self.schedule().terminated();
             return self.own.lock().take();
         }

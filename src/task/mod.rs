@@ -13,6 +13,7 @@ pub(crate) mod requests;
 pub(crate) mod scope;
 pub(crate) mod side;
 pub(crate) mod state;
+pub(crate) mod wakes;
 
 pub(crate) use cell::{Node, NodeRef, kind};
 pub(crate) use hub::{Hub, Job, Schedule, Walk};

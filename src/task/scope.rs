@@ -12,7 +12,7 @@
 //! registers once the turn has come, so that each is woken once.
 
 use super::cell::NodeRef;
-use super::{current, place, side};
+use super::{current, place, side, wakes};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Mutex};
 use crate::wait::{KeptWaker, WaitKey, WaitList};
@@ -150,12 +150,13 @@ enum Woken {
 }
 
 fn wake(woken: Vec<Woken>) {
-    for one in woken {
-        match one {
-            Woken::Task(node) => node.wake(),
-            Woken::Other(waker) => waker.wake(),
+    wakes::wake_all(woken.into_iter().filter_map(|one| match one {
+        Woken::Task(node) => {
+            node.wake();
+            None
         }
-    }
+        Woken::Other(waker) => Some(waker.into_waker()),
+    }));
 }
 
 impl Scope {

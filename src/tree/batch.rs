@@ -69,6 +69,18 @@ impl Batch {
         true
     }
 
+    /// As [`Batch::flush`], for a thread that has something in hand: it runs no code of the user's, and
+    /// leaves that to a job.
+    #[inline]
+    pub(crate) fn flush_later(&mut self) {
+        if !self.done.is_empty()
+            && let Some((parent, count)) = self.unlink()
+        {
+            let (before, action) = finish::release(parent, count);
+            finish::settle_later(parent, before, action);
+        }
+    }
+
     /// As [`Batch::flush`], but for the last step: the caller has to take so many off this parent.
     pub(crate) fn unlink(&mut self) -> Option<(Node, u64)> {
         let parent = links::parent(*self.done.first()?)?;

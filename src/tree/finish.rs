@@ -9,6 +9,8 @@ use super::asked;
 use super::batch::Batch;
 use super::cancel;
 use super::fail;
+use super::later::later;
+pub(crate) use super::later::{release_later, run_job, settle_later};
 use super::links::{self, Children};
 use crate::error::{FailureKind, JoinError, Panic};
 use crate::sync::atomic::Ordering;
@@ -16,13 +18,13 @@ use crate::task::cell::Polled;
 use crate::task::current::{self, InTask, Polling};
 use crate::task::side::Side;
 use crate::task::state::{Action, Snapshot, Start};
-use crate::task::{Job, Node, kind, place};
+use crate::task::{Node, kind, place, wakes};
 use crate::wait::quietly;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 
 /// Tasks that are ended upward, one after another, before other work goes first.
-const UPWARD: usize = if cfg!(taskgrove_loom) { 3 } else { 1000 };
+pub(super) const UPWARD: usize = if cfg!(taskgrove_loom) { 3 } else { 1000 };
 
 /// Counts a task that is about to be done: in the record of the service that it is a task of, and
 /// with `ended` among the live ones. A child service is in that record when it has finished.
@@ -279,24 +281,39 @@ pub(crate) fn settle(mut node: Node, mut before: Snapshot, mut action: Action) {
             Action::Nothing => return,
             Action::Submit => return node.submit(),
             Action::Close => (before, action) = close(node),
-            Action::Finish => {
-                let parent = links::parent(node);
-                finish_record(node);
-                if let Some(parent) = parent {
-                    let children = Children::lock(&parent);
-                    children.unlink(node);
-                    if node.is(kind::SUPERVISED) {
-                        children.supervised(-1);
-                    }
-                }
-                wake(node, before);
-                node.release_own();
-                let Some(parent) = parent else { return };
-                (before, action) = release(parent, 1);
-                node = parent;
-            }
+            Action::Finish => match take_off(node, before) {
+                Some(above) => (node, before, action) = above,
+                None => return,
+            },
         }
     }
+}
+
+/// Finishes a task that is done, and takes it off its parent: what follows for that. `None` for a
+/// sentinel.
+#[inline]
+pub(super) fn take_off(node: Node, before: Snapshot) -> Option<(Node, Snapshot, Action)> {
+    let parent = links::parent(node);
+    finish_record(node);
+    if let Some(parent) = parent {
+        let children = Children::lock(&parent);
+        children.unlink(node);
+        if node.is(kind::SUPERVISED) {
+            children.supervised(-1);
+        }
+    }
+    wake(node, before);
+    node.release_own();
+    let parent = parent?;
+    let (before, action) = release(parent, 1);
+    Some((parent, before, action))
+}
+
+/// Whether the end of a task that is done runs no code of the user's. `flags`: as for [`wake`].
+pub(super) fn ends_quietly(node: Node, flags: Snapshot) -> bool {
+    let plain = !node.is(kind::SERVICE | kind::SENTINEL) && node.side().is_none();
+    let unwanted = !flags.has_join_interest() && node.has_output();
+    plain && !unwanted && !flags.has_join_waker() && !flags.has_waiters()
 }
 
 /// First part of finishing, for what is more than a plain task.
@@ -365,44 +382,9 @@ fn wake_all(node: Node, flags: Snapshot) {
     if flags.has_join_waker()
         && let Some(waker) = node.take_join_waker()
     {
-        waker.wake();
+        wakes::wake(waker.into_waker());
     }
     if flags.has_waiters() || node.is(kind::SERVICE) {
         cancel::notify(node);
     }
-}
-
-/// Leaves to a job what a transition of `node` asked for.
-fn later(node: Node, before: Snapshot, action: Action) {
-    match action {
-        Action::Nothing => {}
-        Action::Submit => node.submit(),
-        Action::Close => node.with_hub(|hub| hub.schedule().offer(Job::Close(node))),
-        Action::Finish => node.with_hub(|hub| hub.schedule().offer(Job::Finish(node, before))),
-    }
-}
-
-/// Takes one hold off on a thread, or at a place, where no user code may run: what follows is left
-/// to the workers.
-pub(crate) fn release_later(node: Node) {
-    // After the release nothing keeps the task, or its runtime, alive.
-    node.with_hub(|hub| {
-        let (before, action) = release(node, 1);
-        match action {
-            Action::Nothing => {}
-            Action::Submit => hub.schedule().push(node),
-            Action::Close => hub.schedule().job(Job::Close(node)),
-            Action::Finish => hub.schedule().job(Job::Finish(node, before)),
-        }
-    });
-}
-
-/// Runs a worker's job; a walk that is not at its end comes back.
-pub(crate) fn run_job(job: Job) -> Option<Job> {
-    match job {
-        Job::Close(node) => settle(node, node.state.load(), Action::Close),
-        Job::Finish(node, before) => settle(node, before, Action::Finish),
-        Job::Walk(walk) => return walk.step().map(Job::Walk),
-    }
-    None
 }

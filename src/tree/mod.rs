@@ -12,6 +12,7 @@ pub(crate) mod finish;
 mod frontier;
 pub(crate) mod hands;
 pub(crate) mod hold;
+mod later;
 pub(crate) mod links;
 pub(crate) mod snapshot;
 pub(crate) mod spawn;

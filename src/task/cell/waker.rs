@@ -18,6 +18,7 @@ impl Node {
 
 /// Whether this wakes a task of the crate's: then waking it runs no code of the user's. `false` says
 /// nothing.
+#[inline]
 pub(crate) fn is_tasks_own(waker: &Waker) -> bool {
     std::ptr::eq(waker.vtable(), &WAKER)
 }

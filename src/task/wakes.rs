@@ -1,0 +1,98 @@
+//! Waking many, or with something in hand: no waker of a stranger's holds up another.
+//!
+//! A waker's `wake` is code of the user's, and may block. The crate's own (a task's, a thread's in
+//! `block_on`) are known by their tables of functions, and are woken at once. Each other one is woken
+//! by a job that holds nothing else: before it calls one it puts the rest back into the queue, where
+//! an idle worker finds them. Workers leave only when that queue is empty, so that each is woken.
+//!
+//! With fewer than two workers nobody could take the rest, and all are woken on the spot.
+
+use super::cell::is_tasks_own;
+use super::current;
+use super::hub::{Job, Walk};
+use crate::id::TaskId;
+use crate::wait::quietly;
+use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::task::{RawWakerVTable, Waker};
+
+/// The table of the wakers of threads in `block_on`, once there was one.
+static OF_THREADS: AtomicPtr<RawWakerVTable> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Makes it known that wakers like this one run no code of the user's.
+pub(crate) fn know(waker: &Waker) {
+    OF_THREADS.store(
+        std::ptr::from_ref(waker.vtable()).cast_mut(),
+        Ordering::Relaxed,
+    );
+}
+
+/// Whether it is the crate's own.
+#[inline]
+fn is_own(waker: &Waker) -> bool {
+    let table = waker.vtable();
+    is_tasks_own(waker)
+        || std::ptr::eq(
+            OF_THREADS.load(Ordering::Relaxed),
+            std::ptr::from_ref(table),
+        )
+}
+
+/// Wakes a waker; the caller may have something in hand.
+#[inline]
+pub(crate) fn wake(waker: Waker) {
+    if is_own(&waker) {
+        waker.wake();
+    } else {
+        wake_strangers(vec![waker]);
+    }
+}
+
+/// Wakes all of them; the caller may have something in hand.
+pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
+    let mut strangers = Vec::new();
+    for waker in wakers {
+        if is_own(&waker) {
+            waker.wake();
+        } else {
+            strangers.push(waker);
+        }
+    }
+    if !strangers.is_empty() {
+        wake_strangers(strangers);
+    }
+}
+
+#[cold]
+fn wake_strangers(wakers: Vec<Waker>) {
+    match current::hub() {
+        // This thread is a worker, or in `block_on`: the workers are there, and leave last.
+        Some(hub) if hub.schedule().has_helpers() => {
+            hub.schedule().offer(Job::Walk(Box::new(Strangers(wakers))));
+        }
+        _ => {
+            for waker in wakers {
+                quietly(|| waker.wake());
+            }
+        }
+    }
+}
+
+/// Wakers that are not the crate's.
+struct Strangers(Vec<Waker>);
+
+impl Walk for Strangers {
+    fn step(mut self: Box<Self>) -> Option<Box<dyn Walk>> {
+        let waker = self.0.pop()?;
+        if !self.0.is_empty() {
+            wake_strangers(std::mem::take(&mut self.0));
+        }
+        quietly(|| waker.wake());
+        None
+    }
+
+    /// None: no task is touched.
+    fn target(&self) -> TaskId {
+        TaskId::from_raw(NonZeroU64::MAX)
+    }
+}
