@@ -2,16 +2,17 @@
 
 use crate::sync::{Arc, Mutex};
 use crate::task::Hub;
+use crate::task::cleanups::Cleanup;
 use crate::task::current;
-use crate::task::side::Cleanup;
 use crate::tree::spawn;
 use std::panic::Location;
+use std::pin::Pin;
 
 /// A guard whose drop hands a cleanup to the task. Made by [`defer`].
 #[must_use = "dropping the guard at once runs its cleanup at once"]
 pub struct Defer {
     /// In a lock only to be `Sync`.
-    cleanup: Mutex<Option<Cleanup>>,
+    cleanup: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
     /// The runtime it was made in.
     hub: Option<Arc<Hub>>,
     location: &'static Location<'static>,
@@ -22,7 +23,8 @@ pub struct Defer {
 ///
 /// The cleanup then belongs to the task in whose poll or drop the guard was dropped, and runs
 /// before that task is done, also while it is being cancelled, and out of cancellation's reach.
-/// Cleanups of one task run one after another in the order of the drops. A panic in one is the
+/// Cleanups of one task run one after another in the order of the drops, and before the cleanup of a
+/// [`finally`](crate::finally) inside whose body the guard was dropped. A panic in one is the
 /// task's panic, and cancels a task that would have gone on. Dropped outside of any task, the
 /// cleanup becomes a root task of the runtime the guard was made in; without one, or once that has
 /// ended, it is dropped unrun. Dropping the runtime drops it, too.
@@ -60,6 +62,7 @@ impl Drop for Defer {
         let Some(cleanup) = self.cleanup.lock().take() else {
             return;
         };
+        let cleanup = Cleanup::new(cleanup);
         if let Some(node) = current::node() {
             node.side_or_new().push_cleanup(cleanup);
         } else if let Some(hub) = &self.hub {

@@ -174,7 +174,8 @@ enum Ended<T> {
 
 /// Runs `body`, and then `cleanup` to its end: when the body returns, when it panics (the panic
 /// then resumes), and when cancellation reaches the task inside the body. In that last case the
-/// body is dropped, the cleanup is awaited, and the task is dropped.
+/// body is dropped, the cleanup is awaited, and the task is dropped. What guards of
+/// [`defer`](crate::defer) left behind that were dropped inside the body runs before the cleanup.
 ///
 /// The body is not protection: an error that it returns after cancellation was asked for is a
 /// consequence of that, and one that it had returned before is a failure, however long the cleanup
@@ -227,6 +228,15 @@ pub async fn finally<F: Future, C: Future<Output = ()>>(body: F, cleanup: C) -> 
     let mut cleanup = pin!(Some(cleanup));
     let cleaned = poll_fn(|cx| {
         protection.enter(cx);
+        // What the body left behind ended earlier.
+        if let Some(body) = &scope {
+            body.follow(cx);
+            if body.has_left() {
+                ended.happened_now();
+                return Poll::Pending;
+            }
+        }
+        scope = None;
         let poll = || place::hard(|| poll_to_its_end(cleanup.as_mut(), cx));
         match catch_unwind(AssertUnwindSafe(poll)) {
             Ok(Poll::Pending) => {

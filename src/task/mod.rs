@@ -3,6 +3,7 @@
 pub(crate) mod ancestry;
 pub(crate) mod awaited;
 pub(crate) mod cell;
+pub(crate) mod cleanups;
 pub(crate) mod current;
 pub(crate) mod hub;
 pub(crate) mod join;

@@ -83,17 +83,25 @@ pub(crate) fn hard<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
+/// Runs `f` as code of a deferred cleanup, which was left by that body.
+pub(crate) fn hard_of<R>(body: Option<&Arc<Body>>, f: impl FnOnce() -> R) -> R {
+    match body {
+        Some(body) => with_body(body, PlaceKind::HardInBody, f),
+        None => hard(f),
+    }
+}
+
 /// Runs `f`, which polls a body.
 pub(crate) fn in_body<R>(body: &Arc<Body>, f: impl FnOnce() -> R) -> R {
-    with_body(Some(body), PlaceKind::Body, f)
+    with_body(body, PlaceKind::Body, f)
 }
 
 /// Runs `f`, which drops a body's future: the turn is not seen in there.
 pub(crate) fn in_body_drop<R>(body: &Arc<Body>, f: impl FnOnce() -> R) -> R {
-    with_body(Some(body), PlaceKind::BodyDrop, f)
+    with_body(body, PlaceKind::BodyDrop, f)
 }
 
-fn with_body<R>(body: Option<&Arc<Body>>, kind: PlaceKind, f: impl FnOnce() -> R) -> R {
+fn with_body<R>(body: &Arc<Body>, kind: PlaceKind, f: impl FnOnce() -> R) -> R {
     struct RestoreBody(Option<Arc<Body>>);
     impl Drop for RestoreBody {
         fn drop(&mut self) {
@@ -103,7 +111,7 @@ fn with_body<R>(body: Option<&Arc<Body>>, kind: PlaceKind, f: impl FnOnce() -> R
     }
     let _kind = Restore::replace(kind);
     change(|current| current.stalls.outside_of_tasks(current.node.is_none()));
-    let _body = RestoreBody(BODY.with(|b| b.replace(body.cloned())));
+    let _body = RestoreBody(BODY.with(|b| b.replace(Some(body.clone()))));
     f()
 }
 

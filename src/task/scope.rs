@@ -57,6 +57,10 @@ struct BodyState {
     outer: Scope,
     /// Who polls the body, if protection inside ends elsewhere.
     waker: Option<KeptWaker>,
+    /// Deferred cleanups that are left of the body, and one for each body inside that has some.
+    left: usize,
+    /// The body is over, and its owner waits for those.
+    awaits_left: bool,
 }
 
 impl Body {
@@ -66,6 +70,8 @@ impl Body {
                 inner: 0,
                 outer: place::scope(cx),
                 waker: None,
+                left: 0,
+                awaits_left: false,
             }),
             inside: WaitList::default(),
             ended: AtomicBool::new(false),
@@ -110,6 +116,14 @@ impl Body {
                 if counted {
                     old.count_out(&mut woken);
                 }
+                if state.left > 0 {
+                    if let Some(body) = state.outer.body() {
+                        body.count_left();
+                    }
+                    if let Some(body) = old.body() {
+                        body.count_left_out(&mut woken);
+                    }
+                }
                 old
             });
             (old, fresh.and_then(|waker| state.waker.replace(waker)))
@@ -123,6 +137,38 @@ impl Body {
     pub(crate) fn announce(&self) {
         if self.turn() != Turn::No {
             self.inside.wake_all();
+        }
+    }
+
+    /// Whether deferred cleanups are left of the body, which is over: its owner is woken when the
+    /// last is done.
+    pub(crate) fn has_left(&self) -> bool {
+        let mut state = self.state.lock();
+        state.awaits_left = state.left > 0;
+        state.awaits_left
+    }
+
+    fn count_left(&self) {
+        let mut state = self.state.lock();
+        state.left += 1;
+        if state.left == 1
+            && let Some(body) = state.outer.body()
+        {
+            body.count_left();
+        }
+    }
+
+    fn count_left_out(&self, woken: &mut Vec<Woken>) {
+        let mut state = self.state.lock();
+        state.left -= 1;
+        if state.left > 0 {
+            return;
+        }
+        if let Some(body) = state.outer.body() {
+            body.count_left_out(woken);
+        }
+        if state.awaits_left {
+            woken.extend(state.waker.take().map(Woken::Other));
         }
     }
 
@@ -160,6 +206,14 @@ fn wake(woken: Vec<Woken>) {
 }
 
 impl Scope {
+    /// The innermost body.
+    fn body(&self) -> Option<&Arc<Body>> {
+        match self {
+            Scope::Body(body) | Scope::Hard(Some(body)) => Some(body),
+            Scope::Outside | Scope::Root(_) | Scope::Hard(None) => None,
+        }
+    }
+
     /// Whether the code in this scope may not go on outside protection.
     pub(crate) fn turn(&self) -> Turn {
         match self {
@@ -221,6 +275,28 @@ impl Scope {
                 woken.extend(waker.map(Woken::Other));
             }
         }
+    }
+}
+
+/// A deferred cleanup is left of a body, and of those around it, until this is dropped.
+pub(crate) struct Left(Arc<Body>);
+
+impl Left {
+    pub(crate) fn new(body: Arc<Body>) -> Self {
+        body.count_left();
+        Left(body)
+    }
+
+    pub(crate) fn body(&self) -> &Arc<Body> {
+        &self.0
+    }
+}
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        let mut woken = Vec::new();
+        self.0.count_left_out(&mut woken);
+        wake(woken);
     }
 }
 

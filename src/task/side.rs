@@ -2,6 +2,7 @@
 //! service's node is part of the service's record.
 
 use super::cell::NodeRef;
+use super::cleanups::{Cleanup, Cleanups};
 use super::current;
 use super::hub::Hub;
 use crate::record::Record;
@@ -12,13 +13,8 @@ use crate::tree::finish;
 use crate::tree::hold::Hold;
 use crate::wait::WaitList;
 use std::any::Any;
-use std::collections::VecDeque;
-use std::pin::Pin;
 use std::ptr::null;
 use std::time::Duration;
-
-/// A deferred cleanup.
-pub(crate) type Cleanup = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The extras of a task.
 pub(crate) struct Side {
@@ -48,8 +44,7 @@ pub(crate) struct Side {
 /// What few of these few need; flags beside it say whether to look.
 #[derive(Default)]
 struct Rare {
-    /// Deferred cleanups, in the order of their guards' drops; the first is the one polled.
-    cleanups: VecDeque<Cleanup>,
+    cleanups: Cleanups,
     /// The first panic of a cleanup: the task's outcome when it is done.
     panic: Option<Box<dyn Any + Send>>,
     /// Panics of this poll beside what it has returned.
@@ -152,7 +147,7 @@ impl Side {
         f(self.rare.lock().get_or_insert_default())
     }
 
-    fn cleanups<R>(&self, f: impl FnOnce(&mut VecDeque<Cleanup>) -> R) -> R {
+    fn cleanups<R>(&self, f: impl FnOnce(&mut Cleanups) -> R) -> R {
         self.rare(|rare| {
             let result = f(&mut rare.cleanups);
             self.cleanups_pending
@@ -162,20 +157,31 @@ impl Side {
     }
 
     pub(crate) fn push_cleanup(&self, cleanup: Cleanup) {
-        self.cleanups(|queue| queue.push_back(cleanup));
+        self.cleanups(|all| all.push(cleanup));
     }
 
-    /// Takes the first cleanup out to poll it; whoever runs the task does.
-    pub(crate) fn take_cleanup(&self) -> Option<Cleanup> {
+    /// Takes the cleanup at this place out to poll it; whoever runs the task does. `None`: it is
+    /// not its turn, or there is none.
+    pub(crate) fn take_cleanup(&self, at: usize) -> Option<Cleanup> {
         if !self.has_cleanups() {
             return None;
         }
-        self.cleanups(VecDeque::pop_front)
+        self.cleanups(|all| all.take(at))
     }
 
     /// Puts it back after a poll that returned `Pending`.
     pub(crate) fn return_cleanup(&self, cleanup: Cleanup) {
-        self.cleanups(|queue| queue.push_front(cleanup));
+        self.cleanups(|all| all.put_back(cleanup));
+    }
+
+    /// It is over, and has been dropped.
+    pub(crate) fn finish_cleanup(&self) {
+        self.cleanups(Cleanups::finish);
+    }
+
+    /// Takes any out, to drop it.
+    pub(crate) fn pop_cleanup(&self) -> Option<Cleanup> {
+        self.cleanups(Cleanups::pop)
     }
 
     /// Only whoever runs the task, or has claimed it, pushes or takes: it sees its own writes.

@@ -15,7 +15,9 @@ use super::links::{self, Children};
 use crate::error::{FailureKind, JoinError, Panic};
 use crate::sync::atomic::Ordering;
 use crate::task::cell::Polled;
+use crate::task::cleanups::Cleanup;
 use crate::task::current::{self, InTask, Polling};
+use crate::task::scope::Left;
 use crate::task::side::Side;
 use crate::task::state::{Action, Snapshot, Start};
 use crate::task::{Node, kind, place, wakes};
@@ -218,21 +220,34 @@ fn replace_outcome(node: Node, side: &Side) -> bool {
 
 /// Polls the task's deferred cleanups, one after another; `true` if one is left.
 fn poll_cleanups(node: Node, side: &Side) -> bool {
-    while let Some(mut cleanup) = side.take_cleanup() {
-        let poll = || place::hard(|| node.with_waker(|cx| cleanup.as_mut().poll(cx)));
+    let mut at = 0;
+    while let Some(mut cleanup) = side.take_cleanup(at) {
+        let Cleanup { future, left } = &mut cleanup;
+        let poll = || node.with_waker(|cx| future.as_mut().poll(cx));
+        let poll = || place::hard_of(left.as_ref().map(Left::body), poll);
         match catch_unwind(AssertUnwindSafe(poll)) {
             Ok(Poll::Pending) => {
                 side.return_cleanup(cleanup);
-                return true;
+                at += 1;
             }
-            Ok(Poll::Ready(())) => {}
-            Err(panic) => fail::panicked_beside(node, side, panic),
-        }
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(cleanup))) {
-            fail::panicked_beside(node, side, panic);
+            Ok(Poll::Ready(())) => finish_cleanup(node, side, cleanup),
+            Err(panic) => {
+                fail::panicked_beside(node, side, panic);
+                finish_cleanup(node, side, cleanup);
+            }
         }
     }
-    false
+    side.has_cleanups()
+}
+
+fn finish_cleanup(node: Node, side: &Side, cleanup: Cleanup) {
+    let Cleanup { future, left } = cleanup;
+    let drop = || place::hard_of(left.as_ref().map(Left::body), || drop(future));
+    let dropped = catch_unwind(AssertUnwindSafe(drop));
+    side.finish_cleanup();
+    if let Err(panic) = dropped {
+        fail::panicked_beside(node, side, panic);
+    }
 }
 
 /// Drops the future of a task that was claimed, as code of that task.
@@ -255,7 +270,7 @@ pub(crate) fn close(node: Node) -> (Snapshot, Action) {
     }
     let mut cleanups = side.has_cleanups();
     if cleanups && node.state.load().is_killed() {
-        while let Some(cleanup) = side.take_cleanup() {
+        while let Some(cleanup) = side.pop_cleanup() {
             quietly(|| drop(cleanup));
         }
         cleanups = false;

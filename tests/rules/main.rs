@@ -19,6 +19,7 @@ mod every_await;
 mod failures;
 mod finally;
 mod grace;
+mod left_behind;
 mod lifecycle;
 mod names;
 mod own_awaits;
