@@ -129,6 +129,7 @@ countable! {
     FinallyPanics "outcome: finally, its body panicked"
     FinallyDropped "outcome: finally, the task is dropped after it"
     FinallyCleanupPanics "outcome: finally, the cleanup panicked"
+    FinallyWaits "outcome: finally, waits for what its body left behind"
     FinallyLost "outcome: finally, dropped by its owner"
     CleanupLost "outcome: finally, dropped by its owner in the cleanup"
     ShieldLost "outcome: a shield dropped by its owner"

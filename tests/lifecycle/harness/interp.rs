@@ -1,6 +1,7 @@
 //! Tasks that do what they are told: each future is an interpreter with a mailbox.
 
 use super::ops::{How, Kind};
+use super::woken::OnlyWoken;
 use super::world::{Event, World};
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -58,18 +59,26 @@ impl std::error::Error for Fault {}
 #[derive(Default)]
 pub(crate) struct Control {
     inner: Mutex<Inner>,
+    in_sets: bool,
 }
 
 #[derive(Default)]
 struct Inner {
     mailbox: VecDeque<Do>,
+    /// Who reads the mailbox, and the innermost that may be dropped by a command.
     waker: Option<Waker>,
+    around: Option<Waker>,
     depth: usize,
     armed: bool,
     polled: bool,
 }
 
 impl Control {
+    pub(crate) fn new(in_sets: bool) -> Self {
+        let inner = Mutex::default();
+        Control { inner, in_sets }
+    }
+
     pub(crate) fn tell(&self, what: Do) {
         self.inner.lock().unwrap().mailbox.push_back(what);
     }
@@ -79,10 +88,11 @@ impl Control {
     }
 
     pub(crate) fn wake(&self) {
-        let waker = self.inner.lock().unwrap().waker.clone();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        let wakers = {
+            let inner = self.inner.lock().unwrap();
+            [inner.waker.clone(), inner.around.clone()]
+        };
+        wakers.into_iter().flatten().for_each(Waker::wake);
     }
 
     pub(crate) fn was_polled(&self) -> bool {
@@ -154,11 +164,14 @@ async fn abortable<F: Future>(control: &Control, inner: F) -> Option<F::Output> 
         inner.depth += 1;
         Depth(control, inner.depth)
     };
-    let mut inner = Box::pin(inner);
+    // Every other node has each of its scopes and waits in a set of its own.
+    let mut inner = Box::pin(OnlyWoken::new(inner, control.in_sets));
     let polled = poll_fn(|cx| {
         {
             let mut state = control.inner.lock().unwrap();
-            state.waker = Some(cx.waker().clone());
+            if state.depth == depth.1 {
+                state.around = Some(cx.waker().clone());
+            }
             if state.depth == depth.1 && matches!(state.mailbox.front(), Some(Do::Abort)) {
                 state.mailbox.pop_front();
                 return Poll::Ready(None);

@@ -21,6 +21,7 @@ mod same;
 mod shrink;
 mod slots;
 mod tell;
+mod woken;
 mod world;
 
 #[allow(unused_imports, reason = "each user has its own way to look at them")]

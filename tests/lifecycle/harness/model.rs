@@ -76,6 +76,7 @@ impl Model {
             released: !waits,
             panics: false,
             state: CleanupState::Unborn,
+            inside: Vec::new(),
         });
         self.cleanups.len() - 1
     }

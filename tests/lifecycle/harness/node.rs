@@ -171,6 +171,8 @@ pub(crate) struct Cleanup {
     pub(crate) released: bool,
     pub(crate) panics: bool,
     pub(crate) state: CleanupState,
+    /// Deferred in the bodies of the `finally`s with these cleanups, which wait for it.
+    pub(crate) inside: Vec<usize>,
 }
 
 /// What is known of the poll that commands are being told for.

@@ -62,19 +62,44 @@ impl Model {
             Some(frame) => frame.guards.pop_front(),
             None => it.guards.pop_front(),
         };
-        self.nodes[node].cleanups.extend(guard);
+        self.leave_behind(node, None, guard.into_iter().collect());
+    }
+
+    /// Guards are dropped, in the scope that is innermost or in this one, which has just been left.
+    fn leave_behind(&mut self, node: usize, left: Option<Scope>, guards: VecDeque<usize>) {
+        let around = self.nodes[node].frames.iter().map(|frame| frame.scope);
+        let bodies = around.chain(left).filter_map(|scope| match scope {
+            Scope::Body(cleanup) => Some(cleanup),
+            _ => None,
+        });
+        let bodies: Vec<_> = bodies.collect();
+        for guard in guards {
+            self.cleanups[guard].inside.clone_from(&bodies);
+            self.nodes[node].cleanups.push_back(guard);
+        }
+    }
+
+    /// Whether the body of the `finally` with this cleanup left something behind that is not done.
+    fn has_left(&self, node: usize, cleanup: usize) -> bool {
+        let left = &self.nodes[node].cleanups;
+        left.iter()
+            .any(|left| self.cleanups[*left].inside.contains(&cleanup))
     }
 
     /// The innermost frame goes, with its guards.
     pub(super) fn pop(&mut self, node: usize) -> Option<Scope> {
         let frame = self.nodes[node].frames.pop()?;
-        self.nodes[node].cleanups.extend(frame.guards);
+        self.leave_behind(node, Some(frame.scope), frame.guards);
         Some(frame.scope)
     }
 
     /// A body has ended: its cleanup begins.
     pub(super) fn begin_cleanup(&mut self, node: usize, cleanup: usize, then: Then) {
-        self.cleanups[cleanup].state = CleanupState::Running;
+        if self.has_left(node, cleanup) {
+            seen(Seen::FinallyWaits);
+        } else {
+            self.cleanups[cleanup].state = CleanupState::Running;
+        }
         self.push(node, Scope::Cleanup(cleanup, then));
     }
 
@@ -151,7 +176,7 @@ impl Model {
             }
         }
         let guards = std::mem::take(&mut self.nodes[node].guards);
-        self.nodes[node].cleanups.extend(guards);
+        self.leave_behind(node, None, guards);
         self.nodes[node].ended = true;
         if self.children(node).next().is_some() {
             seen(Seen::EndsBeforeChildren);
@@ -247,10 +272,16 @@ impl Model {
         let Scope::Cleanup(cleanup, then) = frame.scope else {
             return false;
         };
-        if !self.cleanups[cleanup].released {
+        if self.has_left(node, cleanup) {
             return false;
         }
-        self.cleanups[cleanup].state = CleanupState::Ended;
+        let it = &mut self.cleanups[cleanup];
+        if !it.released {
+            let begun = it.state == CleanupState::Unborn;
+            it.state = CleanupState::Running;
+            return begun;
+        }
+        it.state = CleanupState::Ended;
         self.pop(node);
         let panics = self.cleanups[cleanup].panics;
         seen(match then {
@@ -356,7 +387,7 @@ impl Model {
                     _ => Seen::DroppedAtTurn,
                 });
                 let guards = std::mem::take(&mut self.nodes[node].guards);
-                self.nodes[node].cleanups.extend(guards);
+                self.leave_behind(node, None, guards);
                 self.nodes[node].ended = true;
                 if self.nodes[node].armed {
                     seen(Seen::PanickedDrop);

@@ -67,7 +67,12 @@ impl World {
     }
 
     pub(crate) fn new_node(&self) {
-        self.nodes().push(Real::default());
+        let mut nodes = self.nodes();
+        let control = Arc::new(Control::new(nodes.len() % 2 == 1));
+        nodes.push(Real {
+            control,
+            ..Real::default()
+        });
     }
 
     pub(crate) fn new_cleanup(&self, waits: bool) {
