@@ -25,6 +25,7 @@ countable! {
     StartDaemonService "call: run_daemon_child_service"
     StartRun "call: run, in a task"
     Beside "call: background_service"
+    NotBeside "outcome: background_service, its service can no longer be started"
     FromOutside "call: .. from outside any task"
     FromDeep "call: .. four levels deep or more"
     ViaOther "call: .. through another service's context"

@@ -207,6 +207,10 @@ impl Driver<'_> {
             return None;
         }
         let beside = start.beside && from.is_some_and(|from| !self.model.turn_in_here(from));
+        if beside && place == Scheduled::BornDone {
+            // The body does not run.
+            place = Scheduled::NotRunning;
+        }
         let grace = grace.filter(|_| !beside);
         let limit = start
             .limit

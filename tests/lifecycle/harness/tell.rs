@@ -67,7 +67,9 @@ impl Driver<'_> {
             }
             Tell::Start(start) => {
                 let launch = self.start(Some(node), start)?;
-                if launch.beside {
+                if launch.beside && self.model.nodes[launch.node].done {
+                    seen(Seen::NotBeside);
+                } else if launch.beside {
                     seen(Seen::Beside);
                     // One that cannot be started has no body.
                     if self.model.nodes[launch.node].attached {
