@@ -65,9 +65,10 @@ pub(crate) struct Control {
 #[derive(Default)]
 struct Inner {
     mailbox: VecDeque<Do>,
-    /// Who reads the mailbox, and the innermost that may be dropped by a command.
+    /// Who reads the mailbox.
     waker: Option<Waker>,
-    around: Option<Waker>,
+    /// What may be dropped by a command when it is the innermost, from the outside in.
+    around: Vec<Waker>,
     depth: usize,
     armed: bool,
     polled: bool,
@@ -90,7 +91,7 @@ impl Control {
     pub(crate) fn wake(&self) {
         let wakers = {
             let inner = self.inner.lock().unwrap();
-            [inner.waker.clone(), inner.around.clone()]
+            [inner.waker.clone(), inner.around.last().cloned()]
         };
         wakers.into_iter().flatten().for_each(Waker::wake);
     }
@@ -156,12 +157,15 @@ async fn abortable<F: Future>(control: &Control, inner: F) -> Option<F::Output> 
     struct Depth<'a>(&'a Control, usize);
     impl Drop for Depth<'_> {
         fn drop(&mut self) {
-            self.0.inner.lock().unwrap().depth = self.1 - 1;
+            let mut inner = self.0.inner.lock().unwrap();
+            inner.depth = self.1 - 1;
+            inner.around.truncate(self.1 - 1);
         }
     }
     let depth = {
         let mut inner = control.inner.lock().unwrap();
         inner.depth += 1;
+        inner.around.push(Waker::noop().clone());
         Depth(control, inner.depth)
     };
     // Every other node has each of its scopes and waits in a set of its own.
@@ -169,9 +173,7 @@ async fn abortable<F: Future>(control: &Control, inner: F) -> Option<F::Output> 
     let polled = poll_fn(|cx| {
         {
             let mut state = control.inner.lock().unwrap();
-            if state.depth == depth.1 {
-                state.around = Some(cx.waker().clone());
-            }
+            state.around[depth.1 - 1] = cx.waker().clone();
             if state.depth == depth.1 && matches!(state.mailbox.front(), Some(Do::Abort)) {
                 state.mailbox.pop_front();
                 return Poll::Ready(None);
