@@ -68,7 +68,7 @@ impl Drop for Defer {
         } else if let Some(hub) = &self.hub {
             let options = spawn::Options {
                 name: Some("defer".into()),
-                cleanup: Some(cleanup),
+                cleanup: Some(Box::new(cleanup)),
                 ..spawn::Options::default()
             };
             // A task with nothing but this cleanup, which is out of cancellation's reach.

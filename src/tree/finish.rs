@@ -219,7 +219,13 @@ fn replace_outcome(node: Node, side: &Side) -> bool {
 }
 
 /// Polls the task's deferred cleanups, one after another; `true` if one is left.
+#[inline]
 fn poll_cleanups(node: Node, side: &Side) -> bool {
+    side.has_cleanups() && poll_all_cleanups(node, side)
+}
+
+#[cold]
+fn poll_all_cleanups(node: Node, side: &Side) -> bool {
     let mut at = 0;
     while let Some(mut cleanup) = side.take_cleanup(at) {
         let Cleanup { future, left } = &mut cleanup;

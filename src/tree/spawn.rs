@@ -26,7 +26,7 @@ pub(crate) struct Options {
     /// Live supervised children its parent may have, this one included.
     pub(crate) limit: Option<usize>,
     /// A cleanup it begins with.
-    pub(crate) cleanup: Option<Cleanup>,
+    pub(crate) cleanup: Option<Box<Cleanup>>,
     /// Its service is being cancelled: it never runs.
     pub(crate) refuse: bool,
 }
@@ -84,7 +84,7 @@ fn side(record: *const Record, options: &mut Options) -> Box<Side> {
     side.name = options.name.take();
     side.grace = options.grace.take();
     if let Some(cleanup) = options.cleanup.take() {
-        side.push_cleanup(cleanup);
+        side.push_cleanup(*cleanup);
     }
     Box::new(side)
 }
