@@ -1,5 +1,6 @@
 //! Why a service did not schedule a task.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
@@ -34,22 +35,30 @@ pub struct TooManyChildren {
 }
 
 impl TooManyChildren {
-    /// The error of a parent with this path, this limit and children of these names.
-    pub(crate) fn new(
+    /// The error of a parent with this path, this limit and so many children of each of these names.
+    pub(crate) fn new<'a>(
         parent: String,
         limit: usize,
-        names: impl Iterator<Item = String>,
+        names: impl Iterator<Item = (Cow<'a, str>, usize)>,
     ) -> TooManyChildren {
-        let mut counts: HashMap<String, usize> = HashMap::new();
-        for name in names {
-            *counts.entry(name).or_default() += 1;
+        let mut counts: HashMap<Cow<'a, str>, usize> = HashMap::new();
+        for (name, count) in names {
+            *counts.entry(name).or_default() += count;
         }
-        let mut most_common: Vec<(String, usize)> = counts.into_iter().collect();
+        let mut names: Vec<(Cow<'a, str>, usize)> = counts.into_iter().collect();
         // Names that are equally common in alphabetical order, so that the message is the same
         // each time.
-        most_common.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        most_common.truncate(MOST_COMMON);
-        most_common.shrink_to_fit();
+        let order = |a: &(Cow<'a, str>, usize), b: &(Cow<'a, str>, usize)| {
+            b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0))
+        };
+        if names.len() > MOST_COMMON {
+            names.select_nth_unstable_by(MOST_COMMON, order);
+            names.truncate(MOST_COMMON);
+        }
+        names.sort_unstable_by(order);
+        let most_common = names.into_iter();
+        let most_common = most_common.map(|(name, count)| (name.into_owned(), count));
+        let most_common = most_common.collect();
         TooManyChildren {
             parent,
             limit,

@@ -13,7 +13,7 @@ use crate::sync::atomic::Ordering;
 use crate::task::cell::fits;
 use crate::task::state::Level;
 use crate::task::{Hub, Node, current, kind};
-use crate::tree::{cancel, spawn};
+use crate::tree::{cancel, full, spawn};
 use crate::wait::quietly;
 use std::borrow::Cow;
 use std::future::poll_fn;
@@ -185,7 +185,7 @@ pub(crate) fn start_child<S: Service>(
         Ok(()) if known => record.waiters().wake_all(),
         Ok(()) | Err(spawn::Refusal::Closing) => {}
         Err(spawn::Refusal::Limit) => {
-            return Err(spawn::too_many(place.parent, place.limit).into());
+            return Err(full::too_many(place.parent, place.limit).into());
         }
     }
     Ok(Manager::from_parts(record, None))

@@ -54,6 +54,21 @@ impl Node {
         given.unwrap_or_else(|| short(self.type_name()))
     }
 
+    /// The name, if it is a static string, and whether it is yet to be cut out of a type's; by whom
+    /// [`Node::name`] is for, or under the lock of the list that the task is in.
+    pub(crate) fn static_name(&self) -> Option<(&'static str, bool)> {
+        if self.is(kind::SERVICE) {
+            return match &self.record()?.name {
+                Cow::Borrowed(name) => Some((name, false)),
+                Cow::Owned(_) => None,
+            };
+        }
+        match self.side() {
+            Some(side) if side.name.is_some() => None,
+            _ => Some((self.type_name(), true)),
+        }
+    }
+
     /// The path from the root, bounded. By someone who keeps the task from being done.
     pub(crate) fn path(self) -> String {
         self.ancestry().finish()

@@ -13,8 +13,8 @@
 use super::finish::{self, settle};
 use super::links::{self, Children};
 use crate::sync::atomic::Ordering;
+use crate::task::Node;
 use crate::task::state::Snapshot;
-use crate::task::{Node, kind};
 
 /// Siblings that are taken off together.
 const MOST: usize = if cfg!(taskgrove_loom) { 2 } else { 64 };
@@ -87,7 +87,7 @@ impl Batch {
         {
             let children = Children::lock(&parent);
             children.unlink_all(&self.done);
-            let supervised = self.done.iter().filter(|node| node.is(kind::SUPERVISED));
+            let supervised = self.done.iter().filter(|node| links::is_counted(**node));
             children.supervised(-(supervised.count() as i32));
         }
         let count = self.done.len();

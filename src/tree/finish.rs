@@ -319,7 +319,7 @@ pub(super) fn take_off(node: Node, before: Snapshot) -> Option<(Node, Snapshot, 
     if let Some(parent) = parent {
         let children = Children::lock(&parent);
         children.unlink(node);
-        if node.is(kind::SUPERVISED) {
+        if links::is_counted(node) {
             children.supervised(-1);
         }
     }

@@ -11,7 +11,7 @@ use crate::task::Node;
 use std::ops::{Deref, DerefMut};
 
 /// Children visited under one lock.
-const CHUNK: usize = if cfg!(taskgrove_loom) { 1 } else { 128 };
+pub(super) const CHUNK: usize = if cfg!(taskgrove_loom) { 1 } else { 128 };
 
 /// How many entries ahead a task is fetched into the cache. (Cancelling a random tree of a million
 /// took 212 ns a node without, 130 with.)

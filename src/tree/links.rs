@@ -10,7 +10,7 @@
 use crate::arena::{self, ARENA, SlotIndex};
 use crate::sync::ByteGuard;
 use crate::sync::atomic::{AtomicU32, Ordering};
-use crate::task::Node;
+use crate::task::{Node, kind};
 
 /// Links that this thread has followed: what the tests of growing costs count.
 #[cfg(all(test, not(taskgrove_loom)))]
@@ -55,6 +55,28 @@ pub(super) fn prefetch_first_child(node: Node) {
     if let Some(first) = SlotIndex::from_u32(node.first.load(Ordering::Relaxed)) {
         ARENA.prefetch(first);
     }
+}
+
+/// In a child's own count, which is of no use any more when it is done: its parent's count is
+/// without it already.
+const OUT: u32 = u32::MAX;
+
+/// Takes a child that is done off its parent's count; `false` if it is not in it. Under the parent's
+/// lock.
+pub(crate) fn count_out(parent: &Node, child: Node) -> bool {
+    let counted = is_counted(child);
+    if counted {
+        child.supervised.store(OUT, Ordering::Relaxed);
+        let left = parent.supervised.load(Ordering::Relaxed) - 1;
+        parent.supervised.store(left, Ordering::Relaxed);
+    }
+    counted
+}
+
+/// Whether a child that is done is in its parent's count. Under the parent's lock.
+#[inline]
+pub(crate) fn is_counted(child: Node) -> bool {
+    child.is(kind::SUPERVISED) && child.supervised.load(Ordering::Relaxed) != OUT
 }
 
 /// A task's list of children, locked. No user code, no allocation and no other lock meanwhile.
@@ -128,7 +150,7 @@ impl<'a> Children<'a> {
         }
     }
 
-    /// Supervised children that are linked here; `change` is added.
+    /// Supervised children that are linked here, without those that were counted out; `change` is added.
     pub(crate) fn supervised(&self, change: i32) -> u32 {
         let count = &self.parent.supervised;
         let now = count.load(Ordering::Relaxed).wrapping_add_signed(change);

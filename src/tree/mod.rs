@@ -10,6 +10,7 @@ mod expire;
 pub(crate) mod fail;
 pub(crate) mod finish;
 mod frontier;
+pub(crate) mod full;
 pub(crate) mod hands;
 pub(crate) mod hold;
 mod later;

@@ -3,8 +3,7 @@
 //! raises the level before that step refuses it, whoever does after finds it in the list), and a
 //! parent that is done is never revived.
 
-use super::frontier::{Held, Visit};
-use super::hold::Hold;
+use super::full;
 use super::links::Children;
 use crate::arena::Counted;
 use crate::error::{BoxError, JoinError, TooManyChildren};
@@ -39,24 +38,32 @@ pub(crate) enum Refusal {
 }
 
 /// Links `node` under `parent`, which its caller keeps alive.
+#[inline]
 pub(crate) fn attach(parent: Node, node: Node, limit: Option<usize>) -> Result<(), Refusal> {
-    let children = Children::lock(&parent);
-    if let Some(limit) = limit {
-        // Those that are done, and only wait to be unlinked, do not count: look at them one by
-        // one, should it come to that.
-        let full = children.supervised(0) as usize >= limit && {
-            let mut live = 0;
-            let mut at = children.first();
-            while let Some(child) = at {
-                let counts = child.is(kind::SUPERVISED) && !child.state.load().is_done();
-                live += usize::from(counts);
-                at = children.after(child);
-            }
-            live >= limit
-        };
-        if full && !parent.state.load().is_closing() {
-            return Err(Refusal::Limit);
+    match link(parent, node, limit) {
+        Err(Refusal::Limit) => attach_to_full(parent, node, limit),
+        linked => linked,
+    }
+}
+
+#[cold]
+fn attach_to_full(parent: Node, node: Node, limit: Option<usize>) -> Result<(), Refusal> {
+    loop {
+        let made = full::make_room(parent);
+        // Others may have made room meanwhile: what was done before the call does not count.
+        match link(parent, node, limit) {
+            Err(Refusal::Limit) if made => {}
+            linked => return linked,
         }
+    }
+}
+
+#[inline]
+fn link(parent: Node, node: Node, limit: Option<usize>) -> Result<(), Refusal> {
+    let children = Children::lock(&parent);
+    let full = limit.is_some_and(|limit| children.supervised(0) as usize >= limit);
+    if full && !parent.state.load().is_closing() {
+        return Err(Refusal::Limit);
     }
     if !parent.state.adopt() {
         return Err(Refusal::Closing);
@@ -179,7 +186,7 @@ where
             Ok(joined)
         }
         Err(Refusal::Limit) => {
-            let error = too_many(parent, options.limit.unwrap_or(0));
+            let error = full::too_many(parent, options.limit.unwrap_or(0));
             refuse(node);
             Err(error)
         }
@@ -219,24 +226,4 @@ where
     record.start(joined.into_reference());
     hub.schedule().born(node);
     Ok(())
-}
-
-/// The error for a parent that is full. The caller keeps the parent alive.
-pub(crate) fn too_many(parent: Node, limit: usize) -> TooManyChildren {
-    let mut names = Vec::new();
-    if let Some(held) = Hold::on(parent) {
-        let mut children = Held::below(held);
-        while children.expand_one(|child| {
-            if child.is(kind::SUPERVISED) && child.state.hold() {
-                Visit::Take(0)
-            } else {
-                Visit::Skip
-            }
-        }) {}
-        names.extend(children.taken().map(|child| child.segment().into_owned()));
-        let path = parent.path();
-        drop(children);
-        return TooManyChildren::new(path, limit, names.into_iter());
-    }
-    TooManyChildren::new(parent.name().to_owned(), limit, names.into_iter())
 }

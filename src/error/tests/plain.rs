@@ -61,7 +61,7 @@ fn too_many_children_names_the_most_common() {
     let names = (0..12)
         .flat_map(|n| std::iter::repeat_n(format!("name-{n:02}"), 1 + n / 2))
         .chain(["conn\n".to_owned()].into_iter().cycle().take(40));
-    let error = TooManyChildren::new("app/db".to_owned(), 82, names);
+    let error = TooManyChildren::new("app/db".to_owned(), 82, names.map(|name| (name.into(), 1)));
     let names: Vec<(&str, usize)> = error
         .most_common
         .iter()

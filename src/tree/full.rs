@@ -1,0 +1,107 @@
+//! A parent that has as many supervised children as it may have.
+//!
+//! Its count is of those that are linked; siblings that are done wait to be unlinked together
+//! ([`super::batch`]), and do not count. So whoever finds a parent full looks through its children, a
+//! chunk at a time, and counts out what is done. What is left to refuse is refused for good.
+
+use super::frontier::{CHUNK, Held, Visit};
+use super::hold::Hold;
+use super::links;
+use crate::error::TooManyChildren;
+use crate::path::sanitise;
+use crate::task::name::short;
+use crate::task::{Node, kind};
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+/// Counts out the children that are done; `true` if there was one. The caller keeps the parent alive.
+#[cold]
+pub(super) fn make_room(parent: Node) -> bool {
+    let mut made = false;
+    if let Some(held) = Hold::on(parent) {
+        let mut children = Held::below(held);
+        while children.expand_one(|child| {
+            made |= child.state.load().is_done() && links::count_out(&parent, child);
+            Visit::Skip
+        }) {}
+    }
+    made
+}
+
+/// How often each name occurs that is a static string, found by its address.
+#[derive(Default)]
+struct Statics {
+    counts: HashMap<(*const u8, usize, bool), (&'static str, usize)>,
+    /// Children of one kind mostly come one after another.
+    last: Option<(&'static str, bool, usize)>,
+}
+
+impl Statics {
+    /// `is_type`: the name is yet to be cut out of the name of a type.
+    fn add(&mut self, name: &'static str, is_type: bool) {
+        match &mut self.last {
+            Some((last, of_type, count)) if std::ptr::eq(*last, name) && *of_type == is_type => {
+                *count += 1;
+            }
+            _ => {
+                self.store();
+                self.last = Some((name, is_type, 1));
+            }
+        }
+    }
+
+    fn store(&mut self) {
+        if let Some((name, is_type, count)) = self.last.take() {
+            let key = (name.as_ptr(), name.len(), is_type);
+            self.counts.entry(key).or_insert((name, 0)).1 += count;
+        }
+    }
+
+    fn finish<'a>(mut self) -> impl Iterator<Item = (Cow<'a, str>, usize)> {
+        self.store();
+        let counts = self.counts.into_iter();
+        counts.map(|((_, _, is_type), (name, count))| {
+            (sanitise(if is_type { short(name) } else { name }), count)
+        })
+    }
+}
+
+/// The error for a parent that is full. The caller keeps the parent alive.
+#[cold]
+pub(crate) fn too_many(parent: Node, limit: usize) -> TooManyChildren {
+    let Some(held) = Hold::on(parent) else {
+        return TooManyChildren::new(parent.name().to_owned(), limit, std::iter::empty());
+    };
+    let mut children = Held::below(held);
+    let mut statics = Statics::default();
+    let mut seen: Vec<(&'static str, bool)> = Vec::with_capacity(CHUNK);
+    loop {
+        let more = children.expand_one(|child| {
+            if !child.is(kind::SUPERVISED) || child.state.load().is_done() {
+                return Visit::Skip;
+            }
+            // No allocation under the lock.
+            if seen.len() < seen.capacity()
+                && let Some(name) = child.static_name()
+            {
+                seen.push(name);
+                return Visit::Skip;
+            }
+            // Its name is its own: it is held until that has been looked at.
+            if child.state.hold() {
+                Visit::Take(0)
+            } else {
+                Visit::Skip
+            }
+        });
+        for (name, is_type) in seen.drain(..) {
+            statics.add(name, is_type);
+        }
+        if !more {
+            break;
+        }
+    }
+    let held: Vec<Node> = children.taken().collect();
+    let own = held.iter().map(|child| (child.segment(), 1));
+    TooManyChildren::new(parent.path(), limit, own.chain(statics.finish()))
+}
