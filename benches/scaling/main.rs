@@ -6,6 +6,7 @@
 //! Small sizes are repeated within a round; the figures are medians of all repetitions.
 
 mod forest;
+mod growth;
 mod report;
 mod stopwatch;
 
@@ -80,7 +81,7 @@ fn main() {
         }
         eprintln!("round {} of {rounds}: {:?}", round + 1, began.elapsed());
     }
-    let table = report::table(&all, rounds);
+    let table = report::table(&all, rounds) + &growth::table(rounds);
     println!("{table}");
     if largest == usize::MAX {
         let at = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/scaling");
