@@ -120,10 +120,23 @@ impl Handle {
         F::Output: Send + 'static,
     {
         let location = Location::caller();
-        fitting!(future: F => self.spawn_named::<F, _>(future, spawn::Options::default(), location))
+        fitting!(future: F => self.spawn_plain::<F, _>(future, location))
     }
 
     /// A root that is named after `N`, with a future that fits a slot.
+    fn spawn_plain<N, F>(&self, future: F, location: &'static Location<'static>) -> Task<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let home = self.hub.home();
+        Task::new(
+            spawn::plain::<N, _>(&self.hub, home, future, location),
+            home,
+        )
+    }
+
+    /// The same, with options.
     fn spawn_named<N, F>(
         &self,
         future: F,
@@ -286,12 +299,11 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let options = spawn::Options::default();
     if let Some(parent) = current::node() {
-        let joined = spawn::raw::<N, _>(parent.hub(), parent, future, options, location);
+        let joined = spawn::plain::<N, _>(parent.hub(), parent, future, location);
         return Task::new(joined, parent);
     }
-    Handle::current().spawn_named::<N, _>(future, options, location)
+    Handle::current().spawn_plain::<N, _>(future, location)
 }
 
 /// Lets other tasks run: suspends once, at the end of the queue.

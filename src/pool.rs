@@ -217,7 +217,7 @@ impl Pool {
         born.saturating_sub(ended)
     }
 
-    #[cold]
+    #[inline(never)]
     fn inject(&self, node: Node) {
         self.injector.push(node);
         self.idle.notify();

@@ -33,7 +33,7 @@ pub(crate) use raw::{Birth, Extras, Fallible, Plain, Polled, allocate, fits};
 use super::current;
 use super::hub::Hub;
 use super::side::Side;
-use super::state::{Action, State};
+use super::state::State;
 use crate::arena::{ARENA, Counted, SlotIndex};
 use crate::error::JoinError;
 use crate::id::TaskId;
@@ -178,6 +178,7 @@ impl Node {
         unsafe { self.record_ptr().as_ref() }
     }
 
+    #[inline]
     pub(crate) fn record_ptr(&self) -> *const Record {
         // One load: another thread may be making the side record.
         let side = self.side.load(Ordering::Acquire);
@@ -333,7 +334,17 @@ impl Node {
     /// Puts a task that has just been scheduled into a queue of its runtime.
     #[inline]
     pub(crate) fn submit(self) {
-        self.with_hub(|hub| hub.schedule().push(self));
+        let hub = self.hub();
+        if current::on_worker_of(hub) {
+            hub.schedule().push(self);
+        } else {
+            self.submit_from_outside();
+        }
+    }
+
+    #[inline(never)]
+    fn submit_from_outside(self) {
+        self.hub_arc().schedule().push(self);
     }
 
     /// Lets `f` use the runtime, also when the task may be done before `f` returns (rule 4).
@@ -344,23 +355,6 @@ impl Node {
             f(hub)
         } else {
             f(&self.hub_arc())
-        }
-    }
-
-    /// Wakes the task, and gives a reference back.
-    pub(crate) fn wake_and_release(self) {
-        let (action, last) = self.state.wake_and_release();
-        if last {
-            self.free();
-        } else if action == Action::Submit {
-            self.submit();
-        }
-    }
-
-    /// Wakes the task, as its waker does.
-    pub(crate) fn wake(self) {
-        if self.state.wake() == Action::Submit {
-            self.submit();
         }
     }
 }

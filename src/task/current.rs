@@ -80,14 +80,25 @@ crate::sync::thread_local! {
     static OUTER_WORKERS: Lent<Vec<u64>> = const { Lent::new(RefCell::new(Vec::new())) };
 }
 
+/// What the thread runs. The key's own `get` and `replace` return a result on their way, of which the
+/// compiler does not see that it is none of the values that mean an error; here nothing is looked at.
 #[inline]
 pub(super) fn current() -> Current {
-    CURRENT.get()
+    let mut current = Current::NOTHING;
+    CURRENT.with(|cell| current = cell.get());
+    current
+}
+
+#[inline]
+fn replace(with: Current) -> Current {
+    let mut before = Current::NOTHING;
+    CURRENT.with(|cell| before = cell.replace(with));
+    before
 }
 
 #[inline]
 pub(super) fn change<R>(f: impl FnOnce(&mut Current) -> R) -> R {
-    let mut current = CURRENT.get();
+    let mut current = self::current();
     let result = f(&mut current);
     CURRENT.set(current);
     result
@@ -96,7 +107,7 @@ pub(super) fn change<R>(f: impl FnOnce(&mut Current) -> R) -> R {
 /// The task whose poll, or whose future's drop, the calling code is in.
 #[inline]
 pub(crate) fn node() -> Option<Node> {
-    CURRENT.get().node
+    current().node
 }
 
 /// The runtime the calling thread is in.
@@ -167,7 +178,7 @@ impl InRuntime {
         let serial = hub.serial;
         let outer = InRuntime {
             worker: WORKER.get(),
-            current: CURRENT.replace(Current::NOTHING),
+            current: replace(Current::NOTHING),
             hub: HUB.with(|h| h.replace(Some(hub))),
             nested: worker.is_some() && WORKER.get().0 != 0,
         };
@@ -222,7 +233,7 @@ pub(crate) struct InTask(Current);
 impl InTask {
     #[inline]
     pub(crate) fn enter(node: Option<Node>) -> Self {
-        InTask(CURRENT.replace(Current::of(node, Snapshot::NONE)))
+        InTask(replace(Current::of(node, Snapshot::NONE)))
     }
 }
 
@@ -233,20 +244,20 @@ impl Drop for InTask {
     }
 }
 
-/// Until dropped, the thread polls this task. Between polls it runs none.
-pub(crate) struct Polling(());
+/// Until dropped, the thread polls this task, or drops its future. In between it runs none.
+pub(crate) struct Running(());
 
-impl Polling {
-    /// The poll begins with this word of the task's.
+impl Running {
+    /// A poll begins with this word of the task's.
     #[inline]
     pub(crate) fn begin(node: Node, word: Snapshot) -> Self {
         debug_assert!(self::node().is_none() && current().place == PlaceKind::Root);
         CURRENT.set(Current::of(Some(node), word));
-        Polling(())
+        Running(())
     }
 }
 
-impl Drop for Polling {
+impl Drop for Running {
     #[inline]
     fn drop(&mut self) {
         CURRENT.set(Current::NOTHING);
@@ -273,7 +284,7 @@ pub(crate) fn note_wake(node: Node) -> bool {
 /// Whether the calling code has woken its own task.
 #[inline]
 pub(crate) fn was_woken() -> bool {
-    CURRENT.get().woken
+    current().woken
 }
 
 #[cfg(test)]

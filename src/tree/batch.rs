@@ -28,7 +28,7 @@ pub(crate) struct Batch {
 impl Batch {
     /// Finishes a task that its caller has made done (`before`: its word until then), but for its
     /// parent.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn add(&mut self, node: Node, before: Snapshot) {
         if self.done.len() == MOST || !self.waits_for(node) {
             self.flush();

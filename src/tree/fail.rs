@@ -17,17 +17,26 @@ use crate::task::{Node, kind};
 use crate::wait::{discard, quietly};
 use std::any::Any;
 
-/// A future has returned or panicked: what it means, for the handle and for the service.
+/// A future has returned a value: what it means for the service.
 #[inline]
-pub(super) fn conclude(node: Node, polled: Polled) {
+pub(super) fn returned(node: Node) {
+    if node.kind & (kind::DAEMON | kind::SERVICE) == kind::DAEMON {
+        daemon_returned(node);
+    }
+}
+
+#[cold]
+fn daemon_returned(node: Node) {
+    if !asked::is_asked(node) {
+        fail(node, moment(), FailureKind::DaemonExit);
+    }
+}
+
+/// A future has returned an error or panicked: what it means, for the handle and for the service.
+#[inline(never)]
+pub(super) fn broke(node: Node, polled: Polled) {
     match polled {
-        Polled::Pending => {}
-        Polled::Value => {
-            let daemon = node.kind & (kind::DAEMON | kind::SERVICE) == kind::DAEMON;
-            if daemon && !asked::is_asked(node) {
-                fail(node, moment(), FailureKind::DaemonExit);
-            }
-        }
+        Polled::Pending | Polled::Value => {}
         Polled::Error(error) => {
             if error_counts(node) {
                 let failure = fail(node, moment(), FailureKind::Error(error));

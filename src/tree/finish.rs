@@ -16,12 +16,13 @@ use crate::error::{FailureKind, JoinError, Panic};
 use crate::sync::atomic::Ordering;
 use crate::task::cell::Polled;
 use crate::task::cleanups::Cleanup;
-use crate::task::current::{self, InTask, Polling};
+use crate::task::current::{self, InTask, Running};
 use crate::task::scope::Left;
 use crate::task::side::Side;
 use crate::task::state::{Action, Snapshot, Start};
 use crate::task::{Node, kind, place, wakes};
 use crate::wait::quietly;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 
@@ -81,7 +82,7 @@ pub(crate) fn run(node: Node, done: &mut Batch, ended: impl Fn(), submit: impl F
     let polls = node.polls.load(Ordering::Relaxed);
     node.polls.store(polls + 1, Ordering::Relaxed);
     let (before, action) = {
-        let _polling = Polling::begin(node, before);
+        let _running = Running::begin(node, before);
         poll(node, before, ended)
     };
     if action == Action::Submit {
@@ -188,15 +189,15 @@ fn polled(
 }
 
 /// Polls the future; `false` if it is gone.
-#[inline]
+#[inline(always)]
 fn poll_future(node: Node) -> bool {
-    let polled = node.poll();
-    if matches!(polled, Polled::Pending) {
-        // There is nothing in it to drop.
-        std::mem::forget(polled);
-        return true;
+    // In the common ones there is nothing to drop.
+    let polled = ManuallyDrop::new(node.poll());
+    match *polled {
+        Polled::Pending => return true,
+        Polled::Value => fail::returned(node),
+        _ => fail::broke(node, ManuallyDrop::into_inner(polled)),
     }
-    fail::conclude(node, polled);
     false
 }
 
@@ -258,7 +259,7 @@ fn finish_cleanup(node: Node, side: &Side, cleanup: Cleanup) {
 
 /// Drops the future of a task that was claimed, as code of that task.
 pub(crate) fn close(node: Node) -> (Snapshot, Action) {
-    let _in_task = InTask::enter(Some(node));
+    let _running = Running::begin(node, Snapshot::NONE);
     let state = node.state.load();
     match catch_unwind(AssertUnwindSafe(|| node.drop_future())) {
         Err(payload) => fail::panicked(node, payload),

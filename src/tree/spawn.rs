@@ -131,6 +131,21 @@ fn graceful(parent: Node, own: Option<Duration>) -> u8 {
     }
 }
 
+/// As [`raw`], without options.
+pub(crate) fn plain<N, F>(
+    hub: &Hub,
+    parent: Node,
+    future: F,
+    location: &'static Location<'static>,
+) -> Joined<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let birth = birth(hub, parent, &mut Options::default(), location);
+    born::<N, _>(birth, parent, future)
+}
+
 /// A raw task: a child of `parent` (maybe a sentinel), or, if that refuses, born cancelled. `N` is what
 /// it is named after. Here and below the future fits a slot (see [`fitting!`](crate::task::fitting)).
 pub(crate) fn raw<N, F>(
@@ -145,6 +160,16 @@ where
     F::Output: Send + 'static,
 {
     let birth = birth(hub, parent, &mut options, location);
+    born::<N, _>(birth, parent, future)
+}
+
+#[inline(always)]
+fn born<N, F>(birth: Birth<'_>, parent: Node, future: F) -> Joined<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let hub = birth.hub;
     let (node, joined) = allocate::<_, Plain, N>(birth, future);
     match attach(parent, node, None) {
         Ok(()) => hub.schedule().born(node),

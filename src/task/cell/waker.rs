@@ -2,6 +2,7 @@
 
 use super::Node;
 use crate::task::current;
+use crate::task::state::Action;
 use std::ptr::NonNull;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
@@ -13,6 +14,23 @@ impl Node {
     #[inline]
     pub(crate) fn is_waker(self, waker: &Waker) -> bool {
         waker.data() == self.0.as_ptr().cast_const().cast() && std::ptr::eq(waker.vtable(), &WAKER)
+    }
+
+    /// Wakes the task, and gives a reference back.
+    pub(crate) fn wake_and_release(self) {
+        let (action, last) = self.state.wake_and_release();
+        if last {
+            self.free();
+        } else if action == Action::Submit {
+            self.submit();
+        }
+    }
+
+    /// Wakes the task, as its waker does.
+    pub(crate) fn wake(self) {
+        if self.state.wake() == Action::Submit {
+            self.submit();
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 //! first end that one of the crate's own awaits reports, of something that was cancelled from above,
 //! makes it the view of that moment.
 
-use super::{CURRENT, Current, change, node};
+use super::{Current, change, current, node};
 use crate::error::Moment;
 use crate::record::Record;
 #[cfg(taskgrove_loom)]
@@ -78,7 +78,7 @@ pub(crate) fn view() -> View {
         requests,
         ended,
         ..
-    } = CURRENT.get();
+    } = current();
     View {
         word,
         requests,

@@ -23,6 +23,7 @@ impl State {
         Self(AtomicWord::new(Phase::Closed as u64 | REF | CHILD))
     }
 
+    #[inline]
     pub(crate) fn load(&self) -> Snapshot {
         Snapshot(self.0.load(Ordering::Acquire))
     }
@@ -220,6 +221,7 @@ impl State {
 
     /// The handle goes. `None`: the task is done, the handle still has output and reference. With
     /// the join waker set: the waker and the reference are still the handle's; else both are gone.
+    #[inline]
     pub(crate) fn detach(&self) -> Option<Snapshot> {
         self.try_update(|s| Some((s.detach()?, ())))
             .map(|(before, ())| before)
