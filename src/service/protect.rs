@@ -274,10 +274,12 @@ pub async fn finally<F: Future, C: Future<Output = ()>>(body: F, cleanup: C) -> 
             resume_unwind(first)
         }
         // The task is dropped here.
-        Ended::Cancelled => match cleaned {
-            Ok(()) => std::future::pending().await,
-            Err(panic) => resume_unwind(panic),
-        },
+        Ended::Cancelled => {
+            if let Err(panic) = cleaned.or_else(current::note_panic) {
+                resume_unwind(panic);
+            }
+            std::future::pending().await
+        }
     }
 }
 

@@ -295,11 +295,6 @@ impl Model {
         match then {
             Then::GoOn(said) => self.say(node, said),
             Then::End(how, said) => self.end_as(node, how, Some(said)),
-            // There is nothing that the panic could hide.
-            Then::Dropped if panics => {
-                self.end_as(node, How::Panic, Some(Said::COUNTS));
-                return true;
-            }
             Then::Dropped => self.push(node, Scope::Dead),
         }
         if panics {
