@@ -4,6 +4,7 @@
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 use std::future::pending;
+use std::task::{Wake, Waker};
 use taskgrove::model::{Crew, Sleeper, World};
 use taskgrove_loom_tests::*;
 
@@ -176,30 +177,31 @@ fn a_share_of_the_injector_behind_a_long_poll() {
     });
 }
 
-/// A worker that keeps the time fires a timer, and is then in a poll that waits for the next one: the
-/// worker that sleeps wakes for it.
+/// A poll enters a timer and waits for it: the other worker, asleep or about to be, wakes for it.
 #[test]
-fn a_timer_behind_a_long_poll() {
-    explore_within(0, &["run"], |seen| {
+fn a_timer_that_a_poll_waits_for() {
+    struct Bell(Mutex<bool>, Condvar);
+
+    impl Wake for Bell {
+        fn wake(self: std::sync::Arc<Self>) {
+            *self.0.lock().unwrap() = true;
+            self.1.notify_all();
+        }
+    }
+
+    explore_within(1, &["run"], |seen| {
         let crew = Crew::new(2);
-        let over = Arc::new((Mutex::new(false), Condvar::new()));
-        let sleeps = crew.handle().spawn({
-            let over = over.clone();
-            async move {
-                taskgrove::time::sleep(std::time::Duration::from_nanos(10)).await;
-                *over.0.lock().unwrap() = true;
-                over.1.notify_all();
-            }
-        });
-        let long = crew.handle().spawn(async move {
-            let mut is_over = over.0.lock().unwrap();
-            while !*is_over {
-                is_over = over.1.wait(is_over).unwrap();
-            }
-        });
         let workers = [worker(&crew, 0), worker(&crew, 1)];
-        block_on(sleeps).expect("a value");
-        block_on(long).expect("a value");
+        let waits = crew.handle().spawn(async {
+            let bell = std::sync::Arc::new(Bell(Mutex::new(false), Condvar::new()));
+            let mut sleep = taskgrove::time::sleep(std::time::Duration::from_nanos(10));
+            assert!(poll_once(&mut sleep, &Waker::from(bell.clone())).is_pending());
+            let mut rung = bell.0.lock().unwrap();
+            while !*rung {
+                rung = bell.1.wait(rung).unwrap();
+            }
+        });
+        block_on(waits).expect("a value");
         seen.saw("run");
         crew.kill();
         for worker in workers {
