@@ -52,11 +52,13 @@ impl Checks {
         self.watch(driver)?;
         calls::compare(model, &driver.calls)?;
         tree(driver)?;
-        let root = usize::from(driver.sim.is_some());
+        // The parents of its roots, which stay as long as a handle: one for its own thread, and one
+        // for all others.
+        let roots = 2;
         let services = model.nodes.iter().filter(|node| node.service.is_some());
-        // A service's record has a slot of its own.
-        let all = model.nodes.len() + services.count() + 1;
-        let live = model.live().len() + root;
+        // A service's record has a slot of its own, and so has a page of a few timers.
+        let all = model.nodes.len() + services.count() + roots + model.timers() + 1;
+        let live = model.live().len() + driver.sim.as_ref().map_or(0, |_| roots);
         driver.slots.check(live, all)?;
         let mut over: Vec<(usize, Task<usize>)> = Vec::new();
         for (node, real) in world.nodes().iter_mut().enumerate() {

@@ -5,6 +5,7 @@
 mod beside;
 mod calls;
 mod check;
+mod clock;
 mod count;
 mod done;
 mod drive;

@@ -412,35 +412,4 @@ impl Model {
         self.pop(node);
         true
     }
-
-    /// The next moment at which something happens by itself.
-    pub(crate) fn next_event(&self) -> Option<u64> {
-        let times = (0..self.nodes.len()).filter(|n| self.is_live(*n)).map(|n| {
-            let node = &self.nodes[n];
-            let grace = if node.closing.is_some() {
-                node.grace_end
-            } else {
-                u64::MAX
-            };
-            let sleep = match node.frames.last().map(|f| f.scope) {
-                Some(Scope::Sleep(until) | Scope::Until(_, until)) => until,
-                _ => u64::MAX,
-            };
-            let later = [grace, sleep].into_iter().filter(|at| *at > self.now);
-            later.min().unwrap_or(u64::MAX)
-        });
-        let calls = self.calls.iter().filter(|call| call.answer.is_none());
-        let calls = calls.map(|call| call.at).filter(|at| *at > self.now);
-        times.chain(calls).min().filter(|at| *at < u64::MAX)
-    }
-
-    /// Lets time pass.
-    pub(crate) fn advance_to(&mut self, end: u64) {
-        self.settle();
-        while let Some(at) = self.next_event().filter(|at| *at <= end) {
-            self.now = at;
-            self.settle();
-        }
-        self.now = end;
-    }
 }
