@@ -257,9 +257,7 @@ fn service(driver: &Driver<'_>, node: usize, real: &Real, dropped: usize) -> Res
             driver.places[node],
             Scheduled::NotRunning | Scheduled::TooMany
         );
-        // A body that does not run is not given one.
-        let unstarted = it.kind == Kind::Run && driver.places[node] == Scheduled::BornDone;
-        let none = refused || unstarted || it.is_forgotten();
+        let none = refused || it.is_forgotten();
         same!(node, "its having no manager", true, none);
         return Ok(());
     };

@@ -71,10 +71,7 @@ impl Driver<'_> {
                     seen(Seen::NotBeside);
                 } else if launch.beside {
                     seen(Seen::Beside);
-                    // One that cannot be started has no body.
-                    if self.model.nodes[launch.node].attached {
-                        self.model.wait(node, Scope::Beside(launch.node));
-                    }
+                    self.model.wait(node, Scope::Beside(launch.node));
                 } else if launch.kind == Kind::Run {
                     self.model.wait(node, Scope::Run(launch.node));
                 }
