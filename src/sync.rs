@@ -150,15 +150,15 @@ mod imp {
         use std::time::Instant;
 
         #[derive(Debug)]
-        pub(in crate::sync) struct Condvar(std::sync::Condvar);
+        pub(in super::super) struct Condvar(std::sync::Condvar);
 
         impl Condvar {
-            pub(in crate::sync) fn new() -> Self {
+            pub(in super::super) fn new() -> Self {
                 Self(std::sync::Condvar::new())
             }
 
             /// Waits until notified, or for no reason; `None` when the deadline has come.
-            pub(in crate::sync) fn wait<'a>(
+            pub(in super::super) fn wait<'a>(
                 &self,
                 guard: MutexGuard<'a, ()>,
                 deadline: Option<Instant>,
@@ -172,7 +172,7 @@ mod imp {
                 Some(again.unwrap_or_else(PoisonError::into_inner).0)
             }
 
-            pub(in crate::sync) fn notify_one(&self) {
+            pub(in super::super) fn notify_one(&self) {
                 self.0.notify_one();
             }
         }
@@ -383,14 +383,14 @@ mod imp {
 
         /// loom has no time: a deadline has always come.
         #[derive(Debug)]
-        pub(in crate::sync) struct Condvar(loom::sync::Condvar);
+        pub(in super::super) struct Condvar(loom::sync::Condvar);
 
         impl Condvar {
-            pub(in crate::sync) fn new() -> Self {
+            pub(in super::super) fn new() -> Self {
                 Self(loom::sync::Condvar::new())
             }
 
-            pub(in crate::sync) fn wait<'a>(
+            pub(in super::super) fn wait<'a>(
                 &self,
                 guard: MutexGuard<'a, ()>,
                 deadline: Option<Instant>,
@@ -401,7 +401,7 @@ mod imp {
                 Some(self.0.wait(guard).expect("nothing panics under a lock"))
             }
 
-            pub(in crate::sync) fn notify_one(&self) {
+            pub(in super::super) fn notify_one(&self) {
                 self.0.notify_one();
             }
         }

@@ -1,12 +1,59 @@
 //! The timers against a sorted list.
 #![no_main]
-#![allow(dead_code, unused_imports)]
+#![allow(dead_code, unused_imports, unused_macros)]
 
 // The product keeps these to itself.
 #[path = "../../src"]
 mod src {
     pub(crate) mod sync;
     pub(crate) mod timer;
+}
+
+/// What the timers use of the rest: instead of slots of the arena they have boxes here.
+mod arena {
+    pub(crate) fn give_up<T>(memory: &mut [std::mem::MaybeUninit<T>]) {
+        memory.fill_with(std::mem::MaybeUninit::zeroed);
+    }
+}
+mod task {
+    pub(crate) mod cell {
+        use std::ops::{Deref, DerefMut};
+
+        pub(crate) struct Held<T>(Box<T>);
+
+        pub(crate) const fn fits<T>() -> bool {
+            false
+        }
+
+        impl<T> Held<T> {
+            pub(crate) fn in_slot(value: T) -> Self {
+                Held(Box::new(value))
+            }
+
+            pub(crate) fn in_box(value: Box<T>) -> Self {
+                Held(value)
+            }
+        }
+
+        impl<T> Deref for Held<T> {
+            type Target = T;
+
+            fn deref(&self) -> &T {
+                &self.0
+            }
+        }
+
+        impl<T> DerefMut for Held<T> {
+            fn deref_mut(&mut self) -> &mut T {
+                &mut self.0
+            }
+        }
+    }
+}
+mod wait {
+    pub(crate) fn quietly(f: impl FnOnce()) {
+        f();
+    }
 }
 
 use libfuzzer_sys::fuzz_target;
