@@ -157,10 +157,15 @@ impl Record {
         self.waiters().wake_all();
     }
 
+    /// It is cancelled by its own cancel or failure, and is about to be marked as closing.
+    pub(crate) fn set_cancelled(&self) {
+        self.cancelled.store(true, Ordering::Release);
+    }
+
     /// Marks the service as being cancelled; `own`: by its own cancel or failure. Wakes nobody.
     pub(crate) fn close(&self, own: bool) {
         if own {
-            self.cancelled.store(true, Ordering::Release);
+            self.set_cancelled();
         }
         self.closing.store(true, Ordering::Release);
     }

@@ -260,8 +260,9 @@ impl Manager {
         if let Some(node) = self.record.node()
             && !self.is_finished()
         {
-            self.record.close(true);
-            cancel::request(node, Level::Cancel);
+            // Before anything else, so that whoever sees it end sees why.
+            self.record.set_cancelled();
+            cancel::request_and(node, Level::Cancel, || self.record.close(true));
         }
     }
 }

@@ -26,23 +26,33 @@ use std::time::Duration;
 
 /// Asks for the cancellation of a task and what is below it. Never blocks, runs no user code. The
 /// caller has a reference, or keeps the task from being done.
+#[inline]
 pub(crate) fn request(target: Node, level: Level) {
-    // The common case needs no walk.
+    request_and(target, level, || {});
+}
+
+/// As [`request`], and calls `close` before it returns, which closes the record of the target's
+/// service. A service that is closed refuses what is spawned in it, and what a refused future breaks in
+/// its drop is a consequence of this request: so the request has its number before the service closes.
+#[inline]
+pub(crate) fn request_and(target: Node, level: Level, close: impl FnOnce()) {
+    // The common case needs no walk. There is nothing below that could break.
     let plain = !target.is(kind::SENTINEL | kind::GRACE);
     if level == Level::Cancel
         && plain
         && let Some(action) = target.state.cancel_leaf(target.is(kind::SERVICE))
     {
+        close();
         if action == Action::Submit {
             target.submit();
         }
         return;
     }
     if target.state.load().level() >= level as u64 {
-        return;
+        return close();
     }
     let Some(_held) = Hold::on(target) else {
-        return;
+        return close();
     };
     // Held, so the runtime is there. The number is drawn and noted before the mark: who sees the
     // mark sees the number, and a poll that begins after this has a number at least as high.
@@ -50,6 +60,7 @@ pub(crate) fn request(target: Node, level: Level) {
     let number = hub.requests.begin();
     let side = target.side_or_new();
     let _ = (side.asked).compare_exchange(0, number, Ordering::AcqRel, Ordering::Relaxed);
+    close();
     // With the level comes the grace flag.
     let grace = effective_grace(target);
     if target.state.mark(level, grace != 0, false).1 == Mark::Held {

@@ -154,7 +154,7 @@ fn fail_service(from: Node, failure: TaskFailure) {
     let is_first = |service: Node| {
         let record = service.record();
         record.is_some_and(|record| {
-            record.close(true);
+            record.set_cancelled();
             record.set_errored()
         })
     };
@@ -174,7 +174,11 @@ fn fail_service(from: Node, failure: TaskFailure) {
         at = above;
     }
     // What is above is asked first: what breaks there, when something ends below, is a consequence.
-    cancel::request(at, Level::Cancel);
+    cancel::request_and(at, Level::Cancel, || {
+        for record in told.iter().filter_map(|service| service.record()) {
+            record.close(true);
+        }
+    });
     if at != service {
         cancel::request(service, Level::Cancel);
     }
