@@ -5,8 +5,9 @@ use crate::arena::page::{Pages, SLOT_BITS};
 use std::collections::HashSet;
 
 impl Depot {
-    /// Panics if the lists and counts do not agree. Says how many slots are not here.
-    pub(in crate::arena) fn audit(&self, pages: &Pages) -> usize {
+    /// Panics if the lists and counts do not agree, and, if it is `thorough`, if what is gone of a page
+    /// is not free. Says how many slots are not here.
+    pub(in crate::arena) fn audit(&self, pages: &Pages, thorough: bool) -> usize {
         let class = self.class;
         let mut out = 0;
         for (key, page) in &self.pages {
@@ -28,6 +29,9 @@ impl Depot {
         let expected = places.filter(|place| matches!(place, Place::Bucket(_)));
         assert_eq!(hanging, expected.count(), "{class:?}: pages in lists");
         self.check_trim();
+        if thorough {
+            self.check_gone();
+        }
         let spares = |(key, page): (usize, &Page)| (page.place == Place::Spare).then_some(key);
         let spares: Vec<_> = self.pages.iter().filter_map(spares).collect();
         let spare: Vec<_> = self.spare.iter().map(|spare| *spare as usize).collect();

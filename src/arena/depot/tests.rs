@@ -202,6 +202,7 @@ fn what_is_free_in_pages_that_are_in_use_is_given_up_once() {
         let before = bench.given_up;
         let again = bench.take(rest.len());
         bench.depot.check_trim();
+        bench.depot.check_gone();
         assert!(PAGES.live() <= pages + 1);
         bench.give(few.into_iter().chain(again));
         assert_eq!(
@@ -244,10 +245,10 @@ fn a_page_that_runs_dry_while_it_is_aside_comes_back_once() {
         if let Some(few) = few.take() {
             let trim = depot.give(&PAGES, few.into_iter(), &mut retired);
             assert!(!trim, "one at a time");
-            depot.audit(&PAGES);
+            depot.audit(&PAGES, true);
         }
     });
     PAGES.retire(&retired);
     assert_eq!(PAGES.live(), 1);
-    bench.depot.audit(&PAGES);
+    bench.depot.audit(&PAGES, true);
 }

@@ -24,7 +24,7 @@ impl Arena {
                 }
                 slots.len()
             });
-            depot.audit(&self.pages) - in_magazine.unwrap_or(0)
+            depot.audit(&self.pages, thorough) - in_magazine.unwrap_or(0)
         };
         Class::all().map(audit).sum()
     }
