@@ -9,7 +9,7 @@ pub use builder::Builder;
 use crate::error::{ServiceError, StopTimeout};
 use crate::handle::Handle;
 use crate::pool::Pool;
-use crate::service::{Manager, Service};
+use crate::service::{Manager, Service, poll_to_its_end};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Parker};
 use crate::task::cell::fits;
@@ -94,13 +94,13 @@ impl Runtime {
     /// ```
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         if const { fits::<F>() } {
-            self.drive(pin!(future))
+            self.drive(pin!(Some(future)))
         } else {
-            self.drive(Box::pin(future).as_mut())
+            self.drive(pin!(Some(Box::pin(future))))
         }
     }
 
-    fn drive<F: Future>(&self, mut future: Pin<&mut F>) -> F::Output {
+    fn drive<F: Future>(&self, mut future: Pin<&mut Option<F>>) -> F::Output {
         let hub = self.handle.hub();
         assert!(
             !current::is_worker_of(hub),
@@ -117,7 +117,7 @@ impl Runtime {
         loop {
             if woken.swap(false, Ordering::AcqRel)
                 && let Poll::Ready(output) =
-                    current::outside_tasks(|| future.as_mut().poll(&mut cx))
+                    current::outside_tasks(|| poll_to_its_end(future.as_mut(), &mut cx))
             {
                 return output;
             }

@@ -66,6 +66,7 @@ pub use check::check;
 pub use external::{ExternalWork, external_work};
 
 use crate::handle::{Handle, current_hub};
+use crate::service::poll_to_its_end;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::task::Hub;
@@ -160,14 +161,14 @@ impl Sim {
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         if const { fits::<F>() } {
-            self.drive(pin!(future))
+            self.drive(pin!(Some(future)))
         } else {
-            self.drive(Box::pin(future).as_mut())
+            self.drive(pin!(Some(Box::pin(future))))
         }
     }
 
     #[track_caller]
-    fn drive<F: Future>(&self, mut future: Pin<&mut F>) -> F::Output {
+    fn drive<F: Future>(&self, mut future: Pin<&mut Option<F>>) -> F::Output {
         let hub = self.handle.hub();
         let driven = self.engine.driven.swap(true, Ordering::AcqRel);
         assert!(
@@ -199,7 +200,9 @@ impl Sim {
                     woken.store(false, Ordering::Release);
                     let mut polled = Poll::Pending;
                     waits = awaited::trace(|| {
-                        current::outside_tasks(|| polled = future.as_mut().poll(&mut cx));
+                        current::outside_tasks(|| {
+                            polled = poll_to_its_end(future.as_mut(), &mut cx)
+                        });
                     });
                     if let Poll::Ready(output) = polled {
                         return output;

@@ -20,3 +20,5 @@ mod races;
 mod records;
 #[path = "attack/threads.rs"]
 mod threads;
+#[path = "attack/twice.rs"]
+mod twice;

@@ -7,6 +7,7 @@ use crate::error::ServiceError;
 use crate::sync::atomic::Ordering;
 use crate::task::scope::{Body, Entered};
 use crate::task::{current, own, place, shared};
+use crate::wait::discard;
 use std::future::{pending, poll_fn};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::pin;
@@ -94,21 +95,31 @@ where
                 scope.ended.store(true, Ordering::Release);
             }
             scope.announce();
+            let mut panicked = None;
             if !scope.is_due()
                 && let Some(future) = body.as_mut().as_pin_mut()
-                && let Poll::Ready(value) = place::in_body(scope, || future.poll(cx))
             {
-                output = Some(value);
-            } else if !scope.is_due() {
-                return Poll::Pending;
+                let poll = || place::in_body(scope, || future.poll(cx));
+                match catch_unwind(AssertUnwindSafe(poll)) {
+                    Ok(Poll::Ready(value)) => output = Some(value),
+                    Ok(Poll::Pending) if !scope.is_due() => return Poll::Pending,
+                    Ok(Poll::Pending) => {}
+                    Err(panic) => panicked = Some(panic),
+                }
             }
             let end = || place::in_body_drop(scope, || body.set(None));
             let ended = catch_unwind(AssertUnwindSafe(end));
-            // A panic in the drop of a body does not hide what the body has returned.
-            let ended = match output {
-                Some(_) => ended.or_else(current::note_panic),
-                None => ended,
+            // A panic in the drop of a body does not hide what the body has returned, nor its panic.
+            let ended = match (&output, &panicked) {
+                (None, None) => ended,
+                _ => ended.or_else(current::note_panic),
             };
+            if let Some(first) = panicked {
+                if let Err(second) = ended {
+                    discard(second);
+                }
+                resume_unwind(first);
+            }
             if let Err(panic) = ended {
                 resume_unwind(panic);
             }

@@ -1,9 +1,11 @@
 //! [`BoxService`]: a service whose type is erased.
 
+use super::protect::poll_to_its_end;
 use super::{Context, ManagerSlot, Service};
 use crate::error::Result;
 use std::borrow::Cow;
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 type BoxFuture = Pin<Box<dyn Future<Output = Result> + Send>>;
@@ -59,7 +61,8 @@ impl Service for BoxService {
     async fn run(self: Arc<Self>, ctx: Context) -> Result {
         let service = self.0.clone();
         drop(self);
-        service.run(ctx).await
+        let mut run = pin!(Some(service.run(ctx)));
+        poll_fn(|cx| poll_to_its_end(run.as_mut(), cx)).await
     }
 
     fn name(&self) -> Cow<'static, str> {

@@ -13,7 +13,7 @@ use crate::sync::atomic::Ordering;
 use crate::task::current::{self, Apart, Protected, View};
 use crate::task::scope::{Body, Entered, Scope, Turn};
 use crate::task::{own, place};
-use crate::wait::discard;
+use crate::wait::{discard, quietly};
 use std::any::Any;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -145,23 +145,61 @@ pub async fn shielded<F: Future>(f: F) -> F::Output {
     .await
 }
 
-/// Polls a future, and drops it when it has returned. A panic in that drop does not hide what was
-/// returned: the task ends with it after this poll.
+/// Polls a future, and drops it when it has ended, before anything unwinds: whatever panics, in its
+/// poll, in its drop or in both, all of it comes out. A panic in the drop does not hide what was
+/// before: the task ends with it after this poll.
 pub(crate) fn poll_to_its_end<F: Future>(
-    mut future: Pin<&mut Option<F>>,
+    future: Pin<&mut Option<F>>,
     cx: &mut Context<'_>,
 ) -> Poll<F::Output> {
-    let Some(polled) = future.as_mut().as_pin_mut().map(|f| f.poll(cx)) else {
+    let Some((ended, dropped)) = poll_and_drop(future, cx) else {
         return Poll::Pending;
     };
-    if polled.is_ready()
-        && let Err(panic) = catch_unwind(AssertUnwindSafe(|| future.set(None)))
-        && let Err(panic) = current::note_panic(panic)
-    {
+    match (ended, dropped.or_else(current::note_panic)) {
+        (Ok(output), Ok(())) => Poll::Ready(output),
         // Outside of tasks the caller has it.
-        resume_unwind(panic);
+        (Ok(output), Err(panic)) => {
+            quietly(|| drop(output));
+            resume_unwind(panic)
+        }
+        (Err(first), dropped) => {
+            if let Err(second) = dropped {
+                discard(second);
+            }
+            resume_unwind(first)
+        }
     }
-    polled
+}
+
+type Panics<T> = Result<T, Box<dyn Any + Send>>;
+
+/// Polls a future, and drops it when it has ended: what it came to, and what its drop came to.
+fn poll_and_drop<F: Future>(
+    mut future: Pin<&mut Option<F>>,
+    cx: &mut Context<'_>,
+) -> Option<(Panics<F::Output>, Panics<()>)> {
+    let running = future.as_mut().as_pin_mut()?;
+    let ended = match catch_unwind(AssertUnwindSafe(|| running.poll(cx))) {
+        Ok(Poll::Pending) => return None,
+        Ok(Poll::Ready(output)) => Ok(output),
+        Err(panic) => Err(panic),
+    };
+    let dropped = catch_unwind(AssertUnwindSafe(|| future.set(None)));
+    Some((ended, dropped))
+}
+
+/// Notes panics, in their order; outside of tasks the first is given back.
+fn note_panics(first: Panics<()>, second: Panics<()>) -> Panics<()> {
+    let first = first.or_else(current::note_panic);
+    match (first, second.or_else(current::note_panic)) {
+        (Ok(()), second) => second,
+        (Err(first), second) => {
+            if let Err(second) = second {
+                discard(second);
+            }
+            Err(first)
+        }
+    }
 }
 
 /// Why a body is over.
@@ -237,45 +275,37 @@ pub async fn finally<F: Future, C: Future<Output = ()>>(body: F, cleanup: C) -> 
             }
         }
         scope = None;
-        let poll = || place::hard(|| poll_to_its_end(cleanup.as_mut(), cx));
-        match catch_unwind(AssertUnwindSafe(poll)) {
-            Ok(Poll::Pending) => {
+        match place::hard(|| poll_and_drop(cleanup.as_mut(), cx)) {
+            Some(cleaned) => Poll::Ready(cleaned),
+            None => {
                 ended.happened_now();
                 Poll::Pending
             }
-            Ok(Poll::Ready(())) => Poll::Ready(Ok(())),
-            Err(panic) => {
-                let drop = || place::hard(|| cleanup.set(None));
-                let dropped = catch_unwind(AssertUnwindSafe(drop));
-                if let Err(second) = dropped.or_else(current::note_panic) {
-                    discard(second);
-                }
-                Poll::Ready(Err(panic))
-            }
         }
     });
-    let cleaned = cleaned.await;
+    let (cleaned, dropped) = cleaned.await;
     protection.leave();
     own::note_ready();
     match ended {
         Ended::Returned(output, view) => {
             current::set_view(view);
-            // The panic comes out after what the body has returned.
-            if let Err(panic) = cleaned.or_else(current::note_panic) {
+            // A panic comes out after what the body has returned.
+            if let Err(panic) = note_panics(cleaned, dropped) {
+                quietly(|| drop(output));
                 resume_unwind(panic);
             }
             output
         }
         Ended::Panicked(first, view) => {
             current::set_view(view);
-            if let Err(second) = cleaned.or_else(current::note_panic) {
+            if let Err(second) = note_panics(cleaned, dropped) {
                 discard(second);
             }
             resume_unwind(first)
         }
         // The task is dropped here.
         Ended::Cancelled => {
-            if let Err(panic) = cleaned.or_else(current::note_panic) {
+            if let Err(panic) = note_panics(cleaned, dropped) {
                 resume_unwind(panic);
             }
             std::future::pending().await

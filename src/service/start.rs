@@ -3,6 +3,7 @@
 use super::builders::Options;
 use super::context::Place;
 use super::manager::Manager;
+use super::protect::poll_to_its_end;
 use super::{Context, Service};
 use crate::arena::Counted;
 use crate::error::{BoxError, LifecycleError, SpawnError};
@@ -113,13 +114,39 @@ fn launch<S: Service>(service: Arc<S>, launching: Launching<'_>) -> Result<(), s
     record.independent.store(independent, Ordering::Relaxed);
     // Without what could start it: that could hold the service, and this is the service.
     let context = Context::new(Manager::from_parts(for_context, None));
-    // `run` is called by the first poll, as code of the task. Its future comes to lie where it is
-    // polled, without a copy on the stack.
-    let make = move || async move {
-        let mut run = pin!(service.run(context));
-        poll_fn(|cx| run.as_mut().poll(cx)).await
-    };
-    place::<S, _>(make, hub, parent, record, for_node, &options, location)
+    let run = move || service.run(context);
+    launch_run::<S, _, _>(run, hub, parent, record, for_node, &options, location)
+}
+
+/// `run` is called by the first poll, as code of the task. Its future comes to lie where it is polled,
+/// without a copy on the stack if it is large.
+#[inline]
+fn launch_run<N, R, F>(
+    run: R,
+    hub: &Hub,
+    parent: Node,
+    record: &Record,
+    own: Counted<Record>,
+    options: &spawn::Options,
+    location: &'static Location<'static>,
+) -> Result<(), spawn::Refusal>
+where
+    R: FnOnce() -> F + Send + 'static,
+    F: Future<Output = Result<(), BoxError>> + Send + 'static,
+{
+    if const { fits::<F>() } {
+        let make = move || async move {
+            let mut run = pin!(Some(run()));
+            poll_fn(|cx| poll_to_its_end(run.as_mut(), cx)).await
+        };
+        place::<N, _>(make, hub, parent, record, own, options, location)
+    } else {
+        let make = move || async move {
+            let mut run = pin!(run());
+            poll_fn(|cx| run.as_mut().poll(cx)).await
+        };
+        place::<N, _>(make, hub, parent, record, own, options, location)
+    }
 }
 
 /// As [`spawn::service`], with a future that is boxed as soon as it is made if it does not fit.

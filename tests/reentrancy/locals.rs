@@ -143,7 +143,7 @@ fn a_simulation_works_in_the_destructor_of_a_thread_local() {
                 });
             });
             let text = panicked.expect("a deadlock");
-            assert!(text.contains("deadlock in the simulation"), "{text}");
+            assert!(text.contains("This is a deadlock"), "{text}");
             assert!(text.contains("waits"), "it says for whom: {text}");
         }
     });
