@@ -266,21 +266,19 @@ pub async fn finally<F: Future, C: Future<Output = ()>>(body: F, cleanup: C) -> 
     let mut cleanup = pin!(Some(cleanup));
     let cleaned = poll_fn(|cx| {
         protection.enter(cx);
+        // Before the cleanup begins, of which others may hear, and fail.
+        ended.happened_now();
         // What the body left behind ended earlier.
         if let Some(body) = &scope {
             body.follow(cx);
             if body.has_left() {
-                ended.happened_now();
                 return Poll::Pending;
             }
         }
         scope = None;
         match place::hard(|| poll_and_drop(cleanup.as_mut(), cx)) {
             Some(cleaned) => Poll::Ready(cleaned),
-            None => {
-                ended.happened_now();
-                Poll::Pending
-            }
+            None => Poll::Pending,
         }
     });
     let (cleaned, dropped) = cleaned.await;

@@ -38,9 +38,14 @@ fn a_daemon_that_follows_a_failed_child_is_not_the_cause() {
             let (m, ctx) = app(&h).await;
             let (gone, go, over) = (Event::new(), Event::new(), Event::new());
             let (follow, guard) = (gone.wait(), Falls(over.clone()));
+            let service = m.clone();
             ctx.task(async move {
                 let _guard = guard;
                 follow.await;
+                // The child lets go before it has failed.
+                while !service.is_cancelled() {
+                    suspend().await;
+                }
                 suspend().await;
                 Ok(())
             })
