@@ -30,7 +30,7 @@ fn service(world: &World, first: impl FnOnce(&Context) + Send + 'static) -> (Man
 /// A daemon ends by itself while its service is cancelled: that is one failure, or none.
 #[test]
 fn a_daemon_exit_against_a_cancel() {
-    explore(&["a failure", "no failure"], |seen| {
+    explore_within(2, &["a failure", "no failure"], |seen| {
         let world = World::new();
         let (log, gate) = (Log::default(), Gate::new());
         let daemon = gate.clone();
