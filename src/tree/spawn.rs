@@ -38,7 +38,8 @@ pub(crate) enum Refusal {
 }
 
 /// Links `node` under `parent`, which its caller keeps alive.
-#[inline]
+// Not inlined where the future's type is known: what it calls would be calls there.
+#[inline(never)]
 pub(crate) fn attach(parent: Node, node: Node, limit: Option<usize>) -> Result<(), Refusal> {
     match link(parent, node, limit) {
         Err(Refusal::Limit) => attach_to_full(parent, node, limit),
@@ -142,7 +143,14 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let birth = birth(hub, parent, &mut Options::default(), location);
+    let birth = Birth {
+        hub,
+        hub_ptr: parent.hub_ptr(),
+        id: current::next_id(hub),
+        kind: graceful(parent, None),
+        location,
+        extras: Extras::None(parent.record_ptr()),
+    };
     born::<N, _>(birth, parent, future)
 }
 
