@@ -1,0 +1,196 @@
+//! A simulation on its thread, and another thread that looks, spawns, wakes, cancels or completes.
+#![cfg(taskgrove_loom)]
+
+use loom::thread;
+use std::future::{pending, poll_fn};
+use taskgrove::Handle;
+use taskgrove::model::World;
+use taskgrove::sim::{Sim, external_work};
+use taskgrove::{Task, time};
+use taskgrove_loom_tests::*;
+
+/// A simulation with a task that notes its polls and its drop, and is idle at this signal.
+fn idle(log: &Log, signal: &Signal) -> (Sim, Task<()>) {
+    assert_eq!(World::slots(), 0, "a model begins");
+    let sim = Sim::new(1);
+    let task = sim
+        .handle()
+        .spawn(noted(log, "poll", "drop", signal.wait()));
+    let polled = log.clone();
+    sim.block_on(poll_fn(move |cx| {
+        if polled.count("poll") > 0 {
+            return std::task::Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        std::task::Poll::Pending
+    }));
+    (sim, task)
+}
+
+/// Drops a simulation against what another thread does: the future is dropped once, and nothing is
+/// left.
+fn drop_against(
+    log: &Log,
+    signal: Signal,
+    sim: Sim,
+    task: Task<()>,
+    there: impl FnOnce() + Send + 'static,
+) {
+    let other = thread::spawn(there);
+    drop(sim);
+    // It is dropped by then, whoever is still there.
+    log.at("drop");
+    assert!(task.is_done());
+    other.join().unwrap();
+    drop((task, signal));
+    assert_eq!(World::slots(), 0, "slots are left");
+}
+
+#[test]
+fn a_look_against_the_drop() {
+    explore(&["seen", "not seen"], |seen| {
+        let (log, signal) = (Log::default(), Signal::new());
+        let (sim, task) = idle(&log, &signal);
+        let (handle, outcome) = (sim.handle().clone(), seen.clone());
+        drop_against(&log, signal, sim, task, move || {
+            let empty = handle.snapshot().is_empty();
+            outcome.saw(if empty { "not seen" } else { "seen" });
+        });
+    });
+}
+
+#[test]
+fn a_wake_against_the_drop() {
+    explore(&["woken", "dropped"], |seen| {
+        let (log, signal) = (Log::default(), Signal::new());
+        let (sim, task) = idle(&log, &signal);
+        let sent = signal.clone();
+        let noted = log.clone();
+        drop_against(&log, signal, sim, task, move || {
+            sent.send();
+            noted.note("sent");
+        });
+        seen.saw(if log.at("sent") < log.at("drop") {
+            "woken"
+        } else {
+            "dropped"
+        });
+    });
+}
+
+#[test]
+fn a_spawn_against_the_drop() {
+    explore(&["in time", "late"], |seen| {
+        let (log, signal) = (Log::default(), Signal::new());
+        let (sim, task) = idle(&log, &signal);
+        let (handle, outcome, second) = (sim.handle().clone(), seen.clone(), Log::default());
+        let noted_there = second.clone();
+        drop_against(&log, signal, sim, task, move || {
+            let task = handle.spawn(noted(&noted_there, "poll", "drop", pending::<()>()));
+            outcome.saw(if task.is_done() { "late" } else { "in time" });
+        });
+        second.at("drop");
+        assert_eq!(second.count("poll"), 0, "nothing is polled any more");
+    });
+}
+
+#[test]
+fn a_cancel_against_the_drop() {
+    explore(&["before its end", "after it"], |seen| {
+        let (log, signal) = (Log::default(), Signal::new());
+        let (sim, task) = idle(&log, &signal);
+        let (cancel, outcome) = (task.cancel_handle(), seen.clone());
+        drop_against(&log, signal, sim, task, move || {
+            let done = cancel.is_done();
+            cancel.cancel();
+            outcome.saw(if done { "after it" } else { "before its end" });
+        });
+    });
+}
+
+/// A thread that only looks holds the task as it ends; the simulation waits for it. (A deadlock
+/// would be a panic, and so would be the timeout.)
+#[test]
+fn a_look_against_the_steps() {
+    for with_timeout in [false, true] {
+        explore_within(2, &["seen", "not seen"], move |seen| {
+            let (log, signal) = (Log::default(), Signal::new());
+            let (sim, task) = idle(&log, &signal);
+            let (handle, outcome) = (sim.handle().clone(), seen.clone());
+            let other = thread::spawn(move || {
+                let empty = handle.snapshot().is_empty();
+                outcome.saw(if empty { "not seen" } else { "seen" });
+            });
+            signal.send();
+            sim.block_on(async {
+                if with_timeout {
+                    let long = std::time::Duration::from_secs(1);
+                    let in_time = time::timeout(long, task.wait_done()).await;
+                    in_time.expect("that takes no time");
+                } else {
+                    task.wait_done().await;
+                }
+            });
+            assert!(sim.elapsed().is_zero());
+            other.join().unwrap();
+            drop(sim);
+            drop((task, signal));
+            log.at("drop");
+            assert_eq!(World::slots(), 0, "slots are left");
+        });
+    }
+}
+
+/// A future that another thread completes is waited for while the thread's work is counted.
+#[test]
+fn a_completion_from_outside() {
+    explore(&["there", "waited for"], |seen| {
+        let (log, signal) = (Log::default(), Signal::new());
+        let (sim, task) = idle(&log, &signal);
+        let polls = log.count("poll");
+        let sent = signal.clone();
+        let noted = log.clone();
+        let other = sim.block_on(async {
+            let work = external_work();
+            thread::spawn(move || {
+                sent.send();
+                noted.note("sent");
+                drop(work);
+            })
+        });
+        let there = log.count("sent") == 1;
+        seen.saw(if there { "there" } else { "waited for" });
+        sim.block_on(task).unwrap();
+        assert_eq!(log.count("poll"), polls + 1);
+        other.join().unwrap();
+        drop(sim);
+        drop(signal);
+        assert_eq!(World::slots(), 0, "slots are left");
+    });
+}
+
+/// A task that another thread spawns is run, while the thread's work is counted.
+#[test]
+fn a_spawn_from_outside() {
+    explore(&["7"], |seen| {
+        assert_eq!(World::slots(), 0, "a model begins");
+        let sim = Sim::new(1);
+        let (handle, work): (Handle, _) =
+            sim.block_on(async { (Handle::current(), external_work()) });
+        let signal = Signal::new();
+        let sent = signal.clone();
+        let other = thread::spawn(move || {
+            let task = handle.spawn(async { 7 });
+            sent.send();
+            drop(work);
+            task
+        });
+        sim.block_on(signal.wait());
+        let task = other.join().unwrap();
+        assert_eq!(sim.block_on(task).unwrap(), 7);
+        seen.saw("7");
+        drop(sim);
+        drop(signal);
+        assert_eq!(World::slots(), 0, "slots are left");
+    });
+}
