@@ -9,6 +9,7 @@
 use super::cancel::{self, effective_grace};
 use super::{asked, links};
 use crate::error::{FailureKind, JoinError, Moment, Panic, TaskFailure};
+use crate::record::Record;
 use crate::task::cell::Polled;
 use crate::task::current::{self, InTask, Protected, View};
 use crate::task::side::Side;
@@ -27,8 +28,12 @@ pub(super) fn returned(node: Node) {
 
 #[cold]
 fn daemon_returned(node: Node) {
-    if !asked::is_asked(node) {
-        fail(node, moment(), FailureKind::DaemonExit);
+    // Drawn before the look: what fails the service says so before it draws its own. So this is no
+    // failure, or comes before that.
+    let moment = view_moment().unwrap_or_else(Moment::next);
+    let is_failing = node.record().is_some_and(Record::is_cancelled);
+    if !is_failing && !asked::is_asked(node) {
+        fail(node, Some(moment), FailureKind::DaemonExit);
     }
 }
 
@@ -39,7 +44,7 @@ pub(super) fn broke(node: Node, polled: Polled) {
         Polled::Pending | Polled::Value => {}
         Polled::Error(error) => {
             if error_counts(node) {
-                let failure = fail(node, moment(), FailureKind::Error(error));
+                let failure = fail(node, view_moment(), FailureKind::Error(error));
                 node.store_error(JoinError::Failed(failure));
             } else {
                 quietly(|| drop(error));
@@ -50,10 +55,10 @@ pub(super) fn broke(node: Node, polled: Polled) {
     }
 }
 
-/// When what the future has ended with happened: in the body of a `finally` that was cleaned up
-/// after since, or now.
-fn moment() -> Moment {
-    current::view().moment.unwrap_or_else(Moment::next)
+/// When what the future has ended with happened, if it was before this poll's end: in the body of a
+/// `finally` that was cleaned up after since.
+fn view_moment() -> Option<Moment> {
+    current::view().moment
 }
 
 /// Whether an error that is returned now is a failure, and not a consequence of a cancellation: it
@@ -81,7 +86,7 @@ fn was_asked(node: Node, view: View) -> bool {
 /// A task's future has panicked, in a poll or in its drop.
 pub(super) fn panicked(node: Node, payload: Box<dyn Any + Send>) {
     let panic = Panic::new(payload);
-    count_panic(node, &panic, moment(), false);
+    count_panic(node, &panic, view_moment(), false);
     node.store_error(JoinError::Panicked(panic));
     // What may panic later is noted there.
     if let Some(side) = node.side() {
@@ -93,7 +98,7 @@ pub(super) fn panicked(node: Node, payload: Box<dyn Any + Send>) {
 /// future has returned. The first is the task's outcome when it is done.
 pub(super) fn panicked_beside(node: Node, side: &Side, payload: Box<dyn Any + Send>) {
     let panic = Panic::new(payload);
-    count_panic(node, &panic, Moment::next(), true);
+    count_panic(node, &panic, None, true);
     if let Some(extra) = side.keep_panic(panic.into_payload()) {
         discard(extra);
     }
@@ -109,7 +114,7 @@ pub(super) fn count_noted(node: Node, side: &Side) {
 
 /// A panic is a failure of the service; a raw task's cancels what is below it, and what its deferred
 /// cleanups may still put there; and the task, too, if its future may be there still.
-fn count_panic(node: Node, panic: &Panic, moment: Moment, may_go_on: bool) {
+fn count_panic(node: Node, panic: &Panic, moment: Option<Moment>, may_go_on: bool) {
     node.hub().schedule().panicked(node, panic.message());
     if is_supervised(node) {
         fail(node, moment, FailureKind::Panic(panic.message().to_owned()));
@@ -126,18 +131,21 @@ fn is_supervised(node: Node) -> bool {
     node.is(kind::SUPERVISED | kind::SERVICE)
 }
 
-/// Records a failure of a supervised task, or of a service's `run`, and cancels the service.
-fn fail(node: Node, moment: Moment, kind: FailureKind) -> TaskFailure {
-    let failure = TaskFailure::new(node.id(), node.path(), node.location(), moment, kind);
-    fail_service(node, failure.clone());
-    failure
+/// Records a failure of a supervised task, or of a service's `run`, and cancels the service. `None`:
+/// it happens now.
+fn fail(node: Node, moment: Option<Moment>, kind: FailureKind) -> TaskFailure {
+    fail_service(node, || {
+        let moment = moment.unwrap_or_else(Moment::next);
+        TaskFailure::new(node.id(), node.path(), node.location(), moment, kind)
+    })
 }
 
 /// A child service of `parent` or of its service has ended in a failure of its parent's.
 pub(super) fn child_failed(child: Node, parent: Node, kind: FailureKind) {
-    let moment = Moment::next();
-    let failure = TaskFailure::new(child.id(), child.path(), child.location(), moment, kind);
-    fail_service(parent, failure);
+    fail_service(parent, || {
+        let moment = Moment::next();
+        TaskFailure::new(child.id(), child.path(), child.location(), moment, kind)
+    });
 }
 
 /// The service that a task belongs to, or is.
@@ -146,10 +154,11 @@ fn service_of(node: Node) -> Option<Node> {
 }
 
 /// Adds a failure to the service that `from` belongs to, or is. If it is the first one, that service
-/// is cancelled, and so are the services around it, each of which has a failure with this.
-fn fail_service(from: Node, failure: TaskFailure) {
+/// is cancelled, and so are the services around it, each of which has a failure with this: they say
+/// so before the failure is made, and has its moment.
+fn fail_service(from: Node, failure: impl FnOnce() -> TaskFailure) -> TaskFailure {
     let Some(service) = service_of(from) else {
-        return;
+        return failure();
     };
     let is_first = |service: Node| {
         let record = service.record();
@@ -158,20 +167,23 @@ fn fail_service(from: Node, failure: TaskFailure) {
             record.set_errored()
         })
     };
-    if let Some(record) = service.record() {
-        record.add_failure(failure);
-    }
-    if !is_first(service) {
-        return;
-    }
+    let first = is_first(service);
     let mut told = vec![service];
     let mut at = service;
-    while at.is(kind::SUPERVISED)
+    while first
+        && at.is(kind::SUPERVISED)
         && let Some(above) = links::parent(at).and_then(service_of)
         && is_first(above)
     {
         told.push(above);
         at = above;
+    }
+    let failure = failure();
+    if let Some(record) = service.record() {
+        record.add_failure(failure.clone());
+    }
+    if !first {
+        return failure;
     }
     // What is above is asked first: what breaks there, when something ends below, is a consequence.
     cancel::request_and(at, Level::Cancel, || {
@@ -188,4 +200,5 @@ fn fail_service(from: Node, failure: TaskFailure) {
     for service in told {
         cancel::notify(service);
     }
+    failure
 }
