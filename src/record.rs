@@ -133,7 +133,9 @@ impl Record {
 
     /// Cancelled by itself: what `Manager::is_cancelled` says.
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Acquire)
+        // Closing comes second: whoever sees this sees that nothing is scheduled any more, and what
+        // it ends with from then on is a consequence.
+        self.cancelled.load(Ordering::Acquire) && (self.is_closing() || self.is_finished())
     }
 
     #[inline]
