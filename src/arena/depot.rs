@@ -195,7 +195,7 @@ impl Depot {
             };
             run = Some((number, key));
             self.pages[key as usize].give(index);
-            self.trim.change(0, 1);
+            self.trim.rise();
         }
         if let Some((_, done)) = run {
             retired.extend(self.settle(done));

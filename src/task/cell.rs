@@ -317,11 +317,8 @@ impl Node {
     }
 
     fn free(self) {
-        let side = self.side.load(Ordering::Acquire);
-        if side.addr() & 1 == 1 && !self.is(kind::SERVICE) {
-            // SAFETY: the last reference is gone, so nobody reads the side record any more.
-            let side = unsafe { Box::from_raw(side.map_addr(|a| a & !1).cast::<Side>()) };
-            quietly(|| drop(side));
+        if self.side.load(Ordering::Acquire).addr() & 1 == 1 {
+            self.free_side();
         }
         let index = self.index;
         self.life.end();
@@ -329,6 +326,17 @@ impl Node {
         // waker was taken by whoever it belonged to last. The stage is empty, or a value without a
         // drop.
         unsafe { ARENA.free(index) }
+    }
+
+    /// Unless it is part of a service's record.
+    #[inline(never)]
+    fn free_side(self) {
+        if !self.is(kind::SERVICE) {
+            let side = self.side.load(Ordering::Acquire).map_addr(|a| a & !1);
+            // SAFETY: the last reference is gone, so nobody reads the side record any more.
+            let side = unsafe { Box::from_raw(side.cast::<Side>()) };
+            quietly(|| drop(side));
+        }
     }
 
     /// Puts a task that has just been scheduled into a queue of its runtime.

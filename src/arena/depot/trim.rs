@@ -44,6 +44,11 @@ impl Trim {
         self.resident = self.resident + now as usize - before as usize;
         self.low = self.low.min(self.resident);
     }
+
+    /// There is one more: the lowest number is no other.
+    pub(super) fn rise(&mut self) {
+        self.resident += 1;
+    }
 }
 
 /// Units of a page that is aside.
