@@ -291,7 +291,7 @@ where
     fitting!(future: F => spawn_here::<F, _>(future, location))
 }
 
-/// As [`spawn`], of a future that fits a slot; `N` names the task.
+/// As [`spawn()`], of a future that fits a slot; `N` names the task.
 #[inline]
 #[track_caller]
 fn spawn_here<N, F>(future: F, location: &'static Location<'static>) -> Task<F::Output>

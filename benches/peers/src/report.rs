@@ -113,8 +113,7 @@ const HEADLINES: [&str; 8] = [
 
 /// The short table for the README.
 pub fn headlines(rows: &[Row]) -> String {
-    let mut out =
-        String::from("| workload | taskgrove | against | ratio |\n|---|---|---|---|\n");
+    let mut out = String::from("| workload | taskgrove | against | ratio |\n|---|---|---|---|\n");
     for (row, case) in aims(rows) {
         let title = title(row, case);
         if !HEADLINES.contains(&title.as_str()) {
