@@ -31,7 +31,7 @@ fn daemon_returned(node: Node) {
     // Drawn before the look: what fails the service says so before it draws its own. So this is no
     // failure, or comes before that.
     let moment = view_moment().unwrap_or_else(Moment::next);
-    let is_failing = node.record().is_some_and(Record::is_cancelled);
+    let is_failing = node.record().is_some_and(Record::has_errored);
     if !is_failing && !asked::is_asked(node) {
         fail(node, Some(moment), FailureKind::DaemonExit);
     }
