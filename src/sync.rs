@@ -17,6 +17,7 @@ mod imp {
     pub(crate) use crossbeam_queue::SegQueue;
     use std::sync::PoisonError;
     pub(crate) use std::sync::{Arc, MutexGuard};
+    #[cfg(not(taskgrove_malloc))]
     pub(crate) use std::thread_local as dropped_thread_local;
 
     /// Thread-locals that can be used for as long as the thread runs code: they have no destructor,
@@ -258,9 +259,6 @@ mod imp {
             T: Copy;
         fn set(&'static self, value: T);
         fn replace(&'static self, value: T) -> T;
-        fn take(&'static self) -> T
-        where
-            T: Default;
     }
 
     impl<T: 'static> CellKey<T> for loom::thread::LocalKey<Cell<T>> {
@@ -277,13 +275,6 @@ mod imp {
 
         fn replace(&'static self, value: T) -> T {
             self.with(|cell| cell.replace(value))
-        }
-
-        fn take(&'static self) -> T
-        where
-            T: Default,
-        {
-            self.with(Cell::take)
         }
     }
 
