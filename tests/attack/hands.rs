@@ -5,7 +5,7 @@ use super::destructors::{Latch, build};
 use crate::common::{Event, OnDrop, watchdog};
 use std::future::pending;
 use std::pin::pin;
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 use taskgrove::{Runtime, shielded, spawn, time};
@@ -127,15 +127,17 @@ fn a_timers_waker_waits_for_anothers() {
 /// The timers of a runtime that ends.
 #[test]
 fn a_timers_waker_waits_for_anothers_when_the_runtime_ends() {
+    // They outlive the runtime.
+    static SLEEPS: Mutex<Vec<time::Sleep>> = Mutex::new(Vec::new());
     two_wakers(3, async |waker| {
         for _ in 0..2 {
-            let mut sleep = Box::new(time::sleep(Duration::from_secs(3600)));
+            let mut sleep = time::sleep(Duration::from_secs(3600));
             assert!(
-                pin!(&mut *sleep)
+                pin!(&mut sleep)
                     .poll(&mut Context::from_waker(&waker))
                     .is_pending()
             );
-            Box::leak(sleep);
+            SLEEPS.lock().unwrap().push(sleep);
         }
     });
 }
