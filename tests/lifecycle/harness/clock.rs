@@ -20,9 +20,12 @@ impl Model {
         all.filter(|at| *at > self.now)
     }
 
-    /// How many timers there are at most.
+    /// How many timers there are at most. That of a grace may wait for nothing: its task is done, and
+    /// what was cancelled with it is not.
     pub(crate) fn timers(&self) -> usize {
-        self.moments().count()
+        let over = self.nodes.iter().filter(|node| node.attached && node.done);
+        let over = over.filter(|node| node.closing.is_some() && node.grace_end > self.now);
+        self.moments().count() + over.count()
     }
 
     /// Lets time pass.
