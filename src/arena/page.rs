@@ -25,7 +25,7 @@ pub(super) const PAGE_BYTES: usize = if cfg!(taskgrove_loom) {
     64 * 1024
 };
 
-/// What pages are aligned to at least: a cache line.
+/// The least alignment of pages: a cache line.
 const ALIGN: usize = 64;
 
 /// The low bits of an index that say which slot of its page it is.

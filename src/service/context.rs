@@ -210,7 +210,7 @@ impl Context {
         };
         let awaited = || Some(self.manager.record.awaited(Event::Cancel));
         poll_fn(|cx| own::poll_own(cx, awaited, &mut poll)).await;
-        // Whoever goes on from here does so because of it.
+        // A thread that goes on from here does so because of it.
         current::see();
     }
 }

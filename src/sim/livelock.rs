@@ -1,4 +1,4 @@
-//! Who goes round while the time stands still.
+//! Names the tasks that go round while the time stands still.
 
 use super::engine::Engine;
 use crate::id::TaskId;

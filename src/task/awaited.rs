@@ -55,7 +55,7 @@ impl Whom {
 
 crate::sync::thread_local! {
     static TRACED: Cell<bool> = const { Cell::new(false) };
-    /// Of the innermost trace; empty outside of one.
+    /// Belongs to the innermost trace; empty outside of one.
     static AWAITED: ManuallyDrop<RefCell<Vec<Awaited>>> =
         const { ManuallyDrop::new(RefCell::new(Vec::new())) };
 }

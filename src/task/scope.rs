@@ -55,7 +55,7 @@ struct BodyState {
     /// Active shields, cleanups and `finally`s inside.
     inner: usize,
     outer: Scope,
-    /// Who polls the body, if protection inside ends elsewhere.
+    /// Wakes the task that polls the body, if protection inside ends elsewhere.
     waker: Option<KeptWaker>,
     /// Deferred cleanups that are left of the body, and one for each body inside that has some.
     left: usize,

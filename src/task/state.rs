@@ -150,7 +150,7 @@ pub(crate) enum Mark {
 }
 
 impl Snapshot {
-    /// That of a task of which nothing is known.
+    /// The word of a task of which nothing is known.
     pub(crate) const NONE: Snapshot = Snapshot(0);
 
     pub(crate) fn phase(self) -> Phase {

@@ -194,7 +194,7 @@ fn fail_service(from: Node, failure: impl FnOnce() -> TaskFailure) -> TaskFailur
     if at != service {
         cancel::request(service, Level::Cancel);
     }
-    // Who waits for a failure hears of it also if the service is being cancelled already: then that
+    // Those who wait for a failure hear of it also if the service is being cancelled already: then that
     // request changes nothing, and wakes nobody.
     let _none = InTask::enter(None);
     for service in told {

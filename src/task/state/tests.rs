@@ -172,7 +172,7 @@ fn the_last_release_decides_what_follows() {
             _ => Action::Nothing,
         };
         assert_eq!(action, expected, "{word:?}");
-        // Whoever holds it afterwards changes nothing.
+        // A hold that is taken afterwards changes nothing.
         if matches!(action, Action::Nothing | Action::Submit)
             && let Some(held) = next.hold()
         {
@@ -240,7 +240,7 @@ fn a_level_only_rises_and_the_marked_are_claimed_or_held() {
                         assert_eq!(target.phase(), Phase::RunningWoken);
                         assert!(target.is_turn());
                     }
-                    // Whoever has to be polled for it is, once the hold is gone.
+                    // What has to be polled for it is polled once the hold is gone.
                     if leaf && word.is_protected() && !let_go.is_due() && !word.is_turn() {
                         let idle = !matches!(let_go.phase(), Phase::Idle | Phase::Running);
                         assert!(idle, "{word:?}");
