@@ -1,5 +1,6 @@
 //! The servers: one runtime and one kind each, in a process that leaves with its parent.
 
+mod reactor;
 mod smol;
 mod taskgrove;
 mod tokio;
