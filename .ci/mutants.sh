@@ -14,7 +14,7 @@ if ! cargo nextest --version >/dev/null 2>&1; then
 fi
 
 files=()
-for file in src/{arena,task,tree,service}/'**' src/{task,tree,queue,idle,timer}.rs src/timer/'**'; do
+for file in src/{arena,protect,schedule,service,task,timer,tree}/'**'*.rs; do
     files+=(--file "$file")
 done
 suites=(--lib)

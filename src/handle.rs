@@ -2,12 +2,13 @@
 
 use crate::error::LifecycleError;
 use crate::id::TaskId;
+use crate::protect::own;
 use crate::service::{Manager, Service};
 use crate::snapshot::Snapshot;
 use crate::sync::Arc;
 use crate::task::cell::{Held, fits};
-use crate::task::join::Task;
-use crate::task::{Hub, current, fitting, held, own, shared};
+use crate::task::{Shared, arced, current, fitting, held};
+use crate::tree::handle::Task;
 use crate::tree::{snapshot, spawn};
 use std::future::poll_fn;
 use std::panic::Location;
@@ -20,7 +21,7 @@ use std::task::{Context, Poll};
 /// [`NotRunning`](LifecycleError::NotRunning), and [`snapshot`](Handle::snapshot) is empty.
 #[derive(Clone)]
 pub struct Handle {
-    hub: Arc<Hub>,
+    shared: Arc<Shared>,
 }
 
 /// Configures a root task. Made by [`Handle::task`].
@@ -53,28 +54,28 @@ const OUTSIDE: &str = "there is no taskgrove runtime here: call this from a task
 
 /// The runtime the calling thread is in, or a panic that says what to do.
 #[track_caller]
-pub(crate) fn current_hub() -> Arc<Hub> {
-    match current::hub() {
-        Some(hub) => hub,
+pub(crate) fn current_shared() -> Arc<Shared> {
+    match current::shared() {
+        Some(shared) => shared,
         None => panic!("{OUTSIDE}"),
     }
 }
 
-/// As [`current_hub`], for a future that was made there and is polled elsewhere.
-pub(crate) fn current_hub_for(location: &Location<'_>) -> Arc<Hub> {
-    match current::hub() {
-        Some(hub) => hub,
+/// As [`current_shared`], for a future that was made there and is polled elsewhere.
+pub(crate) fn current_hub_for(location: &Location<'_>) -> Arc<Shared> {
+    match current::shared() {
+        Some(shared) => shared,
         None => panic!("{OUTSIDE}; this is about a future that was made at {location}"),
     }
 }
 
 impl Handle {
-    pub(crate) fn new(hub: Arc<Hub>) -> Self {
-        Handle { hub }
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Handle { shared }
     }
 
-    pub(crate) fn hub(&self) -> &Arc<Hub> {
-        &self.hub
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// The handle of the runtime the calling code runs in.
@@ -84,7 +85,7 @@ impl Handle {
     /// Outside a runtime: neither in a task nor in [`Runtime::block_on`](crate::Runtime::block_on).
     #[track_caller]
     pub fn current() -> Handle {
-        Handle::new(current_hub())
+        Handle::new(current_shared())
     }
 
     /// As [`current`](Handle::current), and `None` outside a runtime.
@@ -99,7 +100,7 @@ impl Handle {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn try_current() -> Option<Handle> {
-        current::hub().map(Handle::new)
+        current::shared().map(Handle::new)
     }
 
     /// Spawns a root task. On a runtime that has ended the task is cancelled before it ran.
@@ -129,9 +130,9 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let home = self.hub.home();
+        let home = self.shared.home();
         Task::new(
-            spawn::plain::<N, _>(&self.hub, home, future, location),
+            spawn::plain::<N, _>(&self.shared, home, future, location),
             home,
         )
     }
@@ -147,8 +148,8 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let home = self.hub.home();
-        let joined = spawn::raw::<N, _>(&self.hub, home, future, options, location);
+        let home = self.shared.home();
+        let joined = spawn::raw::<N, _>(&self.shared, home, future, options, location);
         Task::new(joined, home)
     }
 
@@ -183,8 +184,8 @@ impl Handle {
     /// ```
     #[track_caller]
     pub fn start<S: Service>(&self, service: S) -> Result<Manager, LifecycleError> {
-        let manager = Manager::with(shared!(service, S), Default::default())?;
-        manager.start_root(&self.hub, Location::caller())?;
+        let manager = Manager::with(arced!(service, S), Default::default())?;
+        manager.start_root(&self.shared, Location::caller())?;
         Ok(manager)
     }
 
@@ -199,19 +200,19 @@ impl Handle {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn snapshot(&self) -> Snapshot {
-        snapshot::all(&self.hub)
+        snapshot::all(&self.shared)
     }
 
     /// The runtime's numbers.
     pub fn metrics(&self) -> Metrics {
-        let counts = self.hub.schedule().counts();
+        let counts = self.shared.schedule().counts();
         Metrics {
             workers: counts.workers,
             live_tasks: counts.live_tasks as usize,
             polls: counts.polls,
             steals: counts.steals,
             parks: counts.parks,
-            timers: self.hub.timers.len(),
+            timers: self.shared.timers.len(),
         }
     }
 }
@@ -300,7 +301,7 @@ where
     F::Output: Send + 'static,
 {
     if let Some(parent) = current::node() {
-        let joined = spawn::plain::<N, _>(parent.hub(), parent, future, location);
+        let joined = spawn::plain::<N, _>(parent.shared(), parent, future, location);
         return Task::new(joined, parent);
     }
     Handle::current().spawn_plain::<N, _>(future, location)

@@ -36,15 +36,14 @@ pub use arena::audit;
 mod error;
 mod handle;
 mod id;
-mod idle;
 #[cfg(taskgrove_loom)]
 #[doc(hidden)]
 pub mod model;
+mod panics;
 mod path;
-mod pool;
-mod queue;
-mod record;
+mod protect;
 mod runtime;
+mod schedule;
 mod service;
 pub mod sim;
 mod snapshot;
@@ -53,7 +52,7 @@ mod task;
 pub mod time;
 mod timer;
 mod tree;
-mod wait;
+mod wait_list;
 
 pub use error::{
     BoxError, FailureKind, Failures, JoinError, LifecycleError, Panic, Result, ServiceError,
@@ -68,7 +67,7 @@ pub use service::{
     shielded,
 };
 pub use snapshot::{Node, NodeKind, NodeState, Snapshot};
-pub use task::join::{CancelHandle, CancelOnDrop, Task};
+pub use tree::handle::{CancelHandle, CancelOnDrop, Task};
 
 /// The examples in the README.
 #[cfg(doctest)]

@@ -8,17 +8,17 @@
 use crate::arena;
 pub use crate::arena::model::{Held, Slots};
 use crate::handle::Handle;
-use crate::pool::{Pool, PoolHandle, Worker};
-use crate::queue::Local;
+use crate::schedule::pool::{Pool, PoolHandle, Worker};
+use crate::schedule::queue::Local;
 use crate::sync::{Arc, Life, Parker, SegQueue};
-use crate::task::cell::NodeRef;
+use crate::task::cell::TaskRef;
 use crate::task::current::InRuntime;
-use crate::task::hub::Counts;
-use crate::task::join::Task;
+use crate::task::shared::Counts;
 use crate::task::state::Level;
-use crate::task::{Hub, Job, Node, Schedule, fitting};
+use crate::task::{Job, Node, Schedule, Shared, fitting};
 use crate::timer::{Clock, Fire};
 use crate::tree::batch::Batch;
+use crate::tree::handle::Task;
 use crate::tree::{cancel, finish, spawn};
 use std::panic::Location;
 use std::ptr::NonNull;
@@ -48,16 +48,16 @@ impl Schedule for Manual {
         self.0.life.used();
     }
 
-    fn born(&self, node: Node) {
+    fn on_spawn(&self, node: Node) {
         self.0.live.fetch_add(1, Ordering::Relaxed);
         self.push(node);
     }
 
-    fn ended(&self) {
+    fn on_done(&self) {
         self.0.live.fetch_sub(1, Ordering::Relaxed);
     }
 
-    fn not_ended(&self) {
+    fn undo_done(&self) {
         self.0.live.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -86,16 +86,16 @@ impl Schedule for Manual {
 /// and a clock that stands still.
 #[derive(Clone)]
 pub struct World {
-    hub: Arc<Hub>,
+    shared: Arc<Shared>,
     queue: Arc<Queue>,
 }
 
 impl World {
     /// To be made once in each run of a model, first of all.
-    #[allow(clippy::new_without_default, reason = "it has side effects")]
+    #[allow(clippy::new_without_default, reason = "it has cold effects")]
     pub fn new() -> World {
         arena::end_model();
-        let hub = Arc::new(Hub::new(Clock::manual(), false));
+        let shared = Arc::new(Shared::new(Clock::manual(), false));
         let queue = Arc::new(Queue {
             tasks: SegQueue::new(),
             jobs: SegQueue::new(),
@@ -103,17 +103,17 @@ impl World {
             ended: AtomicBool::new(false),
             life: Life::new(),
         });
-        Hub::open(&hub, Box::new(Manual(queue.clone())), 1);
-        World { hub, queue }
+        Shared::open(&shared, Box::new(Manual(queue.clone())), 1);
+        World { shared, queue }
     }
 
     pub fn handle(&self) -> Handle {
-        Handle::new(self.hub.clone())
+        Handle::new(self.shared.clone())
     }
 
     /// Runs `f` as code of a worker.
     pub fn as_worker<R>(&self, f: impl FnOnce() -> R) -> R {
-        let _in_runtime = InRuntime::enter(self.hub.clone(), Some(0));
+        let _in_runtime = InRuntime::enter(self.shared.clone(), Some(0));
         f()
     }
 
@@ -145,7 +145,12 @@ impl World {
             if !done.waits_for(node) {
                 done.flush_later();
             }
-            finish::run(node, done, || self.hub.schedule().ended(), Node::submit);
+            finish::run(
+                node,
+                done,
+                || self.shared.schedule().on_done(),
+                Node::submit,
+            );
         } else {
             return done.flush();
         }
@@ -163,15 +168,15 @@ impl World {
         let parent = parent.node();
         let place = Location::caller();
         let joined =
-            fitting!(future: F => spawn::raw::<F, _>(&self.hub, parent, future, options, place));
+            fitting!(future: F => spawn::raw::<F, _>(&self.shared, parent, future, options, place));
         Task::new(joined, parent)
     }
 
     /// Moves the clock, and fires what is due.
     pub fn advance_to(&self, ns: u64) {
-        self.hub.clock.advance_to(ns);
+        self.shared.clock.advance_to(ns);
         let mut due = Vec::new();
-        self.hub.timers.fire_due(ns, usize::MAX, &mut due);
+        self.shared.timers.fire_due(ns, usize::MAX, &mut due);
         for fire in due {
             match fire {
                 Fire::Waker(waker) => waker.wake(),
@@ -182,7 +187,7 @@ impl World {
 
     /// Timers that have not fired.
     pub fn timers(&self) -> usize {
-        self.hub.timers.len()
+        self.shared.timers.len()
     }
 
     /// Tasks begun and not done.
@@ -192,17 +197,17 @@ impl World {
 
     /// What `shutdown_timeout` does first.
     pub fn cancel_all(&self) {
-        cancel::request_all(&self.hub, Level::Cancel);
+        cancel::request_all(&self.shared, Level::Cancel);
     }
 
     /// What dropping the runtime does first.
     pub fn kill_all(&self) {
-        cancel::request_all(&self.hub, Level::Kill);
+        cancel::request_all(&self.shared, Level::Kill);
     }
 
     /// What both do next.
     pub fn close(&self) {
-        cancel::release_sentinels(&self.hub);
+        cancel::release_sentinels(&self.shared);
     }
 
     pub fn has_ended(&self) -> bool {
@@ -243,7 +248,7 @@ pub fn loosen_queues(on: bool) {
 
 /// A counted reference to a task, and nothing else.
 #[derive(Clone)]
-pub struct Reference(NodeRef);
+pub struct Reference(TaskRef);
 
 impl Reference {
     pub fn of<T>(task: &Task<T>) -> Reference {
@@ -282,7 +287,7 @@ impl Sleeper {
 /// A runtime as `Runtime` makes one, except that its workers are loom's threads.
 #[derive(Clone)]
 pub struct Crew {
-    hub: Arc<Hub>,
+    shared: Arc<Shared>,
     pool: Arc<Pool>,
 }
 
@@ -290,21 +295,21 @@ impl Crew {
     /// To be made once in each run of a model, first of all. Each worker has to be run.
     pub fn new(workers: usize) -> Crew {
         arena::end_model();
-        let hub = Arc::new(Hub::new(Clock::manual(), false));
-        let pool = Arc::new(Pool::new(hub.serial, workers));
-        Hub::open(&hub, Box::new(PoolHandle(pool.clone())), workers + 1);
-        Crew { hub, pool }
+        let shared = Arc::new(Shared::new(Clock::manual(), false));
+        let pool = Arc::new(Pool::new(shared.serial, workers));
+        Shared::open(&shared, Box::new(PoolHandle(pool.clone())), workers + 1);
+        Crew { shared, pool }
     }
 
     pub fn handle(&self) -> Handle {
-        Handle::new(self.hub.clone())
+        Handle::new(self.shared.clone())
     }
 
     /// A worker's life, on the calling thread.
     pub fn work(self, index: usize) {
-        let Crew { hub, pool } = self;
-        let _in_runtime = InRuntime::enter(hub.clone(), Some(index));
-        Worker::new(&pool, &hub, index, Arc::new(Parker::new())).run();
+        let Crew { shared, pool } = self;
+        let _in_runtime = InRuntime::enter(shared.clone(), Some(index));
+        Worker::new(&pool, &shared, index, Arc::new(Parker::new())).run();
     }
 
     /// Whether a worker sleeps and none searches.
@@ -314,14 +319,14 @@ impl Crew {
 
     /// What dropping the runtime does, except for joining the workers.
     pub fn kill(&self) {
-        cancel::request_all(&self.hub, Level::Kill);
-        cancel::release_sentinels(&self.hub);
+        cancel::request_all(&self.shared, Level::Kill);
+        cancel::release_sentinels(&self.shared);
     }
 
     /// What `shutdown_timeout` does, with all the time there is.
     pub fn shut_down(&self) {
-        cancel::request_all(&self.hub, Level::Cancel);
-        cancel::release_sentinels(&self.hub);
+        cancel::request_all(&self.shared, Level::Cancel);
+        cancel::release_sentinels(&self.shared);
         while !self.pool.has_ended() {
             self.pool.end.park(None);
         }

@@ -8,14 +8,14 @@ pub use builder::Builder;
 
 use crate::error::{ServiceError, StopTimeout};
 use crate::handle::Handle;
-use crate::pool::Pool;
+use crate::schedule::pool::Pool;
 use crate::service::{Manager, Service, poll_to_its_end};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Parker};
 use crate::task::cell::fits;
 use crate::task::current::{self, InRuntime};
 use crate::task::state::Level;
-use crate::task::{Hub, shared};
+use crate::task::{Shared, arced};
 use crate::timer::Fire;
 use crate::tree::{cancel, snapshot};
 use driver::{Driver, PassOn, waker};
@@ -101,12 +101,12 @@ impl Runtime {
     }
 
     fn drive<F: Future>(&self, mut future: Pin<&mut Option<F>>) -> F::Output {
-        let hub = self.handle.hub();
+        let shared = self.handle.shared();
         assert!(
-            !current::is_worker_of(hub),
+            !current::is_worker_of(shared),
             "`block_on` was called on a worker of the same runtime, and would block the tasks it waits for: await the future instead"
         );
-        let _in_runtime = InRuntime::enter(hub.clone(), None);
+        let _in_runtime = InRuntime::enter(shared.clone(), None);
         let parker = Arc::new(Parker::new());
         let woken = Arc::new(AtomicBool::new(true));
         let waker = waker(&parker, &woken);
@@ -122,11 +122,11 @@ impl Runtime {
                 return output;
             }
             if driver.is_none() && self.threads.is_empty() {
-                driver = Driver::take(&self.pool, hub, &parker);
+                driver = Driver::take(&self.pool, shared, &parker);
             }
             match &mut driver {
                 Some(driver) => driver.run(|| woken.load(Ordering::Acquire)),
-                None => self.pool.park_guest(hub, &parker, || {
+                None => self.pool.park_guest(shared, &parker, || {
                     let free =
                         self.threads.is_empty() && !self.pool.core_taken.load(Ordering::Acquire);
                     free || woken.load(Ordering::Acquire)
@@ -158,7 +158,7 @@ impl Runtime {
     #[track_caller]
     pub fn run<S: Service>(&self, service: S) -> Result<(), ServiceError> {
         let location = Location::caller();
-        self.block_on(Manager::run_shared(shared!(service, S), location))
+        self.block_on(Manager::run_shared(arced!(service, S), location))
     }
 
     /// Cancels everything, waits up to `timeout` for what is protected (shields, cleanups,
@@ -180,21 +180,21 @@ impl Runtime {
     /// ```
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Result<(), StopTimeout> {
         self.ended = true;
-        let hub = self.handle.hub().clone();
-        cancel::request_all(&hub, Level::Cancel);
-        cancel::release_sentinels(&hub);
-        let on_worker = current::is_worker_of(&hub);
+        let shared = self.handle.shared().clone();
+        cancel::request_all(&shared, Level::Cancel);
+        cancel::release_sentinels(&shared);
+        let on_worker = current::is_worker_of(&shared);
         if !on_worker {
-            self.wait_end(&hub, timeout);
+            self.wait_end(&shared, timeout);
         }
         if self.pool.has_ended() {
             self.join();
             return Ok(());
         }
-        let remaining = snapshot::all(&hub);
-        cancel::request_all(&hub, Level::Kill);
+        let remaining = snapshot::all(&shared);
+        cancel::request_all(&shared, Level::Kill);
         if self.threads.is_empty() {
-            self.wait_end(&hub, Duration::MAX);
+            self.wait_end(&shared, Duration::MAX);
         } else if !on_worker {
             let mut stuck = Stuck::new(self.pool.progress());
             while !self.pool.has_ended() {
@@ -214,7 +214,7 @@ impl Runtime {
     }
 
     /// Waits until the last task is done, or the time is over; runs the tasks if nobody else does.
-    fn wait_end(&self, hub: &Arc<Hub>, timeout: Duration) {
+    fn wait_end(&self, shared: &Arc<Shared>, timeout: Duration) {
         if !self.threads.is_empty() {
             let deadline = Instant::now().checked_add(timeout);
             while !self.pool.has_ended() && deadline.is_none_or(|at| Instant::now() < at) {
@@ -222,19 +222,19 @@ impl Runtime {
             }
             return;
         }
-        let _in_runtime = InRuntime::enter(hub.clone(), None);
+        let _in_runtime = InRuntime::enter(shared.clone(), None);
         let parker = Arc::new(Parker::new());
         let over = Arc::new(AtomicBool::new(timeout.is_zero()));
-        let deadline = hub.clock.deadline(timeout);
+        let deadline = shared.clock.deadline(timeout);
         let wake = Fire::Waker(waker(&parker, &over));
-        let timer = hub.timers.insert(deadline, wake);
-        if let Some(mut driver) = Driver::take(&self.pool, hub, &parker) {
+        let timer = shared.timers.insert(deadline, wake);
+        if let Some(mut driver) = Driver::take(&self.pool, shared, &parker) {
             while !self.pool.has_ended() && !over.load(Ordering::Acquire) {
                 driver.run(|| over.load(Ordering::Acquire) || self.pool.has_ended());
             }
         }
         if let Some((key, _)) = timer {
-            hub.timers.remove(key);
+            shared.timers.remove(key);
         }
     }
 
@@ -251,12 +251,12 @@ impl Drop for Runtime {
         if self.ended {
             return;
         }
-        let hub = self.handle.hub().clone();
-        cancel::request_all(&hub, Level::Kill);
-        cancel::release_sentinels(&hub);
+        let shared = self.handle.shared().clone();
+        cancel::request_all(&shared, Level::Kill);
+        cancel::release_sentinels(&shared);
         if self.threads.is_empty() {
-            self.wait_end(&hub, Duration::MAX);
-        } else if !current::is_worker_of(&hub) {
+            self.wait_end(&shared, Duration::MAX);
+        } else if !current::is_worker_of(&shared) {
             self.join();
         }
     }

@@ -65,11 +65,11 @@ mod run;
 pub use check::check;
 pub use external::{ExternalWork, external_work};
 
-use crate::handle::{Handle, current_hub};
+use crate::handle::{Handle, current_shared};
 use crate::service::poll_to_its_end;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::task::Hub;
+use crate::task::Shared;
 use crate::task::awaited;
 use crate::task::cell::fits;
 use crate::task::current::{self, InRuntime};
@@ -105,11 +105,11 @@ pub struct Sim {
 impl Sim {
     /// A simulation in which this seed decides. Any seed is as good as any other.
     pub fn new(seed: u64) -> Sim {
-        let hub = Arc::new(Hub::new(Clock::manual(), false));
-        let engine = Arc::new(Engine::new(hub.serial, seed));
-        Hub::open(&hub, Box::new(EngineHandle(engine.clone())), 1);
+        let shared = Arc::new(Shared::new(Clock::manual(), false));
+        let engine = Arc::new(Engine::new(shared.serial, seed));
+        Shared::open(&shared, Box::new(EngineHandle(engine.clone())), 1);
         Sim {
-            handle: Handle::new(hub),
+            handle: Handle::new(shared),
             engine,
         }
     }
@@ -169,14 +169,14 @@ impl Sim {
 
     #[track_caller]
     fn drive<F: Future>(&self, mut future: Pin<&mut Option<F>>) -> F::Output {
-        let hub = self.handle.hub();
+        let shared = self.handle.shared();
         let driven = self.engine.driven.swap(true, Ordering::AcqRel);
         assert!(
             !driven,
             "`Sim::block_on` was called inside itself, or by two threads at once: await the future instead"
         );
         let _driving = Driving(&self.engine);
-        let _in_runtime = InRuntime::enter(hub.clone(), Some(0));
+        let _in_runtime = InRuntime::enter(shared.clone(), Some(0));
         let woken = Arc::new(AtomicBool::new(true));
         let waker = {
             let (woken, parker) = (woken.clone(), self.engine.outside.parker.clone());
@@ -188,12 +188,13 @@ impl Sim {
         let mut cx = Context::from_waker(&waker);
         let mut waits = Vec::new();
         loop {
-            match self.engine.step(hub, woken.load(Ordering::Acquire)) {
+            match self.engine.step(shared, woken.load(Ordering::Acquire)) {
                 Step::Done => {}
-                Step::Round => panic!("{}", livelock::describe(&self.engine, hub)),
+                Step::Round => panic!("{}", livelock::describe(&self.engine, shared)),
                 Step::Nothing => {
-                    if let Idle::Stuck = self.engine.idle(hub, || woken.load(Ordering::Acquire)) {
-                        panic!("{}", deadlock::describe(&self.engine, hub, &waits));
+                    if let Idle::Stuck = self.engine.idle(shared, || woken.load(Ordering::Acquire))
+                    {
+                        panic!("{}", deadlock::describe(&self.engine, shared, &waits));
                     }
                 }
                 Step::Main => {
@@ -214,7 +215,7 @@ impl Sim {
 
     /// The virtual time that has passed, with the precision of a nanosecond.
     pub fn elapsed(&self) -> Duration {
-        Duration::from_nanos(self.handle.hub().clock.now_ns())
+        Duration::from_nanos(self.handle.shared().clock.now_ns())
     }
 
     /// Steps done so far: polls, steps of a cancellation, timers fired, jumps of the clock, and
@@ -270,7 +271,7 @@ impl Sim {
 /// ```
 #[track_caller]
 pub fn random() -> u64 {
-    match current_hub().schedule().random() {
+    match current_shared().schedule().random() {
         Some(number) => number,
         None => panic!(
             "`sim::random` was called outside a simulation: its numbers follow from a `Sim`'s seed"
@@ -289,14 +290,14 @@ impl Drop for Driving<'_> {
 
 impl Drop for Sim {
     fn drop(&mut self) {
-        let hub = self.handle.hub().clone();
-        let _in_runtime = InRuntime::enter(hub.clone(), Some(0));
-        cancel::request_all(&hub, Level::Kill);
-        cancel::release_sentinels(&hub);
+        let shared = self.handle.shared().clone();
+        let _in_runtime = InRuntime::enter(shared.clone(), Some(0));
+        cancel::request_all(&shared, Level::Kill);
+        cancel::release_sentinels(&shared);
         while !self.engine.has_ended() {
             // A kill ends every task. What is not done is in the hands of another thread, which
             // unparks this one when it has let go.
-            if let Step::Nothing = self.engine.step(&hub, false) {
+            if let Step::Nothing = self.engine.step(&shared, false) {
                 self.engine.outside.parker.park(None);
             }
         }

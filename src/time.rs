@@ -7,11 +7,12 @@
 
 pub use crate::error::Elapsed;
 
-use crate::handle::{current_hub, current_hub_for};
+use crate::handle::{current_hub_for, current_shared};
+use crate::protect::own;
 use crate::service::poll_to_its_end;
 use crate::sync::Arc;
 use crate::task::awaited::Awaited;
-use crate::task::{Hub, current, own};
+use crate::task::{Shared, current};
 use crate::timer::{Fire, TimerKey};
 use std::future::poll_fn;
 use std::panic::Location;
@@ -21,8 +22,8 @@ use std::time::{Duration, Instant};
 
 /// Now, on the clock of the runtime the calling code is in; outside of any, the system's.
 pub fn now() -> Instant {
-    match current::hub() {
-        Some(hub) => hub.clock.instant(hub.clock.now_ns()),
+    match current::shared() {
+        Some(shared) => shared.clock.instant(shared.clock.now_ns()),
         None => Instant::now(),
     }
 }
@@ -49,9 +50,9 @@ pub fn now() -> Instant {
 /// ```
 #[track_caller]
 pub fn sleep(duration: Duration) -> Sleep {
-    let hub = current_hub();
-    let deadline = hub.clock.deadline(duration);
-    Sleep::new(hub, deadline)
+    let shared = current_shared();
+    let deadline = shared.clock.deadline(duration);
+    Sleep::new(shared, deadline)
 }
 
 /// Waits until `deadline`; at once if that is over.
@@ -61,15 +62,15 @@ pub fn sleep(duration: Duration) -> Sleep {
 /// Outside a runtime.
 #[track_caller]
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    let hub = current_hub();
-    let deadline = hub.clock.ns_of(deadline);
-    Sleep::until(hub, deadline)
+    let shared = current_shared();
+    let deadline = shared.clock.ns_of(deadline);
+    Sleep::until(shared, deadline)
 }
 
 /// The future of [`sleep`] and [`sleep_until`]. Dropping it takes its timer out.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Sleep {
-    hub: Arc<Hub>,
+    shared: Arc<Shared>,
     /// On the runtime's clock.
     deadline: u64,
     /// Entered at the first poll that suspends.
@@ -101,20 +102,20 @@ impl Timer {
 
 impl Sleep {
     /// Of a deadline that was reckoned from now: one far ahead need not be compared with the clock.
-    pub(crate) fn new(hub: Arc<Hub>, deadline: u64) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, deadline: u64) -> Self {
         let timer = Timer::None { near: true };
         Sleep {
-            hub,
+            shared,
             deadline,
             timer,
         }
     }
 
     /// Of any deadline.
-    fn until(hub: Arc<Hub>, deadline: u64) -> Self {
+    fn until(shared: Arc<Shared>, deadline: u64) -> Self {
         let timer = Timer::None { near: false };
         Sleep {
-            hub,
+            shared,
             deadline,
             timer,
         }
@@ -122,7 +123,7 @@ impl Sleep {
 
     /// When it resolves; far in the future for never.
     pub fn deadline(&self) -> Instant {
-        self.hub.clock.instant(self.deadline)
+        self.shared.clock.instant(self.deadline)
     }
 }
 
@@ -139,28 +140,28 @@ impl Future for Sleep {
 impl Sleep {
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let this = self;
-        let clock = &this.hub.clock;
+        let clock = &this.shared.clock;
         let is_new = matches!(this.timer, Timer::None { near: true });
         if !(is_new && clock.seems_ahead(this.deadline)) && this.deadline <= clock.now_ns() {
             if let Some(key) = this.timer.take() {
-                this.hub.timers.remove(key);
+                this.shared.timers.remove(key);
             }
             return Poll::Ready(());
         }
         if let Some(key) = this.timer.key() {
-            if this.hub.timers.set_waker(key, cx.waker()) {
+            if this.shared.timers.set_waker(key, cx.waker()) {
                 return Poll::Pending;
             }
             // It has fired, or there are no timers any more.
             return Poll::Ready(());
         }
         let fire = Fire::Waker(cx.waker().clone());
-        match this.hub.timers.insert(this.deadline, fire) {
+        match this.shared.timers.insert(this.deadline, fire) {
             None => Poll::Ready(()),
             Some((key, earliest)) => {
                 this.timer = Timer::Entered(key);
                 if earliest {
-                    this.hub.schedule().timer_changed(this.deadline);
+                    this.shared.schedule().timer_changed(this.deadline);
                 }
                 Poll::Pending
             }
@@ -171,7 +172,7 @@ impl Sleep {
 impl Drop for Sleep {
     fn drop(&mut self) {
         if let Some(key) = self.timer.take() {
-            self.hub.timers.remove(key);
+            self.shared.timers.remove(key);
         }
     }
 }
@@ -223,9 +224,9 @@ async fn timeout_from<F: Future>(
     future: F,
     location: &'static Location<'static>,
 ) -> Result<F::Output, Elapsed> {
-    let hub = current_hub_for(location);
-    let deadline = hub.clock.deadline(duration);
-    let mut sleep = Sleep::new(hub, deadline);
+    let shared = current_hub_for(location);
+    let deadline = shared.clock.deadline(duration);
+    let mut sleep = Sleep::new(shared, deadline);
     let mut future = pin!(Some(future));
     let at = sleep.deadline;
     let mut poll = |cx: &mut Context<'_>| {
@@ -263,11 +264,11 @@ pub fn interval(period: Duration) -> Interval {
         !period.is_zero(),
         "the period of an interval must not be zero: it would never suspend"
     );
-    let hub = current_hub();
-    let now = hub.clock.now_ns();
+    let shared = current_shared();
+    let now = shared.clock.now_ns();
     Interval {
         period: u64::try_from(period.as_nanos()).unwrap_or(u64::MAX),
-        sleep: Sleep::new(hub, now),
+        sleep: Sleep::new(shared, now),
     }
 }
 
@@ -285,12 +286,12 @@ impl Interval {
     pub async fn tick(&mut self) -> Instant {
         poll_fn(|cx| Pin::new(&mut self.sleep).poll(cx)).await;
         let due = self.sleep.deadline;
-        let hub = self.sleep.hub.clone();
-        let now = hub.clock.now_ns().max(due);
+        let shared = self.sleep.shared.clone();
+        let now = shared.clock.now_ns().max(due);
         let missed = (now - due) / self.period;
         let next = due.saturating_add(self.period.saturating_mul(missed.saturating_add(1)));
-        self.sleep = Sleep::until(hub, next);
-        self.sleep.hub.clock.instant(due)
+        self.sleep = Sleep::until(shared, next);
+        self.sleep.shared.clock.instant(due)
     }
 
     /// The time between two ticks.
@@ -317,10 +318,10 @@ mod tests {
 
     #[test]
     fn what_is_past_is_ready_at_once_also_if_nobody_has_looked_for_long() {
-        let hub = Arc::new(Hub::new(Clock::begun(Duration::from_secs(10)), false));
-        let mut sleep = Sleep::until(hub.clone(), 5_000_000_000);
+        let shared = Arc::new(Shared::new(Clock::begun(Duration::from_secs(10)), false));
+        let mut sleep = Sleep::until(shared.clone(), 5_000_000_000);
         let mut cx = Context::from_waker(Waker::noop());
-        assert!(hub.clock.seems_ahead(sleep.deadline), "by the last look");
+        assert!(shared.clock.seems_ahead(sleep.deadline), "by the last look");
         assert!(Pin::new(&mut sleep).poll(&mut cx).is_ready());
     }
 }

@@ -17,9 +17,9 @@ mod run;
 
 use std::task::Waker;
 
+use crate::panics::quietly;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
-use crate::wait::quietly;
 
 pub(crate) use clock::{Clock, NEVER};
 use queue::Queue;

@@ -5,12 +5,14 @@
 // The product keeps these to itself.
 #[path = "../../src"]
 mod src {
-    pub(crate) mod queue;
+    pub(crate) mod schedule {
+        pub(crate) mod queue;
+    }
     pub(crate) mod sync;
 }
 
 use libfuzzer_sys::fuzz_target;
-use src::queue::{CAPACITY, Local};
+use src::schedule::queue::{CAPACITY, Local};
 use src::sync;
 use std::collections::VecDeque;
 use std::ptr::NonNull;

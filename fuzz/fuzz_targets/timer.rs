@@ -50,7 +50,7 @@ mod task {
         }
     }
 }
-mod wait {
+mod panics {
     pub(crate) fn quietly(f: impl FnOnce()) {
         f();
     }

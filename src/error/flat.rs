@@ -3,7 +3,7 @@
 //! inside another goes no deeper than a few.
 
 use super::FailureKind;
-use crate::wait::discard;
+use crate::panics::discard;
 use std::any::Any;
 use std::cell::Cell;
 use std::mem::ManuallyDrop;

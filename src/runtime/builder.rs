@@ -2,9 +2,9 @@
 
 use super::Runtime;
 use crate::handle::Handle;
-use crate::pool::{Pool, PoolHandle, Worker};
+use crate::schedule::pool::{Pool, PoolHandle, Worker};
 use crate::sync::{Arc, Parker};
-use crate::task::Hub;
+use crate::task::Shared;
 use crate::task::current::InRuntime;
 use crate::timer::Clock;
 use std::io;
@@ -90,25 +90,25 @@ impl Builder {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         let cores = threads.max(1);
-        let hub = Arc::new(Hub::new(Clock::real(), self.track_busy));
-        let pool = Arc::new(Pool::new(hub.serial, threads));
-        Hub::open(&hub, Box::new(PoolHandle(pool.clone())), cores + 1);
+        let shared = Arc::new(Shared::new(Clock::real(), self.track_busy));
+        let pool = Arc::new(Pool::new(shared.serial, threads));
+        Shared::open(&shared, Box::new(PoolHandle(pool.clone())), cores + 1);
         let mut runtime = Runtime {
-            handle: Handle::new(hub.clone()),
+            handle: Handle::new(shared.clone()),
             pool: pool.clone(),
             threads: Vec::new(),
             ended: false,
         };
         for index in 0..threads {
-            let (hub, pool) = (hub.clone(), pool.clone());
+            let (shared, pool) = (shared.clone(), pool.clone());
             let mut thread =
                 std::thread::Builder::new().name(format!("{}-{index}", self.thread_name));
             if let Some(bytes) = self.stack_size {
                 thread = thread.stack_size(bytes);
             }
             let spawned = thread.spawn(move || {
-                let _in_runtime = InRuntime::enter(hub.clone(), Some(index));
-                Worker::new(&pool, &hub, index, Arc::new(Parker::new())).run();
+                let _in_runtime = InRuntime::enter(shared.clone(), Some(index));
+                Worker::new(&pool, &shared, index, Arc::new(Parker::new())).run();
             });
             // Dropping the runtime ends the threads that run already.
             runtime.threads.push(spawned?);

@@ -1,9 +1,9 @@
 //! A thread in `block_on` as the worker of a runtime without threads.
 
-use crate::pool::{Pool, Worker};
+use crate::schedule::pool::{Pool, Worker};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Parker};
-use crate::task::Hub;
+use crate::task::Shared;
 use crate::task::current::InRuntime;
 use crate::task::wakes;
 use std::task::Waker;
@@ -42,12 +42,16 @@ pub(super) struct Driver<'a> {
 
 impl<'a> Driver<'a> {
     /// `None` if another thread is it.
-    pub(super) fn take(pool: &'a Pool, hub: &'a Arc<Hub>, parker: &Arc<Parker>) -> Option<Self> {
+    pub(super) fn take(
+        pool: &'a Pool,
+        shared: &'a Arc<Shared>,
+        parker: &Arc<Parker>,
+    ) -> Option<Self> {
         let taken = pool.core_taken.swap(true, Ordering::AcqRel);
         (!taken).then(|| Driver {
-            worker: Worker::new(pool, hub, 0, parker.clone()),
+            worker: Worker::new(pool, shared, 0, parker.clone()),
             pool,
-            _in_runtime: InRuntime::enter(hub.clone(), Some(0)),
+            _in_runtime: InRuntime::enter(shared.clone(), Some(0)),
         })
     }
 

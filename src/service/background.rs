@@ -1,13 +1,14 @@
 //! [`background_service`].
 
 use super::builders::Options;
-use super::wait::Waiting;
+use super::waits::Waiting;
 use super::{Manager, Service};
 use crate::error::ServiceError;
+use crate::panics::discard;
+use crate::protect::scope::{Body, Entered};
+use crate::protect::{own, place};
 use crate::sync::atomic::Ordering;
-use crate::task::scope::{Body, Entered};
-use crate::task::{current, own, place, shared};
-use crate::wait::discard;
+use crate::task::{arced, current};
 use std::future::{pending, poll_fn};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::pin;
@@ -52,7 +53,7 @@ where
     S: Service,
     F: AsyncFnOnce(Manager) -> T,
 {
-    run_beside(shared!(service, S), body, Location::caller())
+    run_beside(arced!(service, S), body, Location::caller())
 }
 
 async fn run_beside<S, F, T>(

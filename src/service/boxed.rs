@@ -1,8 +1,8 @@
 //! [`BoxService`]: a service whose type is erased.
 
-use super::protect::poll_to_its_end;
 use super::{Context, ManagerSlot, Service};
 use crate::error::Result;
+use crate::protect::shield::poll_to_its_end;
 use std::borrow::Cow;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};

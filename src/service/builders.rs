@@ -4,8 +4,8 @@ use super::start::{manage, start_child};
 use super::{Context, MAX_CHILDREN, Manager, Service};
 use crate::error::{LifecycleError, Result, SpawnError};
 use crate::task::cell::{Held, fits};
-use crate::task::join::Task;
 use crate::task::kind;
+use crate::tree::handle::Task;
 use crate::tree::spawn;
 use std::panic::Location;
 use std::sync::Arc;
@@ -167,7 +167,7 @@ where
     options.limit = Some(place.limit);
     options.refuse = place.closing;
     let joined =
-        spawn::supervised::<N, _, _>(place.hub(), place.parent, future, options, location)?;
+        spawn::supervised::<N, _, _>(place.shared(), place.parent, future, options, location)?;
     Ok(Task::new(joined, place.parent))
 }
 

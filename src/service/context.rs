@@ -1,16 +1,17 @@
 //! [`Context`]: a service from inside.
 
 use super::builders::{ChildServiceBuilder, TaskBuilder, spawn_named};
-use super::wait::Waiting;
+use super::waits::Waiting;
 use super::{Manager, Service};
 use crate::arena::Counted;
 use crate::error::{LifecycleError, Result, SpawnError};
-use crate::record::Record;
+use crate::protect::own;
 use crate::task::awaited::Event;
-use crate::task::join::Task;
-use crate::task::{Hub, Node, NodeRef, current, fitting, held, kind, own, shared, side};
+use crate::task::record::Record;
+use crate::task::{Node, Shared, TaskRef, arced, cold, current, fitting, held, kind};
+use crate::tree::handle::Task;
 use crate::tree::spawn;
-use crate::wait::WaitKey;
+use crate::wait_list::WaitKey;
 use std::future::poll_fn;
 use std::ops::Deref;
 use std::panic::Location;
@@ -44,15 +45,15 @@ pub(crate) struct Place<'a> {
     /// The running task, or the service's node: either is there as long as the context is used.
     pub(crate) parent: Node,
     /// `None` for a parent that this thread runs.
-    hub: Option<&'a Hub>,
+    shared: Option<&'a Shared>,
     pub(crate) limit: usize,
     /// The service is being cancelled.
     pub(crate) closing: bool,
 }
 
 impl Place<'_> {
-    pub(crate) fn hub(&self) -> &Hub {
-        self.hub.unwrap_or_else(|| self.parent.hub())
+    pub(crate) fn shared(&self) -> &Shared {
+        self.shared.unwrap_or_else(|| self.parent.shared())
     }
 }
 
@@ -69,16 +70,16 @@ impl Context {
     pub(crate) fn place(&self) -> Result<Place<'_>, LifecycleError> {
         let record = self.record();
         let here = current::node().filter(|node| node.record_ptr() == Counted::as_ptr(record));
-        let (parent, hub) = match here {
+        let (parent, shared) = match here {
             Some(node) => (node, None),
-            None => match (record.node(), record.hub()) {
-                (Some(node), Some(hub)) if !record.is_finished() => (node, Some(&**hub)),
+            None => match (record.node(), record.shared()) {
+                (Some(node), Some(shared)) if !record.is_finished() => (node, Some(&**shared)),
                 _ => return Err(self.manager.not_running()),
             },
         };
         Ok(Place {
             parent,
-            hub,
+            shared,
             limit: record.max_children,
             closing: record.is_closing(),
         })
@@ -132,7 +133,7 @@ impl Context {
     /// [`AlreadyManaged`](LifecycleError::AlreadyManaged).
     #[track_caller]
     pub fn run_child_service<S: Service>(&self, service: S) -> Result<Manager, SpawnError> {
-        let builder = ChildServiceBuilder::new(self, shared!(service, S));
+        let builder = ChildServiceBuilder::new(self, arced!(service, S));
         builder.spawn_at(Location::caller())
     }
 
@@ -143,7 +144,7 @@ impl Context {
     /// As [`run_child_service`](Context::run_child_service).
     #[track_caller]
     pub fn run_daemon_child_service<S: Service>(&self, service: S) -> Result<Manager, SpawnError> {
-        let builder = ChildServiceBuilder::new(self, shared!(service, S));
+        let builder = ChildServiceBuilder::new(self, arced!(service, S));
         builder.daemon().spawn_at(Location::caller())
     }
 
@@ -158,7 +159,7 @@ impl Context {
 
     /// Configures a child service.
     pub fn child_service<S: Service>(&self, service: S) -> ChildServiceBuilder<'_, S> {
-        ChildServiceBuilder::new(self, shared!(service, S))
+        ChildServiceBuilder::new(self, arced!(service, S))
     }
 
     /// Says that the service is ready for its users: [`Manager::wait_ready`] resolves.
@@ -167,7 +168,7 @@ impl Context {
     }
 
     /// Resolves when cancellation of the calling task or of this service is asked for, also while
-    /// tasks below are still ending; at once after the end. Side by side for all that wait.
+    /// tasks below are still ending; at once after the end. Cold by side for all that wait.
     /// (Protected tasks learn from it that they should come to an end.)
     ///
     /// # Examples
@@ -217,11 +218,11 @@ impl Context {
 
 /// A place in the wait list of the task that polls.
 #[derive(Default)]
-pub(super) struct OfTask(Option<(NodeRef, Option<WaitKey>)>);
+pub(crate) struct OfTask(Option<(TaskRef, Option<WaitKey>)>);
 
 impl OfTask {
     /// `true` if its cancellation has been asked for by now.
-    pub(super) fn register(&mut self, node: NodeRef, cx: &std::task::Context<'_>) -> bool {
+    pub(crate) fn register(&mut self, node: TaskRef, cx: &std::task::Context<'_>) -> bool {
         if self.0.as_ref().is_none_or(|(old, _)| **old != *node) {
             self.leave();
             self.0 = Some((node, None));
@@ -229,14 +230,14 @@ impl OfTask {
         let Some((node, key)) = &mut self.0 else {
             return false;
         };
-        let list = &node.side_or_new().waiters;
+        let list = &node.cold_or_new().waiters;
         list.register(key, cx.waker());
         node.state.set_waiters().is_closing()
     }
 
     fn leave(&mut self) {
         if let Some((node, Some(key))) = self.0.take() {
-            side::visit(&node, |side| side.waiters.deregister(key));
+            cold::visit(&node, |cold| cold.waiters.deregister(key));
         }
     }
 }

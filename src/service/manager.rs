@@ -2,18 +2,19 @@
 
 use super::Service;
 use super::builders::{ManagerBuilder, Options};
-use super::protect::poll_to_its_end;
 use super::start::{Seed, manage};
 use super::stats::{Stats, TaskStats};
-use super::wait::{Waiting, note_closing, note_end, wait};
+use super::waits::{Waiting, note_closing, note_end, wait};
 use crate::arena::Counted;
 use crate::error::{LifecycleError, ServiceError, StopError, StopTimeout};
 use crate::id::TaskId;
-use crate::record::Record;
+use crate::protect::own;
+use crate::protect::shield::poll_to_its_end;
 use crate::snapshot::Snapshot;
 use crate::sync::atomic::Ordering;
+use crate::task::arced;
 use crate::task::awaited::{Awaited, Event, Whom};
-use crate::task::{own, shared};
+use crate::task::record::Record;
 use crate::time::Sleep;
 use crate::tree::snapshot;
 use std::future::poll_fn;
@@ -87,12 +88,12 @@ impl Manager {
     /// [`AlreadyManaged`](LifecycleError::AlreadyManaged) if the service has a slot and that is
     /// taken.
     pub fn new<S: Service>(service: S) -> Result<Manager, LifecycleError> {
-        Self::with(shared!(service, S), Options::default())
+        Self::with(arced!(service, S), Options::default())
     }
 
     /// Manages a service with options.
     pub fn builder<S: Service>(service: S) -> ManagerBuilder {
-        ManagerBuilder::new(shared!(service, S))
+        ManagerBuilder::new(arced!(service, S))
     }
 
     /// Manages and runs a service.
@@ -102,7 +103,7 @@ impl Manager {
     /// As [`new`](Manager::new) and [`run`](Manager::run).
     #[track_caller]
     pub fn run_service<S: Service>(service: S) -> impl Future<Output = Result<(), ServiceError>> {
-        Self::run_shared(shared!(service, S), Location::caller())
+        Self::run_shared(arced!(service, S), Location::caller())
     }
 
     pub(crate) async fn run_shared<S: Service>(
@@ -236,11 +237,11 @@ impl Manager {
         if let Err(error) = self.cancel() {
             return own::refused(error.into()).await;
         }
-        let Some(hub) = self.record.hub() else {
+        let Some(shared) = self.record.shared() else {
             self.wait_finished().await;
             return Ok(());
         };
-        let mut sleep = Sleep::new(hub.clone(), hub.clock.deadline(timeout));
+        let mut sleep = Sleep::new(shared.clone(), shared.clock.deadline(timeout));
         let mut waiting = Waiting::new(&self.record);
         let mut poll = |cx: &mut Context<'_>| {
             let finished = waiting.poll(cx, |record| record.is_finished().then_some(()));

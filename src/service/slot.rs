@@ -5,9 +5,9 @@ use super::manager::Manager;
 use super::start::Seed;
 use crate::arena::Counted;
 use crate::error::LifecycleError;
-use crate::record::Record;
+use crate::protect::own;
 use crate::sync::Mutex;
-use crate::task::own;
+use crate::task::record::Record;
 use std::sync::{OnceLock, Weak};
 
 /// The place in a service for its manager, for services with an API that is called from outside.

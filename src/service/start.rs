@@ -3,19 +3,19 @@
 use super::builders::Options;
 use super::context::Place;
 use super::manager::Manager;
-use super::protect::poll_to_its_end;
 use super::{Context, Service};
 use crate::arena::Counted;
 use crate::error::{BoxError, LifecycleError, SpawnError};
 use crate::handle::current_hub_for;
-use crate::record::Record;
+use crate::panics::quietly;
+use crate::protect::shield::poll_to_its_end;
 use crate::sync::Mutex;
 use crate::sync::atomic::Ordering;
 use crate::task::cell::fits;
+use crate::task::record::Record;
 use crate::task::state::Level;
-use crate::task::{Hub, Node, current, kind};
+use crate::task::{Node, Shared, current, kind};
 use crate::tree::{cancel, full, spawn};
-use crate::wait::quietly;
 use std::borrow::Cow;
 use std::future::poll_fn;
 use std::panic::Location;
@@ -33,7 +33,7 @@ pub(crate) struct Launching<'a> {
     record: &'a Record,
     /// For its context and its node.
     counts: [Counted<Record>; 2],
-    hub: &'a Hub,
+    shared: &'a Shared,
     parent: Node,
     options: spawn::Options,
     location: &'static Location<'static>,
@@ -105,7 +105,7 @@ fn launch<S: Service>(service: Arc<S>, launching: Launching<'_>) -> Result<(), s
     let Launching {
         record,
         counts: [for_context, for_node],
-        hub,
+        shared,
         parent,
         options,
         location,
@@ -115,7 +115,7 @@ fn launch<S: Service>(service: Arc<S>, launching: Launching<'_>) -> Result<(), s
     // Without what could start it: that could hold the service, and this is the service.
     let context = Context::new(Manager::from_parts(for_context, None));
     let run = move || service.run(context);
-    launch_run::<S, _, _>(run, hub, parent, record, for_node, &options, location)
+    launch_run::<S, _, _>(run, shared, parent, record, for_node, &options, location)
 }
 
 /// `run` is called by the first poll, as code of the task. Its future comes to lie where it is polled,
@@ -123,7 +123,7 @@ fn launch<S: Service>(service: Arc<S>, launching: Launching<'_>) -> Result<(), s
 #[inline]
 fn launch_run<N, R, F>(
     run: R,
-    hub: &Hub,
+    shared: &Shared,
     parent: Node,
     record: &Record,
     own: Counted<Record>,
@@ -139,13 +139,13 @@ where
             let mut run = pin!(Some(run()));
             poll_fn(|cx| poll_to_its_end(run.as_mut(), cx)).await
         };
-        place::<N, _>(make, hub, parent, record, own, options, location)
+        place::<N, _>(make, shared, parent, record, own, options, location)
     } else {
         let make = move || async move {
             let mut run = pin!(run());
             poll_fn(|cx| run.as_mut().poll(cx)).await
         };
-        place::<N, _>(make, hub, parent, record, own, options, location)
+        place::<N, _>(make, shared, parent, record, own, options, location)
     }
 }
 
@@ -153,7 +153,7 @@ where
 #[inline]
 fn place<N, F>(
     make: impl FnOnce() -> F,
-    hub: &Hub,
+    shared: &Shared,
     parent: Node,
     record: &Record,
     own: Counted<Record>,
@@ -164,10 +164,10 @@ where
     F: Future<Output = Result<(), BoxError>> + Send + 'static,
 {
     if const { fits::<F>() } {
-        spawn::service::<N, _>(hub, parent, make(), record, own, options, location)
+        spawn::service::<N, _>(shared, parent, make(), record, own, options, location)
     } else {
         let future = Box::pin(make());
-        spawn::service::<N, _>(hub, parent, future, record, own, options, location)
+        spawn::service::<N, _>(shared, parent, future, record, own, options, location)
     }
 }
 
@@ -201,7 +201,7 @@ pub(crate) fn start_child<S: Service>(
     let launching = Launching {
         record: &record,
         counts,
-        hub: place.hub(),
+        shared: place.shared(),
         parent: place.parent,
         options,
         location,
@@ -229,7 +229,7 @@ impl Manager {
 
     fn launch(
         &self,
-        hub: &Hub,
+        shared: &Shared,
         parent: Node,
         location: &'static Location<'static>,
     ) -> Result<(), LifecycleError> {
@@ -244,7 +244,7 @@ impl Manager {
         let launched = service.launch(Launching {
             record: &self.record,
             counts: [self.record.clone(), self.record.clone()],
-            hub,
+            shared,
             parent,
             options: spawn::Options::default(),
             location,
@@ -264,10 +264,10 @@ impl Manager {
     /// As a root.
     pub(crate) fn start_root(
         &self,
-        hub: &Hub,
+        shared: &Shared,
         location: &'static Location<'static>,
     ) -> Result<(), LifecycleError> {
-        self.launch(hub, hub.home(), location)
+        self.launch(shared, shared.home(), location)
     }
 
     /// Below the calling task, for which alone its end is of interest; or as a root. The location
@@ -277,7 +277,7 @@ impl Manager {
         location: &'static Location<'static>,
     ) -> Result<(), LifecycleError> {
         match current::node() {
-            Some(parent) => self.launch(parent.hub(), parent, location),
+            Some(parent) => self.launch(parent.shared(), parent, location),
             None => self.start_root(&current_hub_for(location), location),
         }
     }

@@ -4,7 +4,7 @@ use super::engine::Engine;
 use crate::id::TaskId;
 use crate::snapshot::{Node, NodeState};
 use crate::sync::Arc;
-use crate::task::Hub;
+use crate::task::Shared;
 use crate::task::awaited::{Awaited, Event, Whom};
 use crate::timer::NEVER;
 use crate::tree::snapshot;
@@ -25,8 +25,8 @@ struct Tree<'a> {
 }
 
 /// The message: what happened, the tree, and for each task what it waits for.
-pub(super) fn describe(engine: &Engine, hub: &Arc<Hub>, main: &[Awaited]) -> String {
-    let picture = snapshot::all(hub);
+pub(super) fn describe(engine: &Engine, shared: &Arc<Shared>, main: &[Awaited]) -> String {
+    let picture = snapshot::all(shared);
     let mut tree = Tree::default();
     for node in picture.nodes() {
         tree.nodes.insert(node.id, node);
@@ -38,7 +38,7 @@ pub(super) fn describe(engine: &Engine, hub: &Arc<Hub>, main: &[Awaited]) -> Str
         "the simulation with seed {}, at step {}, after {:?} of virtual time, cannot go on: nothing is ready, no timer is left, and no work of another thread is counted\n\n",
         engine.seed,
         engine.steps(),
-        Duration::from_nanos(hub.clock.now_ns()),
+        Duration::from_nanos(shared.clock.now_ns()),
     );
     push_lines(&mut text, picture.to_string().lines());
     text.push_str("\nwhat each waits for:\n");

@@ -16,16 +16,16 @@ use super::panics::Unheard;
 use super::random::{Random, mix};
 use super::run::{Kind, Run, SOURCES, Source};
 use crate::id::TaskId;
+use crate::panics::quietly;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex};
 use crate::task::awaited::{self, Awaited};
 use crate::task::current;
-use crate::task::hub::Counts;
-use crate::task::{Hub, Job, Node, Schedule};
+use crate::task::shared::Counts;
+use crate::task::{Job, Node, Schedule, Shared};
 use crate::timer::Fire;
 use crate::tree::batch::Batch;
 use crate::tree::finish;
-use crate::wait::quietly;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::panic::Location;
@@ -72,7 +72,7 @@ enum Work {
     Flush,
 }
 
-/// One simulation; shared by the simulator and, as its scheduler, the hub.
+/// One simulation; shared by the simulator and, as its scheduler, the shared.
 pub(super) struct Engine {
     serial: u64,
     pub(super) seed: u64,
@@ -95,7 +95,7 @@ pub(super) struct Engine {
     live: AtomicU64,
 }
 
-/// Schedule is implemented on a handle of the engine, because the hub owns it.
+/// Schedule is implemented on a handle of the engine, because the shared owns it.
 pub(super) struct EngineHandle(pub(super) Arc<Engine>);
 
 impl EngineHandle {
@@ -113,16 +113,16 @@ impl Schedule for EngineHandle {
         }
     }
 
-    fn born(&self, node: Node) {
+    fn on_spawn(&self, node: Node) {
         self.0.live.fetch_add(1, Ordering::Relaxed);
         self.push(node);
     }
 
-    fn ended(&self) {
+    fn on_done(&self) {
         self.0.live.fetch_sub(1, Ordering::Relaxed);
     }
 
-    fn not_ended(&self) {
+    fn undo_done(&self) {
         self.0.live.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -246,8 +246,8 @@ impl Engine {
 
     /// Does what the seed says is next. `main` is whether `block_on`'s future was woken. On the
     /// simulation's thread, in its runtime.
-    pub(super) fn step(&self, hub: &Hub, main: bool) -> Step {
-        let Some((work, round)) = self.draw(hub, main) else {
+    pub(super) fn step(&self, shared: &Shared, main: bool) -> Step {
+        let Some((work, round)) = self.draw(shared, main) else {
             return Step::Nothing;
         };
         match work {
@@ -255,7 +255,7 @@ impl Engine {
                 self.flush();
                 return if round { Step::Round } else { Step::Main };
             }
-            Work::Task(node) => self.run_task(hub, node),
+            Work::Task(node) => self.run_task(shared, node),
             Work::Job(job) => {
                 if let Some(rest) = finish::run_job(job) {
                     self.run.lock().jobs.push(rest);
@@ -263,11 +263,11 @@ impl Engine {
             }
             Work::Timer => {
                 let mut due: Vec<Fire<Job>> = Vec::with_capacity(1);
-                hub.timers.fire_due(hub.clock.now_ns(), 1, &mut due);
+                shared.timers.fire_due(shared.clock.now_ns(), 1, &mut due);
                 for fire in due {
                     match fire {
                         Fire::Waker(waker) => quietly(|| waker.wake()),
-                        Fire::Job(job) => hub.schedule().job(job),
+                        Fire::Job(job) => shared.schedule().job(job),
                     }
                 }
             }
@@ -278,27 +278,27 @@ impl Engine {
     }
 
     /// Which sources have work; of `block_on`'s future its caller knows.
-    fn sources(&self, hub: &Hub, run: &Run) -> [bool; SOURCES.len()] {
-        let now = hub.clock.now_ns();
+    fn sources(&self, shared: &Shared, run: &Run) -> [bool; SOURCES.len()] {
+        let now = shared.clock.now_ns();
         SOURCES.map(|source| match source {
             Source::Main => false,
             Source::Task => !run.tasks.is_empty(),
             Source::Job => !run.jobs.is_empty(),
-            Source::Timer => hub.timers.next_deadline().is_some_and(|at| at <= now),
+            Source::Timer => shared.timers.next_deadline().is_some_and(|at| at <= now),
             Source::Outside => !self.outside.is_empty(),
             Source::Done => !self.done.lock().is_empty(),
         })
     }
 
     /// Whether anything but `block_on`'s future is ready.
-    pub(super) fn has_work(&self, hub: &Hub) -> bool {
-        self.sources(hub, &self.run.lock()).contains(&true)
+    pub(super) fn has_work(&self, shared: &Shared) -> bool {
+        self.sources(shared, &self.run.lock()).contains(&true)
     }
 
     /// Draws and takes what is next; and whether the polls of this moment are too many.
-    fn draw(&self, hub: &Hub, main: bool) -> Option<(Work, bool)> {
+    fn draw(&self, shared: &Shared, main: bool) -> Option<(Work, bool)> {
         let mut run = self.run.lock();
-        let mut has_work = self.sources(hub, &run);
+        let mut has_work = self.sources(shared, &run);
         has_work[0] = main;
         let run = &mut *run;
         let mut round = false;
@@ -330,7 +330,7 @@ impl Engine {
                 Work::Flush
             }
             Source::Timer => {
-                run.note(Kind::Timer, hub.clock.now_ns());
+                run.note(Kind::Timer, shared.clock.now_ns());
                 Work::Timer
             }
             Source::Outside => {
@@ -357,7 +357,7 @@ impl Engine {
         Some((work, round))
     }
 
-    fn run_task(&self, hub: &Hub, node: Node) {
+    fn run_task(&self, shared: &Shared, node: Node) {
         let id = node.id().get();
         self.polls.fetch_add(1, Ordering::Relaxed);
         let awaited = awaited::trace(|| {
@@ -365,7 +365,7 @@ impl Engine {
             finish::run(
                 node,
                 &mut hand.done,
-                || hub.schedule().ended(),
+                || shared.schedule().on_done(),
                 Node::submit,
             );
         });
@@ -379,7 +379,7 @@ impl Engine {
         let live = self.live.load(Ordering::Relaxed) as usize;
         if known.len() > 2 * live + 4096 {
             drop(known);
-            let snapshot = crate::tree::snapshot::all(hub);
+            let snapshot = crate::tree::snapshot::all(shared);
             let there: HashSet<u64> = snapshot.nodes().iter().map(|node| node.id.get()).collect();
             self.awaited.lock().retain(|id, _| there.contains(id));
         }
@@ -390,9 +390,9 @@ impl Engine {
     }
 
     /// Lets the time pass until this moment.
-    pub(super) fn jump(&self, hub: &Hub, at: u64) {
-        hub.clock.advance_to(at);
-        hub.refresh_clock();
+    pub(super) fn jump(&self, shared: &Shared, at: u64) {
+        shared.clock.advance_to(at);
+        shared.refresh_clock();
         self.jumps.fetch_add(1, Ordering::Relaxed);
         let mut run = self.run.lock();
         run.note(Kind::Clock, at);

@@ -1,13 +1,13 @@
 //! [`external_work`]: what another thread does for a simulation.
 
-use crate::handle::current_hub;
+use crate::handle::current_shared;
 use crate::sync::Arc;
-use crate::task::Hub;
+use crate::task::Shared;
 
 /// Work that another thread does for a simulation, which waits for it. Made by [`external_work`].
 #[must_use = "the simulation waits for the work only as long as this lives"]
 pub struct ExternalWork {
-    hub: Arc<Hub>,
+    shared: Arc<Shared>,
 }
 
 /// Says that another thread works for the simulation the calling code runs in, until the value that
@@ -47,14 +47,14 @@ pub struct ExternalWork {
 /// ```
 #[track_caller]
 pub fn external_work() -> ExternalWork {
-    let hub = current_hub();
-    hub.schedule().expect(true);
-    ExternalWork { hub }
+    let shared = current_shared();
+    shared.schedule().expect(true);
+    ExternalWork { shared }
 }
 
 impl Drop for ExternalWork {
     fn drop(&mut self) {
-        self.hub.schedule().expect(false);
+        self.shared.schedule().expect(false);
     }
 }
 

@@ -3,7 +3,7 @@
 use super::engine::Engine;
 use crate::id::TaskId;
 use crate::sync::Arc;
-use crate::task::Hub;
+use crate::task::Shared;
 use crate::tree::snapshot;
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -58,16 +58,16 @@ impl Rounds {
 }
 
 /// The message: what happened, and who goes round, most polls first. The moment begins anew.
-pub(super) fn describe(engine: &Engine, hub: &Arc<Hub>) -> String {
+pub(super) fn describe(engine: &Engine, shared: &Arc<Shared>) -> String {
     let (polls, mut rounds) = engine.take_rounds();
     rounds.sort_unstable_by_key(|&(id, polls)| (std::cmp::Reverse(polls), id));
     let mut text = format!(
         "livelock in the simulation with seed {}, at step {}, after {:?} of virtual time: {polls} polls, and no time has passed, since something was always ready\n\nwho goes round:\n",
         engine.seed,
         engine.steps(),
-        Duration::from_nanos(hub.clock.now_ns()),
+        Duration::from_nanos(shared.clock.now_ns()),
     );
-    let picture = snapshot::all(hub);
+    let picture = snapshot::all(shared);
     let paths: HashMap<TaskId, &str> = picture
         .nodes()
         .iter()

@@ -19,7 +19,7 @@
 use super::engine::Engine;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, Parker, SegQueue};
-use crate::task::{Hub, Job, Node};
+use crate::task::{Job, Node, Shared};
 use crate::tree::hands;
 
 /// What came in.
@@ -112,24 +112,24 @@ pub(super) enum Idle {
 impl Engine {
     /// Nothing was ready, at the last look: waits for other threads, or lets the time pass until
     /// the next timer is due. `woken`: whether `block_on`'s future was woken.
-    pub(super) fn idle(&self, hub: &Arc<Hub>, woken: impl Fn() -> bool) -> Idle {
+    pub(super) fn idle(&self, shared: &Arc<Shared>, woken: impl Fn() -> bool) -> Idle {
         let outside = &self.outside;
         let expected = outside.is_expected();
-        if !expected && (woken() || self.has_work(hub)) {
+        if !expected && (woken() || self.has_work(shared)) {
             return Idle::Again;
         }
         if !expected {
-            let next = hub.timers.next_deadline();
+            let next = shared.timers.next_deadline();
             let may_wait = next.is_none() || outside.visitors.load(Ordering::Acquire) > 0;
-            let wait = may_wait && hands::hold_something(hub);
-            if woken() || self.has_work(hub) {
+            let wait = may_wait && hands::hold_something(shared);
+            if woken() || self.has_work(shared) {
                 return Idle::Again;
             }
             if !wait {
                 let Some(at) = next else {
                     return Idle::Stuck;
                 };
-                self.jump(hub, at);
+                self.jump(shared, at);
                 return Idle::Again;
             }
         }

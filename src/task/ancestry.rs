@@ -63,7 +63,7 @@ impl Node {
 
     /// Adds this task and those above it to a path that has got to it.
     fn complete(self, path: &mut UpwardPath) {
-        let heads = &self.hub().heads;
+        let heads = &self.shared().heads;
         // The tasks nearest the root, as a ring; and those to be remembered, with their places.
         let mut last = [self; HEAD];
         let mut passed: Vec<(usize, TaskId)> = Vec::new();

@@ -3,7 +3,7 @@
 //! Field rules (the SAFETY comments name them):
 //!
 //! 1. **Slot.** A slot is valid while its task is referenced: by itself until it is done and
-//!    unlinked, by each handle, waker and [`NodeRef`]. A [`Node`] counts nothing; whoever uses one
+//!    unlinked, by each handle, waker and [`TaskRef`]. A [`Node`] counts nothing; whoever uses one
 //!    is covered by one of these: it runs or has claimed the task, keeps it or a task below it from
 //!    being done, holds the lock of the list it is linked in, or has a reference besides.
 //! 2. **Stage.** Future and output belong to whom the table in [`super::state`] names. `stage`
@@ -11,11 +11,11 @@
 //!    hand it on.
 //! 3. **Join waker.** Belongs to the handle while `JOIN_WAKER` is clear and the task is not done,
 //!    to the finisher that made the task done with it set.
-//! 4. **Hub.** Valid while the task is not done: it keeps itself until every root is. So a thread
-//!    that is no worker takes a count on the hub *before* it pushes a task it has scheduled (the
+//! 4. **Shared.** Valid while the task is not done: it keeps itself until every root is. So a thread
+//!    that is no worker takes a count on the shared *before* it pushes a task it has scheduled (the
 //!    task cannot run, let alone be done, before that push).
 //! 5. **Record.** Valid while the task is not done, or still linked: the service's node, above it or
-//!    itself, counts it, and gives the count up when it is done and unlinked. The side record of a
+//!    itself, counts it, and gives the count up when it is done and unlinked. The cold data of a
 //!    service's node is part of its record, so this rule is its own, too.
 //! 6. **Provenance.** Every pointer to a slot derives from its page's allocation, never from a
 //!    reference; no `&mut` ever covers the header.
@@ -30,17 +30,18 @@ pub(crate) use held::Held;
 pub(crate) use joined::Joined;
 pub(crate) use raw::{Birth, Extras, Fallible, Plain, Polled, allocate, fits};
 
+use super::cold::Cold;
 use super::current;
-use super::hub::Hub;
-use super::side::Side;
+use super::shared::Shared;
 use super::state::State;
 use crate::arena::{ARENA, Counted, SlotIndex};
 use crate::error::JoinError;
 use crate::id::TaskId;
-use crate::record::Record;
+use crate::panics::quietly;
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Arc, ByteLock, Life, UnsafeCell};
-use crate::wait::{KeptWaker, quietly};
+use crate::task::record::Record;
+use crate::wait_list::KeptWaker;
 use raw::{STAGE_EMPTY, STAGE_FUTURE, STAGE_VALUE, VTable};
 use std::mem::{ManuallyDrop, size_of};
 use std::ops::Deref;
@@ -76,11 +77,11 @@ pub(crate) struct Header {
     pub(crate) next: AtomicU32,
     pub(crate) prev: AtomicU32,
     id: TaskId,
-    hub: *const Hub,
+    shared: *const Shared,
     location: &'static Location<'static>,
-    /// Odd: a side record (a service's own record's, or a `Box<Side>`); else a borrowed
+    /// Odd: a cold data (a service's own record's, or a `Box<Cold>`); else a borrowed
     /// `*const Record`, or null.
-    side: AtomicPtr<u8>,
+    cold: AtomicPtr<u8>,
     /// Written by whoever polls.
     pub(crate) polls: AtomicU64,
     pub(crate) birth_ms: u32,
@@ -151,24 +152,24 @@ impl Node {
 
     /// The runtime; only while the task is not done (rule 4).
     #[inline]
-    pub(crate) fn hub(&self) -> &Hub {
+    pub(crate) fn shared(&self) -> &Shared {
         // SAFETY: rule 4.
-        let hub = unsafe { &*self.hub };
-        hub.life.used();
-        hub
+        let shared = unsafe { &*self.shared };
+        shared.life.used();
+        shared
     }
 
     /// The runtime's address, also when the task is done.
-    pub(crate) fn hub_ptr(&self) -> *const Hub {
-        self.hub
+    pub(crate) fn shared_ptr(&self) -> *const Shared {
+        self.shared
     }
 
     /// A count on the runtime; only while the task is not done.
-    pub(crate) fn hub_arc(&self) -> Arc<Hub> {
-        // SAFETY: rule 4; every hub lives in an `Arc`, and the pointer came from one.
+    pub(crate) fn shared_arc(&self) -> Arc<Shared> {
+        // SAFETY: rule 4; every shared lives in an `Arc`, and the pointer came from one.
         unsafe {
-            Arc::increment_strong_count(self.hub);
-            Arc::from_raw(self.hub)
+            Arc::increment_strong_count(self.shared);
+            Arc::from_raw(self.shared)
         }
     }
 
@@ -180,40 +181,40 @@ impl Node {
 
     #[inline]
     pub(crate) fn record_ptr(&self) -> *const Record {
-        // One load: another thread may be making the side record.
-        let side = self.side.load(Ordering::Acquire);
-        match Self::side_behind(side) {
-            Some(side) => side.record(),
-            None => side.cast(),
+        // One load: another thread may be making the cold data.
+        let cold = self.cold.load(Ordering::Acquire);
+        match Self::cold_behind(cold) {
+            Some(cold) => cold.record(),
+            None => cold.cast(),
         }
     }
 
     #[inline]
-    pub(crate) fn side(&self) -> Option<&Side> {
-        Self::side_behind(self.side.load(Ordering::Acquire))
+    pub(crate) fn cold(&self) -> Option<&Cold> {
+        Self::cold_behind(self.cold.load(Ordering::Acquire))
     }
 
     #[inline]
-    fn side_behind<'a>(side: *mut u8) -> Option<&'a Side> {
-        // SAFETY: an odd pointer is to a side record: a `Box`, which stays until the slot is freed,
+    fn cold_behind<'a>(cold: *mut u8) -> Option<&'a Cold> {
+        // SAFETY: an odd pointer is to a cold data: a `Box`, which stays until the slot is freed,
         // or part of a service's record (rule 5); the callers bind the lifetime to the task's.
-        (side.addr() & 1 == 1).then(|| unsafe { &*side.map_addr(|a| a & !1).cast::<Side>() })
+        (cold.addr() & 1 == 1).then(|| unsafe { &*cold.map_addr(|a| a & !1).cast::<Cold>() })
     }
 
-    /// The side record, made if there is none. Not under a lock: it allocates.
-    pub(crate) fn side_or_new(&self) -> &Side {
+    /// The cold data, made if there is none. Not under a lock: it allocates.
+    pub(crate) fn cold_or_new(&self) -> &Cold {
         loop {
-            if let Some(side) = self.side() {
-                return side;
+            if let Some(cold) = self.cold() {
+                return cold;
             }
-            let plain = self.side.load(Ordering::Acquire);
+            let plain = self.cold.load(Ordering::Acquire);
             if plain.addr() & 1 == 1 {
                 continue;
             }
-            let made = Box::into_raw(Box::new(Side::new(plain.cast())));
+            let made = Box::into_raw(Box::new(Cold::new(plain.cast())));
             let tagged = made.map_addr(|a| a | 1).cast();
             let swapped =
-                self.side
+                self.cold
                     .compare_exchange(plain, tagged, Ordering::AcqRel, Ordering::Acquire);
             if swapped.is_err() {
                 // SAFETY: made above, never published.
@@ -287,9 +288,9 @@ impl Node {
         self.join_waker.with_mut(|waker| unsafe { (*waker).take() })
     }
 
-    pub(crate) fn retain(self) -> NodeRef {
+    pub(crate) fn retain(self) -> TaskRef {
         self.state.retain();
-        NodeRef(self)
+        TaskRef(self)
     }
 
     /// Gives a reference back.
@@ -301,7 +302,7 @@ impl Node {
     }
 
     /// Gives the task's own reference back: it is done and unlinked, or was never linked. With it a
-    /// service's node gives the record up, and the side record that is part of it.
+    /// service's node gives the record up, and the cold data that is part of it.
     #[inline]
     pub(crate) fn release_own(self) {
         if self.is(kind::SERVICE) {
@@ -317,7 +318,7 @@ impl Node {
     }
 
     fn free(self) {
-        if self.side.load(Ordering::Acquire).addr() & 1 == 1 {
+        if self.cold.load(Ordering::Acquire).addr() & 1 == 1 {
             self.free_side();
         }
         let index = self.index;
@@ -332,19 +333,19 @@ impl Node {
     #[inline(never)]
     fn free_side(self) {
         if !self.is(kind::SERVICE) {
-            let side = self.side.load(Ordering::Acquire).map_addr(|a| a & !1);
-            // SAFETY: the last reference is gone, so nobody reads the side record any more.
-            let side = unsafe { Box::from_raw(side.cast::<Side>()) };
-            quietly(|| drop(side));
+            let cold = self.cold.load(Ordering::Acquire).map_addr(|a| a & !1);
+            // SAFETY: the last reference is gone, so nobody reads the cold data any more.
+            let cold = unsafe { Box::from_raw(cold.cast::<Cold>()) };
+            quietly(|| drop(cold));
         }
     }
 
     /// Puts a task that has just been scheduled into a queue of its runtime.
     #[inline]
     pub(crate) fn submit(self) {
-        let hub = self.hub();
-        if current::on_worker_of(hub) {
-            hub.schedule().push(self);
+        let shared = self.shared();
+        if current::on_worker_of(shared) {
+            shared.schedule().push(self);
         } else {
             self.submit_from_outside();
         }
@@ -352,31 +353,31 @@ impl Node {
 
     #[inline(never)]
     fn submit_from_outside(self) {
-        self.hub_arc().schedule().push(self);
+        self.shared_arc().schedule().push(self);
     }
 
     /// Lets `f` use the runtime, also when the task may be done before `f` returns (rule 4).
     #[inline]
-    pub(crate) fn with_hub<R>(self, f: impl FnOnce(&Hub) -> R) -> R {
-        let hub = self.hub();
-        if current::on_worker_of(hub) {
-            f(hub)
+    pub(crate) fn with_shared<R>(self, f: impl FnOnce(&Shared) -> R) -> R {
+        let shared = self.shared();
+        if current::on_worker_of(shared) {
+            f(shared)
         } else {
-            f(&self.hub_arc())
+            f(&self.shared_arc())
         }
     }
 }
 
 /// A counted reference.
-pub(crate) struct NodeRef(Node);
+pub(crate) struct TaskRef(Node);
 
-impl NodeRef {
+impl TaskRef {
     /// A parent of roots.
-    pub(crate) fn sentinel(hub: &Arc<Hub>) -> NodeRef {
-        let (id, _) = hub.id_block(1);
+    pub(crate) fn sentinel(shared: &Arc<Shared>) -> TaskRef {
+        let (id, _) = shared.id_block(1);
         let birth = Birth {
-            hub,
-            hub_ptr: Arc::as_ptr(hub),
+            shared,
+            shared_ptr: Arc::as_ptr(shared),
             id,
             kind: kind::SENTINEL,
             location: Location::caller(),
@@ -391,19 +392,19 @@ impl NodeRef {
     }
 }
 
-impl Clone for NodeRef {
+impl Clone for TaskRef {
     fn clone(&self) -> Self {
         self.0.retain()
     }
 }
 
-impl Drop for NodeRef {
+impl Drop for TaskRef {
     fn drop(&mut self) {
         self.0.release_reference();
     }
 }
 
-impl Deref for NodeRef {
+impl Deref for TaskRef {
     type Target = Node;
 
     fn deref(&self) -> &Node {

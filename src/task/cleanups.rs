@@ -6,8 +6,8 @@
 //! is a level below that cleanup, is polled beside it, and stands right after it. Polled are the
 //! first of level 0, and after it whatever is one level deeper than its predecessor.
 
-use super::place;
-use super::scope::Left;
+use crate::protect::place;
+use crate::protect::scope::Left;
 use crate::sync::Arc;
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -49,18 +49,18 @@ struct Polled {
 
 /// See the module.
 #[derive(Default)]
-pub(super) struct Cleanups {
+pub(crate) struct Cleanups {
     entries: VecDeque<Entry>,
     polled: Option<Polled>,
 }
 
 impl Cleanups {
     /// How many there are, with the one that is being polled.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len() + usize::from(self.polled.is_some())
     }
 
-    pub(super) fn push(&mut self, cleanup: Cleanup) {
+    pub(crate) fn push(&mut self, cleanup: Cleanup) {
         let body = cleanup.body();
         let (level, at) = match &self.polled {
             // Inside of what is polled.
@@ -82,7 +82,7 @@ impl Cleanups {
     }
 
     /// Takes the one at this place out to poll it, if it is its turn.
-    pub(super) fn take(&mut self, at: usize) -> Option<Cleanup> {
+    pub(crate) fn take(&mut self, at: usize) -> Option<Cleanup> {
         let level = self.entries.get(at)?.level;
         let before = at.checked_sub(1).map(|before| self.entries[before].level);
         if level != before.map_or(0, |before| before + 1) {
@@ -95,14 +95,14 @@ impl Cleanups {
     }
 
     /// Puts it back after a poll that returned `Pending`.
-    pub(super) fn put_back(&mut self, cleanup: Cleanup) {
+    pub(crate) fn put_back(&mut self, cleanup: Cleanup) {
         if let Some(Polled { at, level, .. }) = self.polled.take() {
             self.entries.insert(at, Entry { level, cleanup });
         }
     }
 
     /// It is over: what is left of those inside takes its place.
-    pub(super) fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         if let Some(Polled { at, level, .. }) = self.polled.take() {
             let end = self.end_of_level(at, level + 1);
             for entry in self.entries.range_mut(at..end) {
@@ -112,7 +112,7 @@ impl Cleanups {
     }
 
     /// Takes any out, to drop it.
-    pub(super) fn pop(&mut self) -> Option<Cleanup> {
+    pub(crate) fn pop(&mut self) -> Option<Cleanup> {
         self.entries.pop_front().map(|entry| entry.cleanup)
     }
 }

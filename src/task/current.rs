@@ -1,13 +1,13 @@
 //! What the calling thread is doing: which runtime it is in and which task it runs. Inside which
-//! scope of protection that is, [`super::place`] knows.
+//! scope of protection that is, [`crate::protect::place`] knows.
 
 use super::cell::Node;
-use super::hub::Hub;
-use super::own::{READY_IN_POLL, Stalls, UNLIMITED};
-use super::place::PlaceKind;
 use super::requests::Seen;
+use super::shared::Shared;
 use super::state::Snapshot;
 use crate::id::TaskId;
+use crate::protect::own::{READY_IN_POLL, Stalls, UNLIMITED};
+use crate::protect::place::PlaceKind;
 use crate::sync::Arc;
 #[cfg(taskgrove_loom)]
 use crate::sync::CellKey as _;
@@ -23,19 +23,19 @@ pub(crate) use view::*;
 
 /// What code the thread runs.
 #[derive(Clone, Copy)]
-pub(super) struct Current {
-    pub(super) node: Option<Node>,
+pub(crate) struct Current {
+    pub(crate) node: Option<Node>,
     /// See [`View`].
     word: Snapshot,
     requests: Seen,
     /// Own awaits that may still be ready in this poll.
-    pub(super) budget: u32,
-    pub(super) place: PlaceKind,
+    pub(crate) budget: u32,
+    pub(crate) place: PlaceKind,
     /// See [`View`].
     ended: Ended,
     /// Whether the task was woken by the code it runs.
     woken: bool,
-    pub(super) stalls: Stalls,
+    pub(crate) stalls: Stalls,
 }
 
 // Each poll copies it in and out.
@@ -58,7 +58,7 @@ impl Current {
         Current {
             node,
             word,
-            requests: node.map_or(Seen::NONE, |node| node.hub().requests.look()),
+            requests: node.map_or(Seen::NONE, |node| node.shared().requests.look()),
             budget: READY_IN_POLL,
             ..Current::NOTHING
         }
@@ -72,10 +72,10 @@ crate::sync::thread_local! {
 }
 
 /// Has no destructor: guards put a value in, and what was there back.
-pub(super) type Lent<T> = ManuallyDrop<RefCell<T>>;
+pub(crate) type Lent<T> = ManuallyDrop<RefCell<T>>;
 
 crate::sync::thread_local! {
-    static HUB: Lent<Option<Arc<Hub>>> = const { Lent::new(RefCell::new(None)) };
+    static SHARED: Lent<Option<Arc<Shared>>> = const { Lent::new(RefCell::new(None)) };
     /// Runtimes whose worker this thread is besides, further out.
     static OUTER_WORKERS: Lent<Vec<u64>> = const { Lent::new(RefCell::new(Vec::new())) };
 }
@@ -83,7 +83,7 @@ crate::sync::thread_local! {
 /// What the thread runs. The key's own `get` and `replace` return a result on their way, of which the
 /// compiler does not see that it is none of the values that mean an error; here nothing is looked at.
 #[inline]
-pub(super) fn current() -> Current {
+pub(crate) fn current() -> Current {
     let mut current = Current::NOTHING;
     CURRENT.with(|cell| current = cell.get());
     current
@@ -97,7 +97,7 @@ fn replace(with: Current) -> Current {
 }
 
 #[inline]
-pub(super) fn change<R>(f: impl FnOnce(&mut Current) -> R) -> R {
+pub(crate) fn change<R>(f: impl FnOnce(&mut Current) -> R) -> R {
     let mut current = self::current();
     let result = f(&mut current);
     CURRENT.set(current);
@@ -111,29 +111,29 @@ pub(crate) fn node() -> Option<Node> {
 }
 
 /// The runtime the calling thread is in.
-pub(crate) fn hub() -> Option<Arc<Hub>> {
+pub(crate) fn shared() -> Option<Arc<Shared>> {
     match node() {
-        Some(node) => Some(node.hub_arc()),
-        None => HUB.with(|hub| hub.borrow().clone()),
+        Some(node) => Some(node.shared_arc()),
+        None => SHARED.with(|shared| shared.borrow().clone()),
     }
 }
 
 /// The calling code is told of a task's panic.
 #[cold]
 pub(crate) fn heard(id: TaskId, location: &'static Location<'static>) {
-    if let Some(hub) = hub() {
-        hub.schedule().heard(id, location);
+    if let Some(shared) = shared() {
+        shared.schedule().heard(id, location);
     }
 }
 
 #[inline]
-pub(crate) fn on_worker_of(hub: &Hub) -> bool {
-    WORKER.get().0 == hub.serial
+pub(crate) fn on_worker_of(shared: &Shared) -> bool {
+    WORKER.get().0 == shared.serial
 }
 
 /// Whether this thread is a worker of that runtime, maybe while it is another's as well.
-pub(crate) fn is_worker_of(hub: &Hub) -> bool {
-    on_worker_of(hub) || OUTER_WORKERS.with(|outer| outer.borrow().contains(&hub.serial))
+pub(crate) fn is_worker_of(shared: &Shared) -> bool {
+    on_worker_of(shared) || OUTER_WORKERS.with(|outer| outer.borrow().contains(&shared.serial))
 }
 
 /// The number of the worker this thread is, for the runtime with this serial number.
@@ -145,28 +145,28 @@ pub(crate) fn worker(serial: u64) -> Option<usize> {
 
 /// A new id, from this thread's block.
 #[inline]
-pub(crate) fn next_id(hub: &Hub) -> TaskId {
+pub(crate) fn next_id(shared: &Shared) -> TaskId {
     let (serial, next, end) = IDS.get();
-    if serial == hub.serial && next < end {
+    if serial == shared.serial && next < end {
         IDS.set((serial, next + 1, end));
         return TaskId::from_raw(NonZeroU64::new(next).expect("counting from 1"));
     }
-    draw_ids(hub)
+    draw_ids(shared)
 }
 
 #[cold]
-fn draw_ids(hub: &Hub) -> TaskId {
-    let size = hub.schedule().id_block();
-    let (first, end) = hub.id_block(size);
+fn draw_ids(shared: &Shared) -> TaskId {
+    let size = shared.schedule().id_block();
+    let (first, end) = shared.id_block(size);
     if size > 1 {
-        IDS.set((hub.serial, first.get() + 1, end));
+        IDS.set((shared.serial, first.get() + 1, end));
     }
     first
 }
 
 /// Until dropped, the thread is inside a runtime, as worker or in `block_on`.
 pub(crate) struct InRuntime {
-    hub: Option<Arc<Hub>>,
+    shared: Option<Arc<Shared>>,
     worker: (u64, usize),
     current: Current,
     /// A worker that has become another runtime's, too.
@@ -174,12 +174,12 @@ pub(crate) struct InRuntime {
 }
 
 impl InRuntime {
-    pub(crate) fn enter(hub: Arc<Hub>, worker: Option<usize>) -> Self {
-        let serial = hub.serial;
+    pub(crate) fn enter(shared: Arc<Shared>, worker: Option<usize>) -> Self {
+        let serial = shared.serial;
         let outer = InRuntime {
             worker: WORKER.get(),
             current: replace(Current::NOTHING),
-            hub: HUB.with(|h| h.replace(Some(hub))),
+            shared: SHARED.with(|h| h.replace(Some(shared))),
             nested: worker.is_some() && WORKER.get().0 != 0,
         };
         if outer.nested {
@@ -206,7 +206,7 @@ impl Drop for InRuntime {
         }
         WORKER.set(self.worker);
         CURRENT.set(self.current);
-        let left = HUB.with(|h| h.replace(self.hub.take()));
+        let left = SHARED.with(|h| h.replace(self.shared.take()));
         drop(left);
     }
 }

@@ -49,7 +49,7 @@ impl Node {
         let given = if self.is(kind::SERVICE) {
             self.record().map(|record| &*record.name)
         } else {
-            self.side().and_then(|side| side.name.as_deref())
+            self.cold().and_then(|cold| cold.name.as_deref())
         };
         given.unwrap_or_else(|| short(self.type_name()))
     }
@@ -63,8 +63,8 @@ impl Node {
                 Cow::Owned(_) => None,
             };
         }
-        match self.side() {
-            Some(side) if side.name.is_some() => None,
+        match self.cold() {
+            Some(cold) if cold.name.is_some() => None,
             _ => Some((self.type_name(), true)),
         }
     }

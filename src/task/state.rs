@@ -9,7 +9,7 @@
 //! | 7     | `ENDED`: the future is gone, deferred cleanups are still being polled |
 //! | 8     | `JOIN_INTEREST`: a `Task` handle exists, it owns the output |
 //! | 9     | `JOIN_WAKER`: the join waker is set and belongs to whoever finishes |
-//! | 10    | `WAITERS`: the side record's wait list is in use |
+//! | 10    | `WAITERS`: the cold data's wait list is in use |
 //! | 11    | `TURN`: the turn has come; it stays, whoever holds the task afterwards |
 //! | 12–35 | references (24 bits) |
 //! | 36–63 | children and holds (28 bits) |

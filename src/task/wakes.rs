@@ -9,9 +9,9 @@
 
 use super::cell::is_tasks_own;
 use super::current;
-use super::hub::{Job, Walk};
+use super::shared::{Job, Walk};
 use crate::id::TaskId;
-use crate::wait::quietly;
+use crate::panics::quietly;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::task::{RawWakerVTable, Waker};
@@ -65,10 +65,12 @@ pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
 
 #[cold]
 fn wake_strangers(wakers: Vec<Waker>) {
-    match current::hub() {
+    match current::shared() {
         // This thread is a worker, or in `block_on`: the workers are there, and leave last.
-        Some(hub) if hub.schedule().has_helpers() => {
-            hub.schedule().offer(Job::Walk(Box::new(Strangers(wakers))));
+        Some(shared) if shared.schedule().has_helpers() => {
+            shared
+                .schedule()
+                .offer(Job::Walk(Box::new(Strangers(wakers))));
         }
         _ => {
             for waker in wakers {

@@ -7,10 +7,10 @@
 //! most often asks for the parent next.
 
 use super::links;
-use crate::record::Record;
 #[cfg(taskgrove_loom)]
 use crate::sync::CellKey as _;
 use crate::sync::atomic::Ordering;
+use crate::task::record::Record;
 use crate::task::{Node, kind};
 use std::cell::Cell;
 
@@ -24,7 +24,7 @@ crate::sync::thread_local! {
 /// finishes it.
 pub(crate) fn is_asked(node: Node) -> bool {
     // In this order: what had marked by then shows in the task's own word.
-    let requests = node.hub().requests.look();
+    let requests = node.shared().requests.look();
     if node.state.load().is_closing() || node.record().is_some_and(Record::is_closing) {
         return true;
     }
@@ -54,8 +54,8 @@ fn is_service_closing(node: Node) -> bool {
 /// Whether a task above is the target of a request with this number, or an earlier one.
 pub(super) fn is_target_above(node: Node, number: u64) -> bool {
     let is_target = |above: Node| {
-        let side = above.side();
-        let asked = side.map_or(0, |side| side.asked.load(Ordering::Acquire));
+        let cold = above.cold();
+        let asked = cold.map_or(0, |cold| cold.asked.load(Ordering::Acquire));
         asked != 0 && asked <= number
     };
     above(node, number, is_target).is_some()
@@ -64,7 +64,7 @@ pub(super) fn is_target_above(node: Node, number: u64) -> bool {
 /// The nearest task above that is covered by one of the requests up to `number`, by itself.
 #[cold]
 fn above(node: Node, number: u64, is_asked: impl Fn(Node) -> bool) -> Option<Node> {
-    let serial = node.hub().serial;
+    let serial = node.shared().serial;
     let parent = links::parent(node)?;
     if CLEAR.get() != (serial, node.id().get(), number) {
         let mut at = Some(parent);

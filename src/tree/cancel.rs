@@ -20,7 +20,7 @@ use super::sweep::{self, STEP};
 use crate::id::TaskId;
 use crate::sync::atomic::Ordering;
 use crate::task::state::{Action, Level, Mark};
-use crate::task::{Hub, Job, Node, Walk, kind};
+use crate::task::{Job, Node, Shared, Walk, kind};
 use std::cell::Cell;
 use std::time::Duration;
 
@@ -56,18 +56,18 @@ pub(crate) fn request_and(target: Node, level: Level, close: impl FnOnce()) {
     };
     // Held, so the runtime is there. The number is drawn and noted before the mark: who sees the
     // mark sees the number, and a poll that begins after this has a number at least as high.
-    let hub = target.hub();
-    let number = hub.requests.begin();
-    let side = target.side_or_new();
-    let _ = (side.asked).compare_exchange(0, number, Ordering::AcqRel, Ordering::Relaxed);
+    let shared = target.shared();
+    let number = shared.requests.begin();
+    let cold = target.cold_or_new();
+    let _ = (cold.asked).compare_exchange(0, number, Ordering::AcqRel, Ordering::Relaxed);
     close();
     // With the level comes the grace flag.
     let grace = effective_grace(target);
     if target.state.mark(level, grace != 0, false).1 == Mark::Held {
-        let walk = Cancel::new(level, target, grace, hub.clock.now_ns());
-        hub.schedule().job(Job::Walk(Box::new(walk)));
+        let walk = Cancel::new(level, target, grace, shared.clock.now_ns());
+        shared.schedule().job(Job::Walk(Box::new(walk)));
     } else {
-        hub.requests.marked();
+        shared.requests.marked();
     }
 }
 
@@ -92,7 +92,7 @@ struct Cancel {
 /// somebody waits for this cancellation.
 const NOTIFY: u64 = 1;
 
-/// Flag in [`Side::inherited`](crate::task::side::Side), whose rest is a tag.
+/// Flag in [`Cold::inherited`](crate::task::side::Cold), whose rest is a tag.
 const KNOWN: u64 = 1;
 
 /// A grace period as a tag.
@@ -109,10 +109,10 @@ impl Walk for Cancel {
         if self.mark() {
             return Some(self);
         }
-        self.target.hub().requests.marked();
+        self.target.shared().requests.marked();
         std::mem::take(&mut self.graces).start(self.target, self.asked_ns);
         let entries = self.frontier.take()?.entries;
-        sweep::begin(self.target.hub(), self.id, entries, self.has_siblings)
+        sweep::begin(self.target.shared(), self.id, entries, self.has_siblings)
     }
 
     fn target(&self) -> TaskId {
@@ -149,7 +149,7 @@ impl Cancel {
             }
             // The longest there is means for ever.
             if entry.tag != 0 && entry.tag != never && self.level == Level::Cancel {
-                let own = entry.node.side().and_then(|side| side.grace);
+                let own = entry.node.cold().and_then(|cold| cold.grace);
                 if own.is_some() || entry.node == self.target {
                     self.graces.add(entry.tag, entry.node);
                 }
@@ -185,7 +185,7 @@ impl Cancel {
     /// Under the parent's lock: nothing but looks and steps.
     #[inline]
     fn visit(&self, child: Node, parent: &Entry) -> Visit {
-        let grace = match child.side().and_then(|side| side.grace) {
+        let grace = match child.cold().and_then(|cold| cold.grace) {
             None => parent.tag,
             Some(grace) => tag(grace),
         };
@@ -216,12 +216,12 @@ impl Cancel {
 
 /// Wakes those who wait for this task's, or this service's, cancellation or end.
 pub(super) fn notify(node: Node) {
-    if let Some(side) = node.side() {
-        side.waiters.wake_all();
+    if let Some(cold) = node.cold() {
+        cold.waiters.wake_all();
     }
 }
 
-/// The task's own grace period, or that of the nearest task above it that has one, as a tag. Side
+/// The task's own grace period, or that of the nearest task above it that has one, as a tag. Cold
 /// records on the way keep what was found, so that a deep chain is not walked up again and again.
 pub(super) fn effective_grace(node: Node) -> u64 {
     if !node.is(kind::GRACE) {
@@ -229,9 +229,9 @@ pub(super) fn effective_grace(node: Node) -> u64 {
     }
     let mut at = node;
     let found = loop {
-        if let Some(side) = at.side() {
-            let inherited = side.inherited.load(Ordering::Relaxed);
-            if let Some(grace) = side.grace {
+        if let Some(cold) = at.cold() {
+            let inherited = cold.inherited.load(Ordering::Relaxed);
+            if let Some(grace) = cold.grace {
                 break tag(grace);
             } else if inherited != 0 {
                 break inherited & !KNOWN;
@@ -244,8 +244,8 @@ pub(super) fn effective_grace(node: Node) -> u64 {
     };
     let (top, mut at) = (at, Some(node));
     while let Some(node) = at.filter(|node| *node != top) {
-        if let Some(side) = node.side() {
-            side.inherited.store(found | KNOWN, Ordering::Relaxed);
+        if let Some(cold) = node.cold() {
+            cold.inherited.store(found | KNOWN, Ordering::Relaxed);
         }
         at = links::parent(node);
     }
@@ -253,15 +253,15 @@ pub(super) fn effective_grace(node: Node) -> u64 {
 }
 
 /// Ends the runtime's tree from its roots: at `Kill` for good, at `Cancel` respecting protection.
-pub(crate) fn request_all(hub: &Hub, level: Level) {
-    for sentinel in hub.sentinels() {
+pub(crate) fn request_all(shared: &Shared, level: Level) {
+    for sentinel in shared.sentinels() {
         request(**sentinel, level);
     }
 }
 
 /// Takes the hold off that has kept the sentinels open: with their last child they are done.
-pub(crate) fn release_sentinels(hub: &Hub) {
-    for sentinel in hub.sentinels() {
+pub(crate) fn release_sentinels(shared: &Shared) {
+    for sentinel in shared.sentinels() {
         finish::release_later(**sentinel);
     }
 }

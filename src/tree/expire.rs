@@ -12,14 +12,14 @@ use super::frontier::{Frontier, Visit};
 use super::links;
 use super::sweep::{self, STEP};
 use crate::id::TaskId;
-use crate::task::{Job, Node, NodeRef, Walk};
+use crate::task::{Job, Node, TaskRef, Walk};
 use crate::timer::Fire;
 use std::collections::BTreeMap;
 use std::vec::IntoIter;
 
 /// The owners that a cancellation has met, by the length of their grace in nanoseconds.
 #[derive(Default)]
-pub(super) struct Graces(BTreeMap<u64, Vec<NodeRef>>);
+pub(super) struct Graces(BTreeMap<u64, Vec<TaskRef>>);
 
 impl Graces {
     /// Notes an owner, which the caller holds.
@@ -49,12 +49,12 @@ impl Graces {
 struct Expire {
     id: TaskId,
     /// It may be done and freed otherwise while this waits in a timer.
-    target: NodeRef,
+    target: TaskRef,
     asked_ns: u64,
     /// Those that are not over.
     graces: Graces,
     /// Owners whose grace is over, and has yet to be ended.
-    due: IntoIter<NodeRef>,
+    due: IntoIter<TaskRef>,
     /// When this walk began: what is over by then is ended by it.
     now: u64,
     frontier: Option<Frontier>,
@@ -69,7 +69,7 @@ impl Walk for Expire {
         let mut frontier = match self.frontier.take() {
             Some(frontier) => frontier,
             None if target.state.hold() => {
-                self.now = target.hub().clock.now_ns();
+                self.now = target.shared().clock.now_ns();
                 Frontier::from_here(target)
             }
             None => return self.let_go(),
@@ -81,7 +81,7 @@ impl Walk for Expire {
         }
         let (id, has_siblings) = (self.id, self.has_siblings);
         self.wait();
-        sweep::begin(target.hub(), id, frontier.entries, has_siblings)
+        sweep::begin(target.shared(), id, frontier.entries, has_siblings)
     }
 
     fn target(&self) -> TaskId {
@@ -106,17 +106,17 @@ impl Expire {
         };
         self.last_parent = None;
         let target = self.target.clone();
-        let hub = target.hub();
-        if let Some((key, earliest)) = hub.timers.insert(at, Fire::Job(Job::Walk(self))) {
-            target.side_or_new().keep_timer(key);
+        let shared = target.shared();
+        if let Some((key, earliest)) = shared.timers.insert(at, Fire::Job(Job::Walk(self))) {
+            target.cold_or_new().keep_timer(key);
             if earliest {
-                hub.schedule().timer_changed(at);
+                shared.schedule().timer_changed(at);
             }
         }
     }
 
     /// Takes the next owner whose grace is over.
-    fn next_due(&mut self) -> Option<NodeRef> {
+    fn next_due(&mut self) -> Option<TaskRef> {
         loop {
             if let Some(owner) = self.due.next() {
                 return Some(owner);
@@ -169,7 +169,7 @@ impl Expire {
             let more = frontier.expand(|child, _| {
                 // An owner is in a region of its own. What is not marked yet, since it belongs to
                 // another cancellation, is passed over by this one's timer and met by the other's.
-                let is_owner = child.side().is_some_and(|side| side.grace.is_some());
+                let is_owner = child.cold().is_some_and(|cold| cold.grace.is_some());
                 if !is_owner && child.state.expire() {
                     Visit::Take(0)
                 } else {

@@ -9,13 +9,13 @@
 use super::cancel::{self, effective_grace};
 use super::{asked, links};
 use crate::error::{FailureKind, JoinError, Moment, Panic, TaskFailure};
-use crate::record::Record;
+use crate::panics::{discard, quietly};
 use crate::task::cell::Polled;
+use crate::task::cold::Cold;
 use crate::task::current::{self, InTask, Protected, View};
-use crate::task::side::Side;
+use crate::task::record::Record;
 use crate::task::state::Level;
 use crate::task::{Node, kind};
-use crate::wait::{discard, quietly};
 use std::any::Any;
 
 /// A future has returned a value: what it means for the service.
@@ -89,38 +89,38 @@ pub(super) fn panicked(node: Node, payload: Box<dyn Any + Send>) {
     count_panic(node, &panic, view_moment(), false);
     node.store_error(JoinError::Panicked(panic));
     // What may panic later is noted there.
-    if let Some(side) = node.side() {
-        side.set_panicked();
+    if let Some(cold) = node.cold() {
+        cold.set_panicked();
     }
 }
 
 /// A panic that does not end the future by itself: in a deferred cleanup, or noted beside what the
 /// future has returned. The first is the task's outcome when it is done.
-pub(super) fn panicked_beside(node: Node, side: &Side, payload: Box<dyn Any + Send>) {
+pub(super) fn panicked_beside(node: Node, cold: &Cold, payload: Box<dyn Any + Send>) {
     let panic = Panic::new(payload);
     count_panic(node, &panic, None, true);
-    if let Some(extra) = side.keep_panic(panic.into_payload()) {
+    if let Some(extra) = cold.keep_panic(panic.into_payload()) {
         discard(extra);
     }
 }
 
 /// Counts the panics that were noted in this poll, after what it has returned.
 #[cold]
-pub(super) fn count_noted(node: Node, side: &Side) {
-    for payload in side.take_noted() {
-        panicked_beside(node, side, payload);
+pub(super) fn count_noted(node: Node, cold: &Cold) {
+    for payload in cold.take_noted() {
+        panicked_beside(node, cold, payload);
     }
 }
 
 /// A panic is a failure of the service; a raw task's cancels what is below it, and what its deferred
 /// cleanups may still put there; and the task, too, if its future may be there still.
 fn count_panic(node: Node, panic: &Panic, moment: Option<Moment>, may_go_on: bool) {
-    node.hub().schedule().panicked(node, panic.message());
+    node.shared().schedule().panicked(node, panic.message());
     if is_supervised(node) {
         fail(node, moment, FailureKind::Panic(panic.message().to_owned()));
     } else if may_go_on
         || node.state.load().children() > 0
-        || node.side().is_some_and(Side::has_cleanups)
+        || node.cold().is_some_and(Cold::has_cleanups)
     {
         cancel::request(node, Level::Cancel);
     }

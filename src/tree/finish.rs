@@ -13,15 +13,16 @@ use super::later::later;
 pub(crate) use super::later::{release_later, run_job, settle_later};
 use super::links::{self, Children};
 use crate::error::{FailureKind, JoinError, Panic};
+use crate::panics::quietly;
+use crate::protect::place;
+use crate::protect::scope::Left;
 use crate::sync::atomic::Ordering;
 use crate::task::cell::Polled;
 use crate::task::cleanups::Cleanup;
+use crate::task::cold::Cold;
 use crate::task::current::{self, InTask, Running};
-use crate::task::scope::Left;
-use crate::task::side::Side;
 use crate::task::state::{Action, Snapshot, Start};
-use crate::task::{Node, kind, place, wakes};
-use crate::wait::quietly;
+use crate::task::{Node, kind, wakes};
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
@@ -42,7 +43,7 @@ fn uncount(node: Node) {
     if node.is(kind::SENTINEL) {
         return;
     }
-    node.hub().schedule().not_ended();
+    node.shared().schedule().undo_done();
     count_in_record(node, u64::MAX);
 }
 
@@ -56,7 +57,7 @@ fn count_in_record(node: Node, change: u64) {
 }
 
 fn ended(node: Node) {
-    node.hub().schedule().ended();
+    node.shared().schedule().on_done();
 }
 
 /// Takes children or holds off a task, of which the caller has so many.
@@ -101,8 +102,8 @@ fn is_polled(node: Node, start: Start, done: &mut Batch) -> bool {
     match start {
         Start::Poll => true,
         Start::PollAtTurn => {
-            if let Some(side) = node.side() {
-                side.announce();
+            if let Some(cold) = node.cold() {
+                cold.announce();
             }
             true
         }
@@ -120,12 +121,12 @@ fn is_polled(node: Node, start: Start, done: &mut Batch) -> bool {
 
 #[inline]
 fn poll(node: Node, before: Snapshot, ended: impl Fn()) -> (Snapshot, Action) {
-    if node.hub().track_busy || before.has_ended() {
+    if node.shared().track_busy || before.has_ended() {
         return poll_measured(node, before, ended);
     }
     let pending = poll_future(node);
-    match node.side() {
-        Some(side) => polled_with(node, side, before, pending, ended),
+    match node.cold() {
+        Some(cold) => polled_with(node, cold, before, pending, ended),
         None if pending => (before, node.state.suspend(false, current::was_woken())),
         None => end(node, false, ended),
     }
@@ -134,41 +135,44 @@ fn poll(node: Node, before: Snapshot, ended: impl Fn()) -> (Snapshot, Action) {
 /// As [`poll`], of a task whose future is gone, or in a runtime that measures polls.
 #[inline(never)]
 fn poll_measured(node: Node, before: Snapshot, ended: impl Fn()) -> (Snapshot, Action) {
-    let began = node.hub().track_busy.then(|| node.hub().clock.now_ns());
+    let began = node
+        .shared()
+        .track_busy
+        .then(|| node.shared().clock.now_ns());
     let pending = !before.has_ended() && poll_future(node);
     let cleanups = node
-        .side()
-        .is_some_and(|side| poll_beside(node, side, pending));
+        .cold()
+        .is_some_and(|cold| poll_beside(node, cold, pending));
     if let Some(began) = began {
-        let busy = node.hub().clock.now_ns().saturating_sub(began);
-        let total = &node.side_or_new().busy_ns;
+        let busy = node.shared().clock.now_ns().saturating_sub(began);
+        let total = &node.cold_or_new().busy_ns;
         total.fetch_add(busy, Ordering::Relaxed);
     }
     polled(node, before, pending, cleanups, ended)
 }
 
-/// As the second half of [`poll`], for a task with a side record.
+/// As the second half of [`poll`], for a task with a cold data.
 #[inline(never)]
 fn polled_with(
     node: Node,
-    side: &Side,
+    cold: &Cold,
     before: Snapshot,
     pending: bool,
     ended: impl Fn(),
 ) -> (Snapshot, Action) {
-    let cleanups = poll_beside(node, side, pending);
+    let cleanups = poll_beside(node, cold, pending);
     polled(node, before, pending, cleanups, ended)
 }
 
 /// What is beside a task's future: panics that were noted, and deferred cleanups. `true` if one of
 /// those is left.
 #[inline]
-fn poll_beside(node: Node, side: &Side, pending: bool) -> bool {
-    if side.has_noted() {
-        fail::count_noted(node, side);
+fn poll_beside(node: Node, cold: &Cold, pending: bool) -> bool {
+    if cold.has_noted() {
+        fail::count_noted(node, cold);
     }
-    poll_cleanups(node, side)
-        || !pending && replace_outcome(node, side) && poll_cleanups(node, side)
+    poll_cleanups(node, cold)
+        || !pending && replace_outcome(node, cold) && poll_cleanups(node, cold)
 }
 
 /// The step that ends a poll.
@@ -181,7 +185,7 @@ fn polled(
     ended: impl Fn(),
 ) -> (Snapshot, Action) {
     if pending || before.has_ended() && cleanups {
-        let protected = pending && node.side().is_some_and(Side::is_protected);
+        let protected = pending && node.cold().is_some_and(Cold::is_protected);
         (before, node.state.suspend(protected, current::was_woken()))
     } else {
         end(node, cleanups, ended)
@@ -211,8 +215,8 @@ fn end(node: Node, cleanups: bool, ended: impl Fn()) -> (Snapshot, Action) {
 
 /// Makes a cleanup's panic the outcome; `true` if it replaced one, whose drop may have left another
 /// cleanup.
-fn replace_outcome(node: Node, side: &Side) -> bool {
-    let Some(panic) = side.take_panic() else {
+fn replace_outcome(node: Node, cold: &Cold) -> bool {
+    let Some(panic) = cold.take_panic() else {
         return false;
     };
     node.store_error(JoinError::Panicked(Panic::new(panic)));
@@ -221,39 +225,39 @@ fn replace_outcome(node: Node, side: &Side) -> bool {
 
 /// Polls the task's deferred cleanups, one after another; `true` if one is left.
 #[inline]
-fn poll_cleanups(node: Node, side: &Side) -> bool {
-    side.has_cleanups() && poll_all_cleanups(node, side)
+fn poll_cleanups(node: Node, cold: &Cold) -> bool {
+    cold.has_cleanups() && poll_all_cleanups(node, cold)
 }
 
 #[cold]
-fn poll_all_cleanups(node: Node, side: &Side) -> bool {
+fn poll_all_cleanups(node: Node, cold: &Cold) -> bool {
     let mut at = 0;
-    while let Some(mut cleanup) = side.take_cleanup(at) {
+    while let Some(mut cleanup) = cold.take_cleanup(at) {
         let Cleanup { future, left } = &mut cleanup;
         let poll = || node.with_waker(|cx| future.as_mut().poll(cx));
         let poll = || place::hard_of(left.as_ref().map(Left::body), poll);
         match catch_unwind(AssertUnwindSafe(poll)) {
             Ok(Poll::Pending) => {
-                side.return_cleanup(cleanup);
+                cold.return_cleanup(cleanup);
                 at += 1;
             }
-            Ok(Poll::Ready(())) => finish_cleanup(node, side, cleanup),
+            Ok(Poll::Ready(())) => finish_cleanup(node, cold, cleanup),
             Err(panic) => {
-                fail::panicked_beside(node, side, panic);
-                finish_cleanup(node, side, cleanup);
+                fail::panicked_beside(node, cold, panic);
+                finish_cleanup(node, cold, cleanup);
             }
         }
     }
-    side.has_cleanups()
+    cold.has_cleanups()
 }
 
-fn finish_cleanup(node: Node, side: &Side, cleanup: Cleanup) {
+fn finish_cleanup(node: Node, cold: &Cold, cleanup: Cleanup) {
     let Cleanup { future, left } = cleanup;
     let drop = || place::hard_of(left.as_ref().map(Left::body), || drop(future));
     let dropped = catch_unwind(AssertUnwindSafe(drop));
-    side.finish_cleanup();
+    cold.finish_cleanup();
     if let Err(panic) = dropped {
-        fail::panicked_beside(node, side, panic);
+        fail::panicked_beside(node, cold, panic);
     }
 }
 
@@ -269,21 +273,21 @@ pub(crate) fn close(node: Node) -> (Snapshot, Action) {
         Ok(()) if !state.has_join_interest() => {}
         Ok(()) => node.store_error(JoinError::Cancelled),
     }
-    let Some(side) = node.side() else {
+    let Some(cold) = node.cold() else {
         return end(node, false, || ended(node));
     };
-    if side.has_noted() {
-        fail::count_noted(node, side);
+    if cold.has_noted() {
+        fail::count_noted(node, cold);
     }
-    let mut cleanups = side.has_cleanups();
+    let mut cleanups = cold.has_cleanups();
     if cleanups && node.state.load().is_killed() {
-        while let Some(cleanup) = side.pop_cleanup() {
+        while let Some(cleanup) = cold.pop_cleanup() {
             quietly(|| drop(cleanup));
         }
         cleanups = false;
     }
     if !cleanups {
-        replace_outcome(node, side);
+        replace_outcome(node, cold);
     } else {
         // It was cancelled without a walk, perhaps, and its cleanups may take their time.
         let _none = InTask::enter(None);
@@ -333,7 +337,7 @@ pub(super) fn take_off(node: Node, before: Snapshot) -> Option<(Node, Snapshot, 
 
 /// Whether the end of a task that is done runs no code of the user's. `flags`: as for [`wake`].
 pub(super) fn ends_quietly(node: Node, flags: Snapshot) -> bool {
-    let plain = !node.is(kind::SERVICE | kind::SENTINEL) && node.side().is_none();
+    let plain = !node.is(kind::SERVICE | kind::SENTINEL) && node.cold().is_none();
     let unwanted = !flags.has_join_interest() && node.has_output();
     plain && !unwanted && !flags.has_join_waker() && !flags.has_waiters()
 }
@@ -341,17 +345,17 @@ pub(super) fn ends_quietly(node: Node, flags: Snapshot) -> bool {
 /// First part of finishing, for what is more than a plain task.
 #[inline]
 pub(crate) fn finish_record(node: Node) {
-    if node.is(kind::SERVICE | kind::SENTINEL) || node.side().is_some() {
+    if node.is(kind::SERVICE | kind::SENTINEL) || node.cold().is_some() {
         finish_more(node);
     }
 }
 
 fn finish_more(node: Node) {
-    if let Some(side) = node.side() {
-        side.cancel_timers(node.hub());
+    if let Some(cold) = node.cold() {
+        cold.cancel_timers(node.shared());
     }
     if node.is(kind::SENTINEL) {
-        drop(node.hub().sentinel_done());
+        drop(node.shared().sentinel_done());
     } else if node.is(kind::SERVICE) {
         finish_service(node);
     }

@@ -5,7 +5,7 @@ use super::frontier::{Held, Visit};
 use super::hold::Hold;
 use crate::sync::atomic::Ordering;
 use crate::task::state::{Action, Phase};
-use crate::task::{Hub, Node};
+use crate::task::{Node, Shared};
 use std::cell::Cell;
 
 /// Whether another thread is about to put a task, or a job about one, into a queue: because it has
@@ -14,8 +14,8 @@ use std::cell::Cell;
 /// under way.
 ///
 /// If so, a push comes, from that thread, or from this one when the last hold was its own.
-pub(crate) fn hold_something(hub: &Hub) -> bool {
-    let mut held = (hub.sentinels().iter()).filter_map(|sentinel| Hold::on(**sentinel));
+pub(crate) fn hold_something(shared: &Shared) -> bool {
+    let mut held = (shared.sentinels().iter()).filter_map(|sentinel| Hold::on(**sentinel));
     held.any(|sentinel| {
         let found = Cell::new(false);
         let mut frontier = Held::below(sentinel);

@@ -24,8 +24,10 @@ pub(super) fn later(node: Node, before: Snapshot, action: Action) {
     match action {
         Action::Nothing => {}
         Action::Submit => node.submit(),
-        Action::Close => node.with_hub(|hub| hub.schedule().offer(Job::Close(node))),
-        Action::Finish => node.with_hub(|hub| hub.schedule().offer(Job::Finish(node, before))),
+        Action::Close => node.with_shared(|shared| shared.schedule().offer(Job::Close(node))),
+        Action::Finish => {
+            node.with_shared(|shared| shared.schedule().offer(Job::Finish(node, before)))
+        }
     }
 }
 
@@ -33,13 +35,13 @@ pub(super) fn later(node: Node, before: Snapshot, action: Action) {
 /// to the workers.
 pub(crate) fn release_later(node: Node) {
     // After the release nothing keeps the task, or its runtime, alive.
-    node.with_hub(|hub| {
+    node.with_shared(|shared| {
         let (before, action) = release(node, 1);
         match action {
             Action::Nothing => {}
-            Action::Submit => hub.schedule().push(node),
-            Action::Close => hub.schedule().job(Job::Close(node)),
-            Action::Finish => hub.schedule().job(Job::Finish(node, before)),
+            Action::Submit => shared.schedule().push(node),
+            Action::Close => shared.schedule().job(Job::Close(node)),
+            Action::Finish => shared.schedule().job(Job::Finish(node, before)),
         }
     });
 }

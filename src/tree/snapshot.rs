@@ -8,9 +8,9 @@ use super::hold::Hold;
 use super::links;
 use crate::snapshot::{Draft, NodeKind, NodeState, Snapshot};
 use crate::sync::atomic::Ordering;
-use crate::task::side::Side;
+use crate::task::cold::Cold;
 use crate::task::state::Phase;
-use crate::task::{Hub, Node, kind};
+use crate::task::{Node, Shared, kind};
 use std::time::Duration;
 
 /// The subtree of a task that its caller has a reference to; empty once it is done.
@@ -18,11 +18,11 @@ pub(crate) fn of(node: Node) -> Snapshot {
     let Some(held) = Hold::on(node) else {
         return Snapshot::empty();
     };
-    let hub = node.hub_arc();
-    let _visit = hub.visit();
+    let shared = node.shared_arc();
+    let _visit = shared.visit();
     let frontier = collect(held);
-    hub.refresh_clock();
-    let now_ms = hub.coarse_now();
+    shared.refresh_clock();
+    let now_ms = shared.coarse_now();
     let above = links::parent(node);
     let parent = above.filter(|n| !n.is(kind::SENTINEL)).map(|n| n.id());
     let path = above.map(Node::ancestry).unwrap_or_default();
@@ -30,14 +30,17 @@ pub(crate) fn of(node: Node) -> Snapshot {
 }
 
 /// Every root and what is below it, worker by worker.
-pub(crate) fn all(hub: &Hub) -> Snapshot {
-    let _visit = hub.visit();
-    let held = hub.sentinels().iter().filter_map(|node| Hold::on(**node));
+pub(crate) fn all(shared: &Shared) -> Snapshot {
+    let _visit = shared.visit();
+    let held = shared
+        .sentinels()
+        .iter()
+        .filter_map(|node| Hold::on(**node));
     let frontiers: Vec<Held> = held.map(collect).collect();
-    hub.refresh_clock();
+    shared.refresh_clock();
     let drafts = frontiers
         .iter()
-        .flat_map(|frontier| draw(frontier, 1, hub.coarse_now()));
+        .flat_map(|frontier| draw(frontier, 1, shared.coarse_now()));
     Snapshot::new(Vec::new(), None, drafts)
 }
 
@@ -91,7 +94,7 @@ fn preorder(entries: &[Entry]) -> Vec<(u32, u32)> {
 }
 
 fn draft(node: &Node, depth: usize, now_ms: u32) -> Draft<'_> {
-    let busy = |side: &Side| Duration::from_nanos(side.busy_ns.load(Ordering::Relaxed));
+    let busy = |cold: &Cold| Duration::from_nanos(cold.busy_ns.load(Ordering::Relaxed));
     Draft {
         id: node.id(),
         name: node.name(),
@@ -105,9 +108,9 @@ fn draft(node: &Node, depth: usize, now_ms: u32) -> Draft<'_> {
         daemon: node.is(kind::DAEMON),
         polls: node.polls.load(Ordering::Relaxed),
         busy: node
-            .hub()
+            .shared()
             .track_busy
-            .then(|| node.side().map(busy).unwrap_or_default()),
+            .then(|| node.cold().map(busy).unwrap_or_default()),
         age: age(now_ms, node.birth_ms),
         location: node.location(),
     }
@@ -127,7 +130,7 @@ fn state(node: Node) -> NodeState {
         || state.is_closing()
             && (state.is_protected()
                 || node
-                    .side()
+                    .cold()
                     .is_some_and(|s| s.is_protected() || s.has_cleanups()));
     match state.phase() {
         Phase::Running | Phase::RunningWoken => NodeState::Running,

@@ -7,12 +7,12 @@ use super::full;
 use super::links::Children;
 use crate::arena::Counted;
 use crate::error::{BoxError, JoinError, TooManyChildren};
-use crate::record::Record;
 use crate::sync::atomic::Ordering;
 use crate::task::cell::{Birth, Extras, Fallible, Joined, Plain, allocate};
 use crate::task::cleanups::Cleanup;
-use crate::task::side::Side;
-use crate::task::{Hub, Node, current, kind};
+use crate::task::cold::Cold;
+use crate::task::record::Record;
+use crate::task::{Node, Shared, current, kind};
 use std::panic::Location;
 use std::time::Duration;
 
@@ -79,7 +79,7 @@ fn link(parent: Node, node: Node, limit: Option<usize>) -> Result<(), Refusal> {
 /// Ends a task that could not be linked: never polled, done, its handle reads `Cancelled`. The
 /// future is dropped here, outside any lock, as code of the calling task.
 pub(crate) fn refuse(node: Node) {
-    crate::wait::quietly(|| node.drop_future());
+    crate::panics::quietly(|| node.drop_future());
     node.store_error(JoinError::Cancelled);
     node.state.refused();
     node.release_own();
@@ -87,20 +87,20 @@ pub(crate) fn refuse(node: Node) {
 
 /// What few tasks need.
 #[cold]
-fn side(record: *const Record, options: &mut Options) -> Box<Side> {
-    let mut side = Side::new(record);
-    side.name = options.name.take();
-    side.grace = options.grace.take();
+fn cold(record: *const Record, options: &mut Options) -> Box<Cold> {
+    let mut cold = Cold::new(record);
+    cold.name = options.name.take();
+    cold.grace = options.grace.take();
     if let Some(cleanup) = options.cleanup.take() {
-        side.push_cleanup(*cleanup);
+        cold.push_cleanup(*cleanup);
     }
-    Box::new(side)
+    Box::new(cold)
 }
 
 /// What a child of `parent` is born with.
 #[inline(always)]
 fn birth<'a>(
-    hub: &'a Hub,
+    shared: &'a Shared,
     parent: Node,
     options: &mut Options,
     location: &'static Location<'static>,
@@ -111,12 +111,12 @@ fn birth<'a>(
     let extras = if plain {
         Extras::None(record)
     } else {
-        Extras::Side(side(record, options))
+        Extras::Cold(cold(record, options))
     };
     Birth {
-        hub,
-        hub_ptr: parent.hub_ptr(),
-        id: current::next_id(hub),
+        shared,
+        shared_ptr: parent.shared_ptr(),
+        id: current::next_id(shared),
         kind: options.kind | graceful,
         location,
         extras,
@@ -134,7 +134,7 @@ fn graceful(parent: Node, own: Option<Duration>) -> u8 {
 
 /// As [`raw`], without options.
 pub(crate) fn plain<N, F>(
-    hub: &Hub,
+    shared: &Shared,
     parent: Node,
     future: F,
     location: &'static Location<'static>,
@@ -144,9 +144,9 @@ where
     F::Output: Send + 'static,
 {
     let birth = Birth {
-        hub,
-        hub_ptr: parent.hub_ptr(),
-        id: current::next_id(hub),
+        shared,
+        shared_ptr: parent.shared_ptr(),
+        id: current::next_id(shared),
         kind: graceful(parent, None),
         location,
         extras: Extras::None(parent.record_ptr()),
@@ -157,7 +157,7 @@ where
 /// A raw task: a child of `parent` (maybe a sentinel), or, if that refuses, born cancelled. `N` is what
 /// it is named after. Here and below the future fits a slot (see [`fitting!`](crate::task::fitting)).
 pub(crate) fn raw<N, F>(
-    hub: &Hub,
+    shared: &Shared,
     parent: Node,
     future: F,
     mut options: Options,
@@ -167,7 +167,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let birth = birth(hub, parent, &mut options, location);
+    let birth = birth(shared, parent, &mut options, location);
     born::<N, _>(birth, parent, future)
 }
 
@@ -177,10 +177,10 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let hub = birth.hub;
+    let shared = birth.shared;
     let (node, joined) = allocate::<_, Plain, N>(birth, future);
     match attach(parent, node, None) {
-        Ok(()) => hub.schedule().born(node),
+        Ok(()) => shared.schedule().on_spawn(node),
         Err(_) => refuse(node),
     }
     joined
@@ -188,7 +188,7 @@ where
 
 /// A supervised task of the service that `parent` belongs to.
 pub(crate) fn supervised<N, F, T>(
-    hub: &Hub,
+    shared: &Shared,
     parent: Node,
     future: F,
     mut options: Options,
@@ -199,7 +199,7 @@ where
     T: Send + 'static,
 {
     options.kind |= kind::SUPERVISED;
-    let birth = birth(hub, parent, &mut options, location);
+    let birth = birth(shared, parent, &mut options, location);
     let (node, joined) = allocate::<_, Fallible, N>(birth, future);
     let attached = if options.refuse {
         Err(Refusal::Closing)
@@ -211,7 +211,7 @@ where
             if let Some(record) = node.record() {
                 record.total.fetch_add(1, Ordering::Relaxed);
             }
-            hub.schedule().born(node);
+            shared.schedule().on_spawn(node);
             Ok(joined)
         }
         Err(Refusal::Closing) => {
@@ -230,7 +230,7 @@ where
 /// count of it. Of the options kind and limit count.
 #[inline]
 pub(crate) fn service<N, F>(
-    hub: &Hub,
+    shared: &Shared,
     parent: Node,
     future: F,
     record: &Record,
@@ -242,10 +242,10 @@ where
     F: Future<Output = Result<(), BoxError>> + Send + 'static,
 {
     let birth = Birth {
-        hub,
-        hub_ptr: parent.hub_ptr(),
-        id: current::next_id(hub),
-        kind: options.kind | kind::SERVICE | graceful(parent, record.side.grace),
+        shared,
+        shared_ptr: parent.shared_ptr(),
+        id: current::next_id(shared),
+        kind: options.kind | kind::SERVICE | graceful(parent, record.cold.grace),
         location,
         extras: Extras::Own(own),
     };
@@ -257,6 +257,6 @@ where
         around.total.fetch_add(1, Ordering::Relaxed);
     }
     record.start(joined.into_reference());
-    hub.schedule().born(node);
+    shared.schedule().on_spawn(node);
     Ok(())
 }

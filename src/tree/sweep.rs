@@ -35,7 +35,7 @@
 //!   it could not be done before it, whoever holds it back.
 //!
 //! So as long as a worker is idle, every entry that is left is taken. A worker that sleeps looks at
-//! the queue of jobs within 2 ms while another is awake (see [`crate::idle`]): this is why offering
+//! the queue of jobs within 2 ms while another is awake (see [`crate::schedule::idle`]): this is why offering
 //! the token wakes nobody in the common case of a sweep that is over sooner.
 //!
 //! A walk that met no two siblings is a chain: whatever is left is above the task in hand, and
@@ -48,7 +48,7 @@ use crate::id::TaskId;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::task::state::Action;
-use crate::task::{Hub, Job, Walk};
+use crate::task::{Job, Shared, Walk};
 
 /// Tasks a walk looks at before it lets other work run.
 pub(super) const STEP: usize = if cfg!(taskgrove_loom) { 2 } else { 1000 };
@@ -56,13 +56,13 @@ pub(super) const STEP: usize = if cfg!(taskgrove_loom) { 2 } else { 1000 };
 /// Begins the way back over a complete frontier, and does the first stretch of it; what is left for
 /// the caller's queue comes back.
 pub(super) fn begin(
-    hub: &Hub,
+    shared: &Shared,
     id: TaskId,
     entries: Vec<Entry>,
     has_siblings: bool,
 ) -> Option<Box<dyn Walk>> {
     let all = Piece::new(0, entries.len() as u32, false);
-    if has_siblings && hub.schedule().has_helpers() {
+    if has_siblings && shared.schedule().has_helpers() {
         let shared = Sweep {
             id,
             entries: Arc::new(entries),
@@ -171,7 +171,7 @@ impl Walk for Sweep {
             // The last entry of the piece is nobody else's before the token is out of hand: its task
             // is there, and so is the runtime.
             let last = entries[piece.range().1 as usize - 1].node;
-            last.hub().schedule().offer(Job::Walk(self));
+            last.shared().schedule().offer(Job::Walk(self));
         }
         let mut done = Siblings::default();
         piece.stretch(&entries, &mut done, true);

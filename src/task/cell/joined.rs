@@ -1,8 +1,8 @@
 //! The typed side of a handle.
 
-use super::{Node, NodeRef};
+use super::{Node, TaskRef};
 use crate::error::JoinError;
-use crate::wait::KeptWaker;
+use crate::wait_list::KeptWaker;
 use std::marker::PhantomData;
 use std::task::{Context, Poll, Waker};
 
@@ -25,10 +25,10 @@ impl<T> Joined<T> {
     }
 
     /// The reference alone, of a task that was written without interest in its output.
-    pub(crate) fn into_reference(self) -> NodeRef {
+    pub(crate) fn into_reference(self) -> TaskRef {
         let node = self.0;
         std::mem::forget(self);
-        NodeRef(node)
+        TaskRef(node)
     }
 
     pub(crate) fn node_ref(&self) -> &Node {

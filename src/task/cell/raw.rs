@@ -4,14 +4,14 @@ use super::{Header, Joined, Node, kind};
 use crate::arena::{ARENA, Counted, MAX_SLOT};
 use crate::error::{BoxError, JoinError};
 use crate::id::TaskId;
-use crate::record::Record;
+use crate::panics::quietly;
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{ByteLock, Life, UnsafeCell};
+use crate::task::cold::Cold;
 use crate::task::current;
-use crate::task::hub::Hub;
-use crate::task::side::Side;
+use crate::task::record::Record;
+use crate::task::shared::Shared;
 use crate::task::state::State;
-use crate::wait::quietly;
 use std::any::Any;
 use std::marker::PhantomData;
 use std::mem::{needs_drop, offset_of, size_of};
@@ -245,38 +245,38 @@ where
 
 /// What a new task is made of, besides its future.
 pub(crate) struct Birth<'a> {
-    pub(crate) hub: &'a Hub,
+    pub(crate) shared: &'a Shared,
     /// The same, as it came from the `Arc`: counts are reached through it.
-    pub(crate) hub_ptr: *const Hub,
+    pub(crate) shared_ptr: *const Shared,
     pub(crate) id: TaskId,
     pub(crate) kind: u8,
     pub(crate) location: &'static Location<'static>,
     pub(crate) extras: Extras,
 }
 
-/// What a new task's side pointer is to be.
+/// What a new task's cold pointer is to be.
 pub(crate) enum Extras {
     /// Null, or the record of the service it belongs to (rule 5).
     None(*const Record),
-    Side(Box<Side>),
+    Cold(Box<Cold>),
     /// That of the service whose node it is.
     Own(Counted<Record>),
 }
 
 impl Extras {
-    /// An odd pointer is one to a side record.
+    /// An odd pointer is one to a cold data.
     fn into_raw(self) -> *mut u8 {
-        let side = match self {
+        let cold = match self {
             Extras::None(record) => return record.cast_mut().cast(),
-            Extras::Side(side) => Box::into_raw(side).cast_const(),
+            Extras::Cold(cold) => Box::into_raw(cold).cast_const(),
             Extras::Own(record) => {
-                let side: *const Side = &record.side;
-                record.side.set_record(Counted::as_ptr(&record));
+                let cold: *const Cold = &record.cold;
+                record.cold.set_record(Counted::as_ptr(&record));
                 Counted::into_raw(record);
-                side
+                cold
             }
         };
-        side.map_addr(|address| address | 1).cast_mut().cast()
+        cold.map_addr(|address| address | 1).cast_mut().cast()
     }
 }
 
@@ -300,11 +300,11 @@ where
         next: AtomicU32::new(0),
         prev: AtomicU32::new(0),
         id: birth.id,
-        hub: birth.hub_ptr,
+        shared: birth.shared_ptr,
         location: birth.location,
-        side: AtomicPtr::new(birth.extras.into_raw()),
+        cold: AtomicPtr::new(birth.extras.into_raw()),
         polls: AtomicU64::new(0),
-        birth_ms: birth.hub.coarse_now(),
+        birth_ms: birth.shared.coarse_now(),
         supervised: AtomicU32::new(0),
         lock: ByteLock::new(),
         kind: birth.kind,

@@ -10,9 +10,9 @@
 
 use super::{Current, change, current, node};
 use crate::error::Moment;
-use crate::record::Record;
 #[cfg(taskgrove_loom)]
 use crate::sync::CellKey as _;
+use crate::task::record::Record;
 use crate::task::requests::Seen;
 use crate::task::state::Snapshot;
 use crate::tree::links;
@@ -43,10 +43,10 @@ pub(crate) enum Protected {
 
 /// [`View::protected`], and whether there is a [`View::moment`], in the byte that each poll copies.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ended(u8);
+pub(crate) struct Ended(u8);
 
 impl Ended {
-    pub(super) const NOTHING: Ended = Ended(0);
+    pub(crate) const NOTHING: Ended = Ended(0);
     const MOMENT: u8 = 1 << 7;
 
     fn new(protected: Protected, has_moment: bool) -> Ended {
@@ -136,7 +136,7 @@ pub(crate) fn set_protected_if_unknown() {
 pub(crate) fn see() {
     if let Some(node) = node() {
         // In this order: what had marked by then shows in the task's own word.
-        let requests = node.hub().requests.look();
+        let requests = node.shared().requests.look();
         set_view(View {
             word: node.state.load(),
             requests,
@@ -164,7 +164,7 @@ pub(crate) fn is_within(record: &Record) -> bool {
 pub(crate) fn note_panic(panic: Box<dyn Any + Send>) -> Result<(), Box<dyn Any + Send>> {
     match node() {
         Some(node) => {
-            node.side_or_new().note_panic(panic);
+            node.cold_or_new().note_panic(panic);
             Ok(())
         }
         None => Err(panic),

@@ -6,10 +6,10 @@
 //! 100 us later, as it is for workers that are awake (they look at the clock about that often):
 //! CPU time a timer went from 400 to 270 ns. Waking up every 250 us instead would save another 50.
 
-use crate::idle::Deadlines;
+use crate::schedule::idle::Deadlines;
 use crate::sync::atomic::Ordering;
 use crate::task::cell::is_tasks_own;
-use crate::task::{Hub, current, wakes};
+use crate::task::{Shared, current, wakes};
 use crate::timer::Fire;
 use std::time::Instant;
 
@@ -22,16 +22,21 @@ const APART: u64 = 100_000;
 
 /// Wakes and starts what is due. Tasks first, with `give_away` into the injector: no code of the
 /// user's runs in that. Then `before_others` is called, before a waker that is no task's.
-pub(crate) fn fire_timers(hub: &Hub, now: u64, give_away: bool, before_others: impl FnOnce()) {
-    hub.clock.saw(now);
-    if hub.timers.next_deadline().is_none_or(|at| at > now) {
+pub(crate) fn fire_timers(
+    shared: &Shared,
+    now: u64,
+    give_away: bool,
+    before_others: impl FnOnce(),
+) {
+    shared.clock.saw(now);
+    if shared.timers.next_deadline().is_none_or(|at| at > now) {
         return;
     }
     let mut due = Vec::new();
     let mut others = Vec::new();
     let mut all = 0;
     loop {
-        let count = hub.timers.fire_due(now, BATCH, &mut due);
+        let count = shared.timers.fire_due(now, BATCH, &mut due);
         all += count;
         for fire in due.drain(..) {
             match fire {
@@ -40,7 +45,7 @@ pub(crate) fn fire_timers(hub: &Hub, now: u64, give_away: bool, before_others: i
                     waker.wake();
                 }
                 Fire::Waker(waker) => others.push(waker),
-                Fire::Job(job) => hub.schedule().job(job),
+                Fire::Job(job) => shared.schedule().job(job),
             }
         }
         if count < BATCH {
@@ -48,7 +53,9 @@ pub(crate) fn fire_timers(hub: &Hub, now: u64, give_away: bool, before_others: i
         }
     }
     if all >= DENSE {
-        hub.timers_rest_until.store(now + APART, Ordering::Relaxed);
+        shared
+            .timers_rest_until
+            .store(now + APART, Ordering::Relaxed);
     }
     if !others.is_empty() {
         before_others();
@@ -56,7 +63,7 @@ pub(crate) fn fire_timers(hub: &Hub, now: u64, give_away: bool, before_others: i
     }
 }
 
-impl Deadlines for Hub {
+impl Deadlines for Shared {
     fn next(&self) -> Option<u64> {
         let rest_until = self.timers_rest_until.load(Ordering::Relaxed);
         Some(self.timers.next_deadline()?.max(rest_until))
@@ -83,18 +90,18 @@ mod tests {
 
     /// What is next when so many timers were fired at 1 ms, and one is due 10 us later.
     fn next_after(count: usize) -> Option<u64> {
-        let hub = Hub::new(Clock::manual(), false);
-        let insert = |at| hub.timers.insert(at, Fire::Waker(Waker::noop().clone()));
+        let shared = Shared::new(Clock::manual(), false);
+        let insert = |at| shared.timers.insert(at, Fire::Waker(Waker::noop().clone()));
         for _ in 0..count {
             insert(1_000_000);
         }
         insert(1_010_000);
         assert_eq!(
-            hub.next(),
+            shared.next(),
             Some(if count > 0 { 1_000_000 } else { 1_010_000 })
         );
-        fire_timers(&hub, 1_000_000, false, || ());
-        hub.next()
+        fire_timers(&shared, 1_000_000, false, || ());
+        shared.next()
     }
 
     #[test]
@@ -107,14 +114,15 @@ mod tests {
 
     #[test]
     fn nothing_is_waited_for_when_there_is_nothing() {
-        let hub = Hub::new(Clock::manual(), false);
+        let shared = Shared::new(Clock::manual(), false);
         for _ in 0..DENSE {
-            hub.timers.insert(5, Fire::Waker(Waker::noop().clone()));
+            shared.timers.insert(5, Fire::Waker(Waker::noop().clone()));
         }
-        fire_timers(&hub, 5, false, || ());
-        assert_eq!(hub.next(), None);
-        hub.timers
+        fire_timers(&shared, 5, false, || ());
+        assert_eq!(shared.next(), None);
+        shared
+            .timers
             .insert(1_000_000, Fire::Waker(Waker::noop().clone()));
-        assert_eq!(hub.next(), Some(1_000_000), "later than that anyway");
+        assert_eq!(shared.next(), Some(1_000_000), "later than that anyway");
     }
 }

@@ -12,10 +12,10 @@ use crate::error::{FailureKind, Failures, ServiceError, TaskFailure};
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex};
 use crate::task::cell::Header;
-use crate::task::side::Side;
-use crate::task::{Hub, Node, NodeRef, current};
+use crate::task::cold::Cold;
+use crate::task::{Node, Shared, TaskRef, current};
 use crate::tree::hold::Hold;
-use crate::wait::WaitList;
+use crate::wait_list::WaitList;
 use std::borrow::Cow;
 use std::mem::offset_of;
 use std::ptr::{NonNull, null_mut};
@@ -41,9 +41,9 @@ pub(crate) struct Record {
     pub(crate) name: Cow<'static, str>,
     /// The service's node, of which this is a reference; null until the start.
     node: AtomicPtr<Header>,
-    hub: OnceLock<Arc<Hub>>,
-    /// The side record of the service's node.
-    pub(crate) side: Side,
+    shared: OnceLock<Arc<Shared>>,
+    /// The cold data of the service's node.
+    pub(crate) cold: Cold,
     failed: Mutex<Failed>,
     pub(crate) done: AtomicU64,
 }
@@ -79,8 +79,8 @@ impl Record {
             total: AtomicU64::new(0),
             done: AtomicU64::new(0),
             node: AtomicPtr::new(null_mut()),
-            hub: OnceLock::new(),
-            side: Side::of_service(grace),
+            shared: OnceLock::new(),
+            cold: Cold::of_service(grace),
             failed: Mutex::new(Failed::Nothing),
         }
     }
@@ -94,17 +94,17 @@ impl Record {
 
     /// The runtime of a service that was started, for those outside of it; `None` if its end has
     /// come.
-    pub(crate) fn hub(&self) -> Option<&Arc<Hub>> {
-        if let Some(hub) = self.hub.get() {
-            return Some(hub);
+    pub(crate) fn shared(&self) -> Option<&Arc<Shared>> {
+        if let Some(shared) = self.shared.get() {
+            return Some(shared);
         }
         let held = Hold::on(self.node()?)?;
-        Some(self.hub.get_or_init(|| held.hub_arc()))
+        Some(self.shared.get_or_init(|| held.shared_arc()))
     }
 
     /// Those who wait for anything about the service.
     pub(crate) fn waiters(&self) -> &WaitList {
-        &self.side.waiters
+        &self.cold.waiters
     }
 
     pub(crate) fn is_started(&self) -> bool {
@@ -148,7 +148,7 @@ impl Record {
     }
 
     /// Its node is in the tree; once.
-    pub(crate) fn start(&self, node: NodeRef) {
+    pub(crate) fn start(&self, node: TaskRef) {
         // Release: with the Acquire of `node`.
         self.node.store(node.address().as_ptr(), Ordering::Release);
         std::mem::forget(node);

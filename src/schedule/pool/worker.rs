@@ -3,10 +3,10 @@
 use super::deadlines::fire_timers;
 use super::gather::gather;
 use super::{Core, Pool, bump};
-use crate::queue::STEAL_MAX;
+use crate::schedule::queue::STEAL_MAX;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, Parker};
-use crate::task::{Hub, Node};
+use crate::task::{Node, Shared};
 use crate::tree::batch::Batch;
 use crate::tree::finish;
 
@@ -20,7 +20,7 @@ const SOURCES: u8 = 3;
 /// What a thread has while it is a worker.
 pub(crate) struct Worker<'a> {
     pool: &'a Pool,
-    hub: &'a Hub,
+    shared: &'a Shared,
     index: usize,
     core: &'a Core,
     /// Polls until the next look at the clock, and between two looks.
@@ -47,10 +47,15 @@ pub(crate) struct Worker<'a> {
 }
 
 impl<'a> Worker<'a> {
-    pub(crate) fn new(pool: &'a Pool, hub: &'a Hub, index: usize, parker: Arc<Parker>) -> Self {
+    pub(crate) fn new(
+        pool: &'a Pool,
+        shared: &'a Shared,
+        index: usize,
+        parker: Arc<Parker>,
+    ) -> Self {
         Worker {
             pool,
-            hub,
+            shared,
             index,
             core: &pool.cores[index],
             clock_in: 0,
@@ -154,7 +159,7 @@ impl<'a> Worker<'a> {
         finish::run(
             node,
             &mut self.done,
-            || core.ended(),
+            || core.on_done(),
             |node| pool.push_local(core, node),
         );
         true
@@ -164,7 +169,7 @@ impl<'a> Worker<'a> {
     #[inline]
     fn look_at_clock(&mut self) -> bool {
         // Polls may have become longer than they were: then another thread sees time pass first.
-        if self.clock_in > 0 && self.hub.coarse_now() == self.last_ms {
+        if self.clock_in > 0 && self.shared.coarse_now() == self.last_ms {
             self.clock_in -= 1;
             return false;
         }
@@ -176,19 +181,19 @@ impl<'a> Worker<'a> {
         let theirs = !self.was_theirs || self.slept || self.clock_in < self.clock_every;
         self.was_theirs = false;
         self.done.flush();
-        let now = self.hub.refresh_clock();
-        self.last_ms = self.hub.coarse_now();
+        let now = self.shared.refresh_clock();
+        self.last_ms = self.shared.coarse_now();
         self.adapt(now.saturating_sub(self.last_look));
         self.last_look = now;
         self.clock_in = self.clock_every;
-        if self.hub.timers.next_deadline().is_none_or(|at| at > now) {
-            self.hub.clock.saw(now);
+        if self.shared.timers.next_deadline().is_none_or(|at| at > now) {
+            self.shared.clock.saw(now);
             return theirs;
         }
         // As long as it only wakes tasks, this worker is one that searches: it will run the first, and
         // look whether there are more. Wakers that are no tasks' are code of the user's: nobody may
         // count on this search.
-        fire_timers(self.hub, now, self.slow, || self.stop_searching());
+        fire_timers(self.shared, now, self.slow, || self.stop_searching());
         theirs
     }
 
@@ -364,7 +369,7 @@ impl<'a> Worker<'a> {
         self.search();
         bump(&self.core.parks, 1);
         let pool = self.pool;
-        pool.idle.park(&self.parker, true, self.hub, || {
+        pool.idle.park(&self.parker, true, self.shared, || {
             woken() || pool.has_ended() || pool.has_work()
         });
         self.clock_in = 0;

@@ -4,10 +4,10 @@
 //! happened; whoever makes it happen sets its flag, *then* wakes. The list's lock orders the two,
 //! so one of them sees the other. Wakers are cloned, woken and dropped outside the lock.
 
+use crate::panics::quietly;
 use crate::sync::Mutex;
 use crate::task::wakes;
 use slab::Slab;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
 /// Wakers of those who wait, each under a key of its own.
@@ -144,21 +144,6 @@ impl Drop for KeptWaker {
     fn drop(&mut self) {
         let waker = self.take();
         quietly(|| drop(waker));
-    }
-}
-
-/// Runs user code whose panic has nowhere to go: it has been reported by the panic hook, and the
-/// runtime goes on. A payload whose own drop panics is leaked.
-pub(crate) fn quietly(f: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
-        discard(payload);
-    }
-}
-
-/// Drops a panic's payload, which may itself panic in its drop (then that payload is leaked).
-pub(crate) fn discard(payload: Box<dyn std::any::Any + Send>) {
-    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        std::mem::forget(again);
     }
 }
 

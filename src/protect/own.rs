@@ -8,34 +8,34 @@
 //! [`STALLS`] suspensions with a waker that is not the task's, in one poll, the calling code is
 //! taken to be inside such a `block_on`, and is let on.
 
-use super::awaited::{self, Awaited};
-use super::cell::Node;
-use super::current::{Current, change, current};
 use super::place::{self, PlaceKind};
 use super::scope::Turn;
+use crate::task::awaited::{self, Awaited};
+use crate::task::cell::Node;
+use crate::task::current::{Current, change, current};
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
 /// Own awaits that may be ready in one poll of a task.
-pub(super) const READY_IN_POLL: u32 = 128;
-pub(super) const UNLIMITED: u32 = u32::MAX;
+pub(crate) const READY_IN_POLL: u32 = 128;
+pub(crate) const UNLIMITED: u32 = u32::MAX;
 
 /// Sets of futures return after one or two futures that woke themselves.
 const STALLS: u8 = 127;
 
 /// Suspensions in this poll that woke a waker which is not the task's.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stalls {
+pub(crate) struct Stalls {
     count: u8,
 }
 
 impl Stalls {
-    pub(super) const NONE: Stalls = Stalls { count: 0 };
+    pub(crate) const NONE: Stalls = Stalls { count: 0 };
     const ENDLESS: u8 = 1 << 7;
 
     /// The turn has come, and the poll does not end.
     #[inline]
-    pub(super) fn are_endless(self) -> bool {
+    pub(crate) fn are_endless(self) -> bool {
         self.count & Self::ENDLESS != 0
     }
 
@@ -53,7 +53,7 @@ impl Stalls {
     }
 
     /// Code outside of tasks has no polls that begin or end: each poll of a body counts anew.
-    pub(super) fn outside_of_tasks(&mut self, outside: bool) {
+    pub(crate) fn outside_of_tasks(&mut self, outside: bool) {
         if outside {
             *self = Self::NONE;
         }
@@ -154,5 +154,5 @@ fn is_body_over() -> bool {
 
 #[cold]
 fn is_dropped_now(node: Node) -> bool {
-    node.state.load().is_killed() || !node.side().is_some_and(|side| side.is_protected())
+    node.state.load().is_killed() || !node.cold().is_some_and(|cold| cold.is_protected())
 }

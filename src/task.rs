@@ -4,20 +4,17 @@ pub(crate) mod ancestry;
 pub(crate) mod awaited;
 pub(crate) mod cell;
 pub(crate) mod cleanups;
+pub(crate) mod cold;
 pub(crate) mod current;
-pub(crate) mod hub;
-pub(crate) mod join;
 pub(crate) mod name;
-pub(crate) mod own;
-pub(crate) mod place;
+pub(crate) mod record;
 pub(crate) mod requests;
-pub(crate) mod scope;
-pub(crate) mod side;
+pub(crate) mod shared;
 pub(crate) mod state;
 pub(crate) mod wakes;
 
-pub(crate) use cell::{Node, NodeRef, kind};
-pub(crate) use hub::{Hub, Job, Schedule, Walk};
+pub(crate) use cell::{Node, TaskRef, kind};
+pub(crate) use shared::{Job, Schedule, Shared, Walk};
 
 /// Evaluates an expression with a future of type `$F`, which is boxed before if it does not fit a
 /// slot. A macro, because each function that is given a large future by value copies it once more on
@@ -45,7 +42,7 @@ macro_rules! held {
 }
 
 /// Shares a service, which may be large. `Arc::new` copies it twice.
-macro_rules! shared {
+macro_rules! arced {
     ($service:expr, $S:ty) => {
         if const { size_of::<$S>() > 4096 } {
             std::sync::Arc::<$S>::from(Box::new($service))
@@ -55,4 +52,4 @@ macro_rules! shared {
     };
 }
 
-pub(crate) use {fitting, held, shared};
+pub(crate) use {arced, fitting, held};

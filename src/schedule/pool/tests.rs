@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::handle::Handle;
-use crate::idle::Deadlines as _;
+use crate::schedule::idle::Deadlines as _;
 use crate::task::current::InRuntime;
 use crate::timer::Clock;
 use std::cell::Cell;
@@ -32,7 +32,7 @@ async fn busy(ns: u64) {
 }
 
 struct World {
-    hub: Arc<Hub>,
+    shared: Arc<Shared>,
     pool: Arc<Pool>,
     /// When each worker is free again.
     free_at: Vec<u64>,
@@ -48,39 +48,43 @@ impl Mark {
     }
 
     /// A task that says when it is polled, and takes no time.
-    fn task(&self, hub: &Arc<Hub>) -> impl Future<Output = ()> + Send + use<> {
-        let (mark, hub) = (self.clone(), hub.clone());
-        async move { mark.0.store(hub.now(), Ordering::Relaxed) }
+    fn task(&self, shared: &Arc<Shared>) -> impl Future<Output = ()> + Send + use<> {
+        let (mark, shared) = (self.clone(), shared.clone());
+        async move { mark.0.store(shared.now(), Ordering::Relaxed) }
     }
 }
 
 impl World {
     fn new(workers: usize) -> World {
-        let hub = Arc::new(Hub::new(Clock::manual(), false));
-        let pool = Arc::new(Pool::new(hub.serial, workers));
-        Hub::open(&hub, Box::new(PoolHandle(pool.clone())), workers + 1);
+        let shared = Arc::new(Shared::new(Clock::manual(), false));
+        let pool = Arc::new(Pool::new(shared.serial, workers));
+        Shared::open(&shared, Box::new(PoolHandle(pool.clone())), workers + 1);
         World {
-            hub,
+            shared,
             pool,
             free_at: vec![1; workers],
         }
     }
 
     fn handle(&self) -> Handle {
-        Handle::new(self.hub.clone())
+        Handle::new(self.shared.clone())
     }
 
     fn now(&self) -> u64 {
-        self.hub.now()
+        self.shared.now()
     }
 
     /// Runs the workers until that time; `outside` is called before each step with the time, as code of
     /// another thread.
     fn run(&mut self, until: u64, mut outside: impl FnMut(u64)) {
-        let World { hub, pool, free_at } = self;
+        let World {
+            shared,
+            pool,
+            free_at,
+        } = self;
         let parker = || Arc::new(Parker::new());
         let mut workers: Vec<_> = (0..free_at.len())
-            .map(|index| Worker::new(pool, hub, index, parker()))
+            .map(|index| Worker::new(pool, shared, index, parker()))
             .collect();
         loop {
             let (index, &at) = (free_at.iter().enumerate())
@@ -89,16 +93,16 @@ impl World {
             if at >= until {
                 break;
             }
-            hub.clock.advance_to(at);
+            shared.clock.advance_to(at);
             outside(at);
-            let _in_runtime = InRuntime::enter(hub.clone(), Some(index));
+            let _in_runtime = InRuntime::enter(shared.clone(), Some(index));
             TOOK.set(0);
             workers[index].tick();
             // With nothing to do it looks again soon; a poll of no length takes that time, too.
             free_at[index] = at + TOOK.get().max(5 * US);
         }
         for (index, worker) in workers.iter_mut().enumerate() {
-            let _in_runtime = InRuntime::enter(hub.clone(), Some(index));
+            let _in_runtime = InRuntime::enter(shared.clone(), Some(index));
             worker.settle();
             worker.stop_searching();
         }
@@ -107,10 +111,10 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        let _in_runtime = InRuntime::enter(self.hub.clone(), Some(0));
-        crate::tree::cancel::request_all(&self.hub, crate::task::state::Level::Kill);
-        crate::tree::cancel::release_sentinels(&self.hub);
-        let mut worker = Worker::new(&self.pool, &self.hub, 0, Arc::new(Parker::new()));
+        let _in_runtime = InRuntime::enter(self.shared.clone(), Some(0));
+        crate::tree::cancel::request_all(&self.shared, crate::task::state::Level::Kill);
+        crate::tree::cancel::release_sentinels(&self.shared);
+        let mut worker = Worker::new(&self.pool, &self.shared, 0, Arc::new(Parker::new()));
         while !self.pool.has_ended() {
             worker.tick();
         }
@@ -139,7 +143,7 @@ fn what_comes_from_outside_waits_for_two_polls() {
         let mut world = crowded(workers, tasks, poll);
         for _ in 0..20 {
             let (began, mark) = (world.now(), Mark::default());
-            drop(world.handle().spawn(mark.task(&world.hub)));
+            drop(world.handle().spawn(mark.task(&world.shared)));
             world.run(began + 3 * poll, |_| ());
             let waited = mark.at().saturating_sub(began);
             assert!(
@@ -155,12 +159,12 @@ fn what_comes_from_outside_waits_for_two_polls() {
 #[test]
 fn a_stream_from_outside_does_not_pile_up() {
     let mut world = crowded(2, 20, 100 * US);
-    let (began, handle, hub) = (world.now(), world.handle(), world.hub.clone());
+    let (began, handle, shared) = (world.now(), world.handle(), world.shared.clone());
     let mut marks: Vec<(u64, Mark)> = Vec::new();
     world.run(began + 1_000 * MS, |now| {
         while began + marks.len() as u64 * MS <= now {
             let mark = Mark::default();
-            drop(handle.spawn(mark.task(&hub)));
+            drop(handle.spawn(mark.task(&shared)));
             marks.push((now, mark));
         }
     });
@@ -177,7 +181,7 @@ fn a_burst_from_outside_is_shared_with_the_queues_it_comes_to() {
     let began = world.now();
     let marks: Vec<Mark> = (0..1_000).map(|_| Mark::default()).collect();
     for mark in &marks {
-        drop(world.handle().spawn(mark.task(&world.hub)));
+        drop(world.handle().spawn(mark.task(&world.shared)));
     }
     world.run(began + 200 * MS, |_| ());
     let last = marks.iter().map(Mark::at).max().expect("some");
@@ -194,15 +198,15 @@ fn a_timer_waits_for_two_polls() {
         for round in 0..20 {
             let (began, mark) = (world.now(), Mark::default());
             let due = began + 20 * MS + round * 777 * US;
-            let (task, sleep) = (mark.task(&world.hub), Duration::from_nanos(due - began));
+            let (task, sleep) = (mark.task(&world.shared), Duration::from_nanos(due - began));
             drop(world.handle().spawn(async move {
                 crate::time::sleep(sleep).await;
                 task.await;
             }));
-            let hub = world.hub.clone();
+            let shared = world.shared.clone();
             world.run(due + 3 * poll, |now| {
                 if guest {
-                    fire_timers(&hub, now, true, || ());
+                    fire_timers(&shared, now, true, || ());
                 }
             });
             // The sleep begins when the task is first polled: up to two polls later.
@@ -227,16 +231,16 @@ fn polls_that_become_long_are_noticed() {
             }
         }));
     }
-    let (hub, handle, mark) = (world.hub.clone(), world.handle(), Mark::default());
+    let (shared, handle, mark) = (world.shared.clone(), world.handle(), Mark::default());
     let mut spawned = 0;
     world.run(200 * MS, |now| {
         if now >= 100 * MS {
             if spawned == 0 {
                 spawned = now;
                 length.store(5 * MS, Ordering::Relaxed);
-                drop(handle.spawn(mark.task(&hub)));
+                drop(handle.spawn(mark.task(&shared)));
             }
-            hub.refresh_clock();
+            shared.refresh_clock();
         }
     });
     let waited = mark.at().saturating_sub(spawned);
@@ -247,7 +251,7 @@ fn polls_that_become_long_are_noticed() {
 #[test]
 fn each_source_has_its_turn() {
     let mut world = World::new(2);
-    let queued = 3 * crate::queue::CAPACITY as u64;
+    let queued = 3 * crate::schedule::queue::CAPACITY as u64;
     let run = std::sync::Arc::new(Std64::new(0));
     // Worker 0 overflows its queue, and then is in a poll for ever.
     let (handle, counted) = (world.handle(), run.clone());

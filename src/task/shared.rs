@@ -1,7 +1,7 @@
 //! What all tasks of one runtime share, and what a scheduler has to do for them.
 
 use super::ancestry::Heads;
-use super::cell::{Node, NodeRef};
+use super::cell::{Node, TaskRef};
 use super::current;
 use super::requests::Requests;
 use super::state::Snapshot;
@@ -56,11 +56,11 @@ pub(crate) trait Schedule: Send + Sync {
     /// Takes a scheduled task into a queue.
     fn push(&self, node: Node);
     /// Takes a new task into a queue.
-    fn born(&self, node: Node);
+    fn on_spawn(&self, node: Node);
     /// A task is done, as of the step that follows.
-    fn ended(&self);
+    fn on_done(&self);
     /// It is not: something else came before that step.
-    fn not_ended(&self);
+    fn undo_done(&self);
     /// Takes a job; it runs on a worker, outside of any task.
     fn job(&self, job: Job);
     /// Takes a job that the calling thread works on as well: nobody is woken for it if one that is
@@ -97,7 +97,7 @@ pub(crate) trait Schedule: Send + Sync {
 
 /// One per runtime; kept alive by its workers, its handles and, for the length of a push, by
 /// threads that wake a task from outside.
-pub(crate) struct Hub {
+pub(crate) struct Shared {
     /// Distinguishes runtimes, also when one is built at another's old address.
     pub(crate) serial: u64,
     pub(crate) clock: Clock,
@@ -112,18 +112,18 @@ pub(crate) struct Hub {
     pub(crate) requests: Requests,
     pub(crate) heads: Heads,
     /// Parents of the roots: one a worker, and a last one for other threads.
-    pub(crate) sentinels: std::sync::OnceLock<Box<[NodeRef]>>,
+    pub(crate) sentinels: std::sync::OnceLock<Box<[TaskRef]>>,
     /// Sentinels not yet done.
     pub(crate) open: AtomicUsize,
     next_id: AtomicU64,
     pub(crate) schedule: std::sync::OnceLock<Box<dyn Schedule>>,
     /// Itself, until the last sentinel is done: no task outlives it, whatever becomes of its owners.
-    own: Mutex<Option<Arc<Hub>>>,
+    own: Mutex<Option<Arc<Shared>>>,
     pub(crate) life: Life,
 }
 
 /// Until dropped, the thread looks at the tree.
-pub(crate) struct Visit<'a>(&'a Hub);
+pub(crate) struct Visit<'a>(&'a Shared);
 
 impl Drop for Visit<'_> {
     fn drop(&mut self) {
@@ -133,7 +133,7 @@ impl Drop for Visit<'_> {
 
 static SERIALS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
 
-impl Hub {
+impl Shared {
     pub(crate) fn new(clock: Clock, track_busy: bool) -> Self {
         Self {
             serial: SERIALS.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
@@ -157,7 +157,7 @@ impl Hub {
     pub(crate) fn open(this: &Arc<Self>, schedule: Box<dyn Schedule>, count: usize) {
         assert!(this.schedule.set(schedule).is_ok());
         this.open.store(count, Ordering::Relaxed);
-        let sentinels = (0..count).map(|_| NodeRef::sentinel(this)).collect();
+        let sentinels = (0..count).map(|_| TaskRef::sentinel(this)).collect();
         assert!(this.sentinels.set(sentinels).is_ok());
         *this.own.lock() = Some(this.clone());
     }
@@ -174,14 +174,14 @@ impl Hub {
     }
 
     #[inline]
-    pub(crate) fn sentinels(&self) -> &[NodeRef] {
+    pub(crate) fn sentinels(&self) -> &[TaskRef] {
         self.sentinels.get().expect("opened before it is used")
     }
 
     /// One of the sentinels is done; with the last the runtime has ended. Gives back what kept the
-    /// hub, for the caller to drop.
+    /// shared, for the caller to drop.
     #[must_use]
-    pub(crate) fn sentinel_done(&self) -> Option<Arc<Hub>> {
+    pub(crate) fn sentinel_done(&self) -> Option<Arc<Shared>> {
         if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
             wakes::wake_all(
                 self.timers
@@ -218,7 +218,7 @@ impl Hub {
         self.coarse_ms.load(Ordering::Relaxed)
     }
 
-    /// Reads the clock, and notes it for [`Hub::coarse_now`].
+    /// Reads the clock, and notes it for [`Shared::coarse_now`].
     pub(crate) fn refresh_clock(&self) -> u64 {
         let now = self.clock.now_ns();
         let ms = (now / 1_000_000) as u32;
@@ -231,7 +231,7 @@ impl Hub {
 }
 
 #[cfg(taskgrove_loom)]
-impl Drop for Hub {
+impl Drop for Shared {
     fn drop(&mut self) {
         self.life.end();
     }

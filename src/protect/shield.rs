@@ -6,14 +6,14 @@
 //! nested protection ends innermost first. What runs inside a shield or a cleanup does not see the
 //! turn at all.
 
-use super::context::OfTask;
+use super::{own, place};
 use crate::error::Moment;
+use crate::panics::{discard, quietly};
+use crate::protect::scope::{Body, Entered, Scope, Turn};
+use crate::service::context::OfTask;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 use crate::task::current::{self, Apart, Protected, View};
-use crate::task::scope::{Body, Entered, Scope, Turn};
-use crate::task::{own, place};
-use crate::wait::{discard, quietly};
 use std::any::Any;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

@@ -1,23 +1,23 @@
-//! What few tasks need: made on demand, reached through the header's side pointer. That of a
+//! What few tasks need: made on demand, reached through the header's cold pointer. That of a
 //! service's node is part of the service's record.
 
-use super::cell::NodeRef;
+use super::cell::TaskRef;
 use super::cleanups::{Cleanup, Cleanups};
 use super::current;
-use super::hub::Hub;
-use crate::record::Record;
+use super::shared::Shared;
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex};
+use crate::task::record::Record;
 use crate::timer::{Fire, TimerKey};
 use crate::tree::finish;
 use crate::tree::hold::Hold;
-use crate::wait::WaitList;
+use crate::wait_list::WaitList;
 use std::any::Any;
 use std::ptr::null;
 use std::time::Duration;
 
 /// The extras of a task.
-pub(crate) struct Side {
+pub(crate) struct Cold {
     /// The record of the service this task belongs to; borrowed from the service's node, which
     /// outlives every task below it.
     record: AtomicPtr<Record>,
@@ -55,7 +55,7 @@ struct Rare {
     scopes: Option<Arc<WaitList>>,
 }
 
-impl Side {
+impl Cold {
     pub(crate) fn new(record: *const Record) -> Self {
         Self {
             record: AtomicPtr::new(record.cast_mut()),
@@ -123,22 +123,22 @@ impl Side {
 
     /// By the finisher.
     #[inline]
-    pub(crate) fn cancel_timers(&self, hub: &Hub) {
+    pub(crate) fn cancel_timers(&self, shared: &Shared) {
         if self.has_timers.load(Ordering::Relaxed) {
-            self.cancel_timer(hub);
+            self.cancel_timer(shared);
         }
     }
 
     #[cold]
-    fn cancel_timer(&self, hub: &Hub) {
+    fn cancel_timer(&self, shared: &Shared) {
         let Some(key) = self.rare(|rare| rare.timer.take()) else {
             return;
         };
         // What waits there may have much to give back: the task is done, so it does that in steps.
-        if let Some(Fire::Job(job)) = hub.timers.take(key)
+        if let Some(Fire::Job(job)) = shared.timers.take(key)
             && let Some(rest) = finish::run_job(job)
         {
-            hub.schedule().job(rest);
+            shared.schedule().job(rest);
         }
     }
 
@@ -190,7 +190,7 @@ impl Side {
     }
 
     /// Keeps a cleanup's panic as the task's outcome, if it is the first; else gives it back. By
-    /// whoever runs the task, as [`Side::take_panic`].
+    /// whoever runs the task, as [`Cold::take_panic`].
     pub(crate) fn keep_panic(&self, panic: Box<dyn Any + Send>) -> Option<Box<dyn Any + Send>> {
         if self.panicked.load(Ordering::Relaxed) {
             return Some(panic);
@@ -211,7 +211,7 @@ impl Side {
     }
 
     /// Notes a panic that must not hide what the task's code has returned: it is counted when the
-    /// poll has ended. By whoever runs the task, as [`Side::take_noted`].
+    /// poll has ended. By whoever runs the task, as [`Cold::take_noted`].
     pub(crate) fn note_panic(&self, panic: Box<dyn Any + Send>) {
         self.rare(|rare| rare.noted.push(panic));
         self.has_noted.store(true, Ordering::Relaxed);
@@ -237,12 +237,12 @@ impl Side {
     }
 }
 
-/// Uses the side record of a task that may be over: a service's has then been given up, and of no
+/// Uses the cold data of a task that may be over: a service's has then been given up, and of no
 /// other is it of use any more.
-pub(crate) fn visit(node: &NodeRef, f: impl FnOnce(&Side)) {
+pub(crate) fn visit(node: &TaskRef, f: impl FnOnce(&Cold)) {
     if current::node() == Some(**node) {
-        f(node.side_or_new());
+        f(node.cold_or_new());
     } else if let Some(held) = Hold::on(**node) {
-        f(held.side_or_new());
+        f(held.cold_or_new());
     }
 }

@@ -11,11 +11,12 @@
 //! is registered in it before it is polled, and a body does the same with what is inside it. Nothing
 //! registers once the turn has come, so that each is woken once.
 
-use super::cell::NodeRef;
-use super::{current, place, side, wakes};
+use super::place;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Mutex};
-use crate::wait::{KeptWaker, WaitKey, WaitList};
+use crate::task::cell::TaskRef;
+use crate::task::{cold, current, wakes};
+use crate::wait_list::{KeptWaker, WaitKey, WaitList};
 use std::task::Context;
 
 /// Whether some code's time is over.
@@ -33,7 +34,7 @@ pub(crate) enum Turn {
 pub(crate) enum Scope {
     /// Outside of any task.
     Outside,
-    Root(NodeRef),
+    Root(TaskRef),
     /// A shield, a cleanup or a destructor, perhaps in this body: the turn is not seen.
     Hard(Option<Arc<Body>>),
     Body(Arc<Body>),
@@ -191,7 +192,7 @@ impl Body {
 
 /// Somebody who has to look again.
 enum Woken {
-    Task(NodeRef),
+    Task(TaskRef),
     Other(KeptWaker),
 }
 
@@ -232,8 +233,8 @@ impl Scope {
         match self {
             Scope::Outside | Scope::Hard(_) => {}
             Scope::Root(node) => {
-                let side = node.side_or_new();
-                side.protection.fetch_add(1, Ordering::AcqRel);
+                let cold = node.cold_or_new();
+                cold.protection.fetch_add(1, Ordering::AcqRel);
             }
             Scope::Body(body) => {
                 let mut state = body.state.lock();
@@ -251,8 +252,8 @@ impl Scope {
         match self {
             Scope::Outside | Scope::Hard(_) => {}
             Scope::Root(node) => {
-                side::visit(node, |side| {
-                    side.protection.fetch_sub(1, Ordering::AcqRel);
+                cold::visit(node, |cold| {
+                    cold.protection.fetch_sub(1, Ordering::AcqRel);
                 });
                 if current::node() != Some(**node) {
                     woken.push(Woken::Task(node.clone()));
@@ -332,7 +333,7 @@ impl Entered {
         }
         match &self.scope {
             Scope::Outside | Scope::Hard(_) => {}
-            Scope::Root(node) => self.register(&node.side_or_new().scopes(), cx),
+            Scope::Root(node) => self.register(&node.cold_or_new().scopes(), cx),
             Scope::Body(body) => self.register(&body.clone().inside, cx),
         }
     }
@@ -358,7 +359,7 @@ impl Drop for Entered {
             match &self.scope {
                 Scope::Outside | Scope::Hard(_) => {}
                 Scope::Root(node) => {
-                    side::visit(node, |side| stale = side.scopes().remove(key));
+                    cold::visit(node, |cold| stale = cold.scopes().remove(key));
                 }
                 Scope::Body(body) => stale = body.inside.remove(key),
             }

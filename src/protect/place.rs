@@ -1,16 +1,16 @@
 //! Where in the protection of its task the calling code runs: in the task's own code, in the body
 //! of a `finally` or a `background_service`, or in code that the turn does not reach.
 
-use super::cell::Node;
-use super::current::{Apart, Current, Lent, change, current};
 use super::scope::{Body, Scope};
 use crate::sync::Arc;
+use crate::task::cell::Node;
+use crate::task::current::{Apart, Current, Lent, change, current};
 use std::cell::RefCell;
 use std::task::{Context, Waker};
 
 /// What kind of code the thread runs, as far as its callers in this crate know.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum PlaceKind {
+pub(crate) enum PlaceKind {
     /// The task's own code.
     Root,
     /// The body that `BODY` names.
@@ -51,7 +51,7 @@ fn place(cx: &Context<'_>) -> Place {
 /// since it is in a destructor, or in a `block_on` inside the poll. What such code polls, it polls
 /// with a waker of its own.
 #[inline]
-pub(super) fn must_run_on(current: &Current, waker: &Waker) -> bool {
+pub(crate) fn must_run_on(current: &Current, waker: &Waker) -> bool {
     let Some(node) = current.node else {
         return false;
     };
@@ -149,7 +149,7 @@ pub(crate) fn is_in(scope: &Scope, cx: &Context<'_>) -> bool {
 
 /// Whether this body is the innermost that is being polled or dropped, so that its owner looks at
 /// it after that.
-pub(super) fn is_polled(body: &Arc<Body>) -> bool {
+pub(crate) fn is_polled(body: &Arc<Body>) -> bool {
     let kind = current().place;
     matches!(kind, PlaceKind::Body | PlaceKind::BodyDrop)
         && self::body().is_some_and(|current| Arc::ptr_eq(&current, body))

@@ -1,35 +1,33 @@
-//! Services: a task whose future is `run` and whose side record is the service's [`Record`], seen
+//! Services: a task whose future is `run` and whose cold data is the service's [`Record`], seen
 //! from outside through a [`Manager`] and from inside through a [`Context`].
 //!
-//! [`Record`]: crate::record::Record
+//! [`Record`]: crate::task::record::Record
 
 mod background;
 mod boxed;
 mod builders;
-mod context;
-mod defer;
+pub(crate) mod context;
 mod manager;
-mod protect;
 mod service_fn;
 mod slot;
 mod start;
 mod stats;
-mod wait;
+mod waits;
 
+pub use crate::protect::defer::{Defer, defer};
+pub(crate) use crate::protect::shield::poll_to_its_end;
+pub use crate::protect::shield::{finally, shielded};
 pub use background::background_service;
 pub use boxed::BoxService;
 pub use builders::{ChildServiceBuilder, ManagerBuilder, TaskBuilder};
 pub use context::Context;
-pub use defer::{Defer, defer};
 pub use manager::Manager;
-pub(crate) use protect::poll_to_its_end;
-pub use protect::{finally, shielded};
 pub use service_fn::{ServiceFn, service_fn};
 pub use slot::ManagerSlot;
 pub use stats::{Stats, TaskStats};
 
 use crate::error::Result;
-use crate::task::shared;
+use crate::task::arced;
 use std::borrow::Cow;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -103,7 +101,7 @@ pub trait Service: Send + Sync + 'static {
     where
         Self: Sized,
     {
-        BoxService::new(shared!(self, Self))
+        BoxService::new(arced!(self, Self))
     }
 }
 

@@ -1,7 +1,7 @@
 //! [`defer`]: asynchronous destructors.
 
 use crate::sync::{Arc, Mutex};
-use crate::task::Hub;
+use crate::task::Shared;
 use crate::task::cleanups::Cleanup;
 use crate::task::current;
 use crate::tree::spawn;
@@ -14,7 +14,7 @@ pub struct Defer {
     /// In a lock only to be `Sync`.
     cleanup: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
     /// The runtime it was made in.
-    hub: Option<Arc<Hub>>,
+    shared: Option<Arc<Shared>>,
     location: &'static Location<'static>,
 }
 
@@ -52,7 +52,7 @@ pub struct Defer {
 pub fn defer<C: Future<Output = ()> + Send + 'static>(cleanup: C) -> Defer {
     Defer {
         cleanup: Mutex::new(Some(Box::pin(cleanup))),
-        hub: current::hub(),
+        shared: current::shared(),
         location: Location::caller(),
     }
 }
@@ -64,8 +64,8 @@ impl Drop for Defer {
         };
         let cleanup = Cleanup::new(cleanup);
         if let Some(node) = current::node() {
-            node.side_or_new().push_cleanup(cleanup);
-        } else if let Some(hub) = &self.hub {
+            node.cold_or_new().push_cleanup(cleanup);
+        } else if let Some(shared) = &self.shared {
             let options = spawn::Options {
                 name: Some("defer".into()),
                 cleanup: Some(Box::new(cleanup)),
@@ -73,8 +73,8 @@ impl Drop for Defer {
             };
             // A task with nothing but this cleanup, which is out of cancellation's reach.
             drop(spawn::raw::<(), _>(
-                hub,
-                hub.home(),
+                shared,
+                shared.home(),
                 async {},
                 options,
                 self.location,

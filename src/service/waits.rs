@@ -1,9 +1,10 @@
 //! Waiting for something to become true of a service's record.
 
-use crate::record::Record;
+use crate::protect::own;
 use crate::task::awaited::Event;
-use crate::task::{current, own};
-use crate::wait::WaitKey;
+use crate::task::current;
+use crate::task::record::Record;
+use crate::wait_list::WaitKey;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 

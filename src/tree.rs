@@ -11,6 +11,7 @@ pub(crate) mod fail;
 pub(crate) mod finish;
 mod frontier;
 pub(crate) mod full;
+pub(crate) mod handle;
 pub(crate) mod hands;
 pub(crate) mod hold;
 mod later;

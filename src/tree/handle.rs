@@ -1,14 +1,15 @@
 //! Handles of tasks: [`Task`], [`CancelHandle`], [`CancelOnDrop`].
 
-use super::awaited::{Awaited, Whom};
-use super::cell::{Joined, Node, NodeRef, kind};
-use super::state::Level;
-use super::{current, own};
 use crate::error::JoinError;
 use crate::id::TaskId;
+use crate::protect::own;
 use crate::sync::atomic::Ordering;
+use crate::task::awaited::{Awaited, Whom};
+use crate::task::cell::{Joined, Node, TaskRef, kind};
+use crate::task::current;
+use crate::task::state::Level;
 use crate::tree::cancel;
-use crate::wait::WaitKey;
+use crate::wait_list::WaitKey;
 use std::future::poll_fn;
 use std::ops::Deref;
 use std::pin::Pin;
@@ -150,12 +151,12 @@ fn note_end(node: Node) {
     }
 }
 
-async fn wait_done(node: &NodeRef) {
-    struct Waiting<'a>(&'a NodeRef, Option<WaitKey>);
+async fn wait_done(node: &TaskRef) {
+    struct Waiting<'a>(&'a TaskRef, Option<WaitKey>);
     impl Drop for Waiting<'_> {
         fn drop(&mut self) {
             if let Some(key) = self.1.take() {
-                self.0.side_or_new().waiters.deregister(key);
+                self.0.cold_or_new().waiters.deregister(key);
             }
         }
     }
@@ -165,7 +166,7 @@ async fn wait_done(node: &NodeRef) {
             note_end(**node);
             return Poll::Ready(());
         }
-        let list = &node.side_or_new().waiters;
+        let list = &node.cold_or_new().waiters;
         list.register(&mut waiting.1, cx.waker());
         if node.state.set_waiters().is_done() {
             note_end(**node);
@@ -210,7 +211,7 @@ impl<T> std::fmt::Debug for Task<T> {
 /// [`Task::cancel_handle`].
 #[derive(Clone)]
 pub struct CancelHandle {
-    node: NodeRef,
+    node: TaskRef,
 }
 
 impl CancelHandle {

@@ -23,13 +23,13 @@ pub(crate) use worker::Worker;
 
 use deadlines::fire_timers;
 
-use crate::idle::Idle;
-use crate::queue::Local;
+use crate::schedule::idle::Idle;
+use crate::schedule::queue::Local;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Arc, Parker, SegQueue};
 use crate::task::cell::Header;
-use crate::task::hub::Counts;
-use crate::task::{Hub, Job, Node, Schedule, current};
+use crate::task::shared::Counts;
+use crate::task::{Job, Node, Schedule, Shared, current};
 
 /// One worker's queue and counters. The counters are written by their worker alone.
 pub(crate) struct Core {
@@ -64,7 +64,7 @@ pub(crate) struct Pool {
     pub(crate) core_taken: AtomicBool,
 }
 
-/// Schedule is implemented on a handle of the pool, because the hub owns it.
+/// Schedule is implemented on a handle of the pool, because the shared owns it.
 pub(crate) struct PoolHandle(pub(crate) Arc<Pool>);
 
 fn bump(counter: &AtomicU64, by: u64) {
@@ -81,7 +81,7 @@ impl Schedule for PoolHandle {
         }
     }
 
-    fn born(&self, node: Node) {
+    fn on_spawn(&self, node: Node) {
         match current::worker(self.0.serial) {
             Some(index) => {
                 let core = &self.0.cores[index];
@@ -95,16 +95,16 @@ impl Schedule for PoolHandle {
         }
     }
 
-    fn ended(&self) {
+    fn on_done(&self) {
         match current::worker(self.0.serial) {
-            Some(index) => self.0.cores[index].ended(),
+            Some(index) => self.0.cores[index].on_done(),
             None => {
                 self.0.ended_outside.fetch_add(1, Ordering::Release);
             }
         }
     }
 
-    fn not_ended(&self) {
+    fn undo_done(&self) {
         match current::worker(self.0.serial) {
             Some(index) => bump(&self.0.cores[index].ended, 1_u64.wrapping_neg()),
             None => {
@@ -158,7 +158,7 @@ impl Schedule for PoolHandle {
 impl Core {
     /// One less is live. By its worker.
     #[inline]
-    fn ended(&self) {
+    fn on_done(&self) {
         bump(&self.ended, 1);
     }
 
@@ -252,9 +252,14 @@ impl Pool {
     }
 
     /// Sleeps on a thread in `block_on` that runs no tasks, until it is woken or a timer is due.
-    pub(crate) fn park_guest(&self, hub: &Hub, parker: &Arc<Parker>, woken: impl Fn() -> bool) {
-        self.idle.park(parker, false, hub, woken);
-        fire_timers(hub, hub.refresh_clock(), true, || ());
+    pub(crate) fn park_guest(
+        &self,
+        shared: &Shared,
+        parker: &Arc<Parker>,
+        woken: impl Fn() -> bool,
+    ) {
+        self.idle.park(parker, false, shared, woken);
+        fire_timers(shared, shared.refresh_clock(), true, || ());
     }
 
     /// Gives the core of a pool without threads back, and lets another thread take it.
