@@ -51,6 +51,7 @@
 
 use std::ptr::{NonNull, null_mut};
 
+use crate::sync::CachePadded;
 use crate::sync::atomic::{AtomicPtr, AtomicU64, AtomicWord, Ordering};
 
 /// How many addresses a queue holds.
@@ -63,17 +64,12 @@ pub(crate) const CAPACITY: usize = 4;
 /// The most that one steal takes.
 pub(crate) const STEAL_MAX: usize = 32;
 
-/// Keeps what one side writes out of the other side's cache lines (pairs of them are fetched
-/// together on common machines).
-#[repr(align(128))]
-struct Padded<T>(T);
-
 /// A bounded run queue of addresses; see the module's docs for who may call what.
 pub(crate) struct Local<T> {
     /// The position of the oldest address. Moved by read-modify-writes, by anybody.
-    head: Padded<AtomicWord>,
+    head: CachePadded<AtomicWord>,
     /// The position of the next push. Stored by the owner.
-    tail: Padded<AtomicU64>,
+    tail: CachePadded<AtomicU64>,
     /// Written by the owner. Null until first used.
     slots: Box<[AtomicPtr<T>; CAPACITY]>,
 }
@@ -87,8 +83,8 @@ impl<T> Local<T> {
             unreachable!("as many slots were made as the ring has");
         };
         Self {
-            head: Padded(AtomicWord::new(0)),
-            tail: Padded(AtomicU64::new(0)),
+            head: CachePadded::new(AtomicWord::new(0)),
+            tail: CachePadded::new(AtomicU64::new(0)),
             slots,
         }
     }
@@ -101,13 +97,13 @@ impl<T> Local<T> {
     /// [`take_half`](Self::take_half)); stealers may have made room meanwhile, or make it later.
     #[inline]
     pub(crate) fn push(&self, item: NonNull<T>) -> Result<(), NonNull<T>> {
-        let tail = self.tail.0.load(Ordering::Relaxed);
-        let head = self.head.0.load(Ordering::Acquire); // proof, 2
+        let tail = self.tail.load(Ordering::Relaxed);
+        let head = self.head.load(Ordering::Acquire); // proof, 2
         if tail - head >= CAPACITY as u64 {
             return Err(item);
         }
         self.slot(tail).store(item.as_ptr(), Ordering::Relaxed);
-        self.tail.0.store(tail + 1, Ordering::Release); // proof, 1
+        self.tail.store(tail + 1, Ordering::Release); // proof, 1
         Ok(())
     }
 
@@ -132,14 +128,14 @@ impl<T> Local<T> {
     ///
     /// The owner of `dst` calls this, on anybody's queue. What does not fit into `dst` is not taken.
     pub(crate) fn steal_into(&self, dst: &Local<T>, limit: usize) -> Option<(NonNull<T>, usize)> {
-        let dst_tail = dst.tail.0.load(Ordering::Relaxed);
-        let dst_head = dst.head.0.load(Ordering::Acquire); // proof, 2
+        let dst_tail = dst.tail.load(Ordering::Relaxed);
+        let dst_head = dst.head.load(Ordering::Acquire); // proof, 2
         let room = CAPACITY - (dst_tail - dst_head) as usize;
         let limit = limit.min(STEAL_MAX).min(room + 1);
 
-        let mut head = self.head.0.load(Ordering::Acquire); // proof, 4
+        let mut head = self.head.load(Ordering::Acquire); // proof, 4
         loop {
-            let tail = self.tail.0.load(Ordering::Acquire); // proof, 1
+            let tail = self.tail.load(Ordering::Acquire); // proof, 1
             let len = tail.saturating_sub(head) as usize;
             let count = len.div_ceil(2).min(limit) as u64;
             if count == 0 {
@@ -153,7 +149,7 @@ impl<T> Local<T> {
             match self.move_head(head, head + count) {
                 Ok(()) => {
                     if count > 1 {
-                        dst.tail.0.store(dst_tail + count - 1, Ordering::Release); // proof, 1 and 5
+                        dst.tail.store(dst_tail + count - 1, Ordering::Release); // proof, 1 and 5
                     }
                     return first.map(|item| (item, count as usize));
                 }
@@ -165,8 +161,8 @@ impl<T> Local<T> {
     /// How many addresses are in the queue: a snapshot, from any thread.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        let head = self.head.0.load(Ordering::Acquire);
-        let tail = self.tail.0.load(Ordering::Acquire);
+        let head = self.head.load(Ordering::Acquire);
+        let tail = self.tail.load(Ordering::Acquire);
         // Pushes and pops between the two loads can make the difference larger than the ring.
         (tail.saturating_sub(head) as usize).min(CAPACITY)
     }
@@ -181,8 +177,8 @@ impl<T> Local<T> {
     /// any. Returns the first position and how many.
     #[inline]
     fn claim(&self, count: impl Fn(u64) -> u64) -> Option<(u64, u64)> {
-        let tail = self.tail.0.load(Ordering::Relaxed);
-        let mut head = self.head.0.load(Ordering::Relaxed);
+        let tail = self.tail.load(Ordering::Relaxed);
+        let mut head = self.head.load(Ordering::Relaxed);
         loop {
             let count = count(tail - head);
             if count == 0 {
@@ -200,7 +196,6 @@ impl<T> Local<T> {
     #[inline]
     fn move_head(&self, from: u64, to: u64) -> Result<(), u64> {
         self.head
-            .0
             .compare_exchange_weak(from, to, Ordering::Release, Ordering::Acquire)
             .map(drop)
     }
