@@ -80,7 +80,6 @@ const ALLOWED: &[(&str, &str)] = &[
     ("sim/engine", "sim/outside"),
     ("sim/engine", "sim/run"),
     ("sim/external", "handle"),
-    ("sync/parker", "sync"),
     ("task/ancestry", "tree/links"),
     ("task/cell", "task/cell/held"),
     ("task/cell", "task/cell/raw"),

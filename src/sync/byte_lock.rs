@@ -70,7 +70,7 @@ mod plain {
 
 #[cfg(taskgrove_loom)]
 mod modelled {
-    use crate::sync::{Mutex, MutexGuard};
+    use crate::sync::mutex::{Mutex, MutexGuard};
 
     /// The same interface on a mutex: loom would explore each round of a spinning thread.
     #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! [`Condvar`]: a condition variable that waits until a deadline.
 
-use super::MutexGuard;
+use super::mutex::MutexGuard;
 #[cfg(taskgrove_loom)]
 use loom::sync::Condvar as Inner;
 #[cfg(not(taskgrove_loom))]

@@ -7,8 +7,8 @@ pub(crate) use std::sync::OnceLock;
 
 #[cfg(taskgrove_loom)]
 mod modelled {
-    use crate::sync::Mutex;
     use crate::sync::atomic::{AtomicBool, Ordering};
+    use crate::sync::mutex::Mutex;
 
     /// std's `OnceLock` with an order that loom explores.
     ///

@@ -1,23 +1,31 @@
 //! [`Parker`]: blocks one thread until another unparks it.
 //!
-//! It is built on a mutex and a condition variable that live in the parker itself. A table of
-//! waiting threads that is shared by the process, as parking_lot has, would be copied by `fork`
-//! together with the parent's threads that wait in it, which the child does not have.
+//! A parker has its mutex and its condition variable in itself. A table of waiting threads that the
+//! process shares, as parking_lot has, would be copied by `fork` together with the parent's threads
+//! that wait in it, and the child does not have those (`docs/decisions/0020-locks-of-std.md`).
 
-use super::Mutex;
 use super::atomic::{AtomicU8, Ordering};
 use super::condvar::Condvar;
+use super::mutex::Mutex;
 use std::time::Instant;
 
+/// No token, and no thread waits.
 const EMPTY: u8 = 0;
 /// A thread waits, or is about to.
 const PARKED: u8 = 1;
+/// A token that no thread has taken yet.
 const TOKEN: u8 = 2;
 
-/// Blocks one thread until it is unparked: a token that `unpark` puts and `park` takes. At most one
-/// thread parks at a time; any number may unpark it.
+/// Blocks one thread until it is unparked, by a token that `unpark` puts and `park` takes.
+///
+/// At most one thread parks at a time; any number may unpark it. A token that was put before the
+/// park is not lost: it makes that park return at once.
 #[derive(Debug)]
 pub(crate) struct Parker {
+    /// [`EMPTY`], [`PARKED`] or [`TOKEN`]. The parking thread writes the first two, threads that
+    /// unpark write the third. A swap to `TOKEN` releases, and each step by which the parking
+    /// thread takes the token acquires: it sees what came before the `unpark`. All are
+    /// read-modify-writes, so that this holds for each of several unparks.
     state: AtomicU8,
     lock: Mutex<()>,
     changed: Condvar,
@@ -32,13 +40,16 @@ impl Parker {
         }
     }
 
-    /// Waits for the token, at most until `deadline`; says whether it was there.
+    /// Blocks until there is a token, at most until `deadline`, and takes it. Returns whether there
+    /// was one.
     pub(crate) fn park(&self, deadline: Option<Instant>) -> bool {
         if self.take() {
             return true;
         }
         let mut guard = self.lock.lock();
-        // From here on `unpark` takes the lock, which this thread gives back only by waiting.
+        // A thread that sees PARKED takes the lock before it notifies, and this thread releases the
+        // lock only by waiting: the notification finds it waiting. Relaxed: PARKED carries no data,
+        // and a token found here instead is taken by the swap below, which acquires.
         let parked =
             self.state
                 .compare_exchange(EMPTY, PARKED, Ordering::Relaxed, Ordering::Relaxed);
@@ -54,7 +65,8 @@ impl Parker {
         self.state.swap(EMPTY, Ordering::Acquire) == TOKEN
     }
 
-    /// Puts the token; a second one before it is taken changes nothing.
+    /// Puts a token, and wakes the thread that is parked; a second token before the first is taken
+    /// changes nothing.
     pub(crate) fn unpark(&self) {
         if self.state.swap(TOKEN, Ordering::Release) == PARKED {
             drop(self.lock.lock());
@@ -62,7 +74,8 @@ impl Parker {
         }
     }
 
-    /// Pairs with the Release in `unpark`: what came before it is seen by the thread that was parked.
+    /// Takes the token, if there is one. Acquire pairs with the Release of `unpark`; a failure reads
+    /// nothing that another thread has written, so Relaxed suffices there.
     fn take(&self) -> bool {
         self.state
             .compare_exchange(TOKEN, EMPTY, Ordering::Acquire, Ordering::Relaxed)
@@ -76,7 +89,6 @@ mod tests {
     use super::*;
     use crate::sync::Arc;
 
-    /// As often as it is put, the token is one; and it waits for who comes late.
     #[test]
     fn an_unpark_before_the_park_is_not_lost() {
         let parker = Arc::new(Parker::new());
@@ -88,11 +100,12 @@ mod tests {
         .join()
         .unwrap();
         assert!(parker.park(None));
-        assert!(!parker.park(Some(Instant::now())));
+        let again = parker.park(Some(Instant::now()));
+        assert!(!again, "two tokens are one");
     }
 
     #[test]
-    fn an_unpark_wakes_who_is_parked() {
+    fn an_unpark_wakes_the_parked_thread() {
         let parkers = [(); 2].map(|()| Arc::new(Parker::new()));
         let [mine, theirs] = parkers.clone();
         let other = std::thread::spawn(move || {

@@ -7,8 +7,8 @@ pub(crate) use modelled::{LOOSE_QUEUES, SegQueue};
 
 #[cfg(taskgrove_loom)]
 mod modelled {
-    use crate::sync::Mutex;
     use crate::sync::atomic::{AtomicUsize, Ordering};
+    use crate::sync::mutex::Mutex;
     use std::cell::Cell;
     use std::collections::VecDeque;
 
