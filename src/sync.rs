@@ -20,6 +20,7 @@ mod local;
 mod mutex;
 mod once_lock;
 mod parker;
+pub(crate) mod process;
 mod seg_queue;
 
 pub(crate) use byte_lock::{ByteGuard, ByteLock};

@@ -1,32 +1,38 @@
-//! A list of wakers, for waits of which there may be many on one event.
+//! A list of wakers, for events that several tasks may wait for.
 //!
-//! Registering and waking follow one order: a waiter registers, *then* looks whether the event has
-//! happened; whoever makes it happen sets its flag, *then* wakes. The list's lock orders the two,
-//! so one of them sees the other. Wakers are cloned, woken and dropped outside the lock.
+//! The room guards against lost wake-ups. A waiter registers its waker first and checks the event
+//! afterwards; the code that makes the event happen sets its flag first and wakes the list
+//! afterwards. The lock of the list orders the two accesses, so at least one side sees the other.
+//!
+//! No waker is cloned, woken or dropped under the lock, because all three run user code. The room
+//! may not wake either: it gives the wakers back, and `task/wakes.rs` wakes them.
 
-use crate::panics::quietly;
+mod kept_waker;
+
+pub(crate) use kept_waker::KeptWaker;
+
 use crate::sync::Mutex;
-use crate::task::wakes;
 use slab::Slab;
 use std::task::Waker;
 
-/// Wakers of those who wait, each under a key of its own.
+/// The wakers of the tasks that wait for an event, each under its own key.
 #[derive(Debug, Default)]
 pub(crate) struct WaitList(Mutex<Waiters>);
 
 #[derive(Debug, Default)]
 struct Waiters {
-    /// Most waits are alone: a place that allocates nothing.
+    /// The first waiter. Most events have one waiter at most, which then allocates nothing.
     first: Option<(u64, KeptWaker)>,
     more: Option<Box<Slab<(u64, KeptWaker)>>>,
-    /// Of the latest waiter: a place may be used again.
+    /// The serial number of the latest waiter. It tells waiters apart that use the same place, one
+    /// after the other.
     serial: u64,
 }
 
-/// A waiter's place in the list, and its serial number.
+/// Identifies a waiter by its place in the list and its serial number.
 #[derive(Clone, Copy)]
 pub(crate) struct WaitKey {
-    /// In `more`; `None` for `first`.
+    /// The index in `more`, or `None` for `first`.
     slot: Option<usize>,
     serial: u64,
 }
@@ -64,7 +70,8 @@ impl Waiters {
 }
 
 impl WaitList {
-    /// Enters `waker` under `key`, or under a new key that is written there.
+    /// Registers `waker` under `key`. If the key is `None` or its waiter was taken, registers it
+    /// under a new key, which it writes to `key`.
     pub(crate) fn register(&self, key: &mut Option<WaitKey>, waker: &Waker) {
         let fresh = KeptWaker::new(waker);
         let stale = {
@@ -80,70 +87,27 @@ impl WaitList {
         drop(stale);
     }
 
-    /// Takes a waiter out that no longer waits.
+    /// Removes a waiter and drops its waker.
     pub(crate) fn deregister(&self, key: WaitKey) {
         drop(self.remove(key));
     }
 
-    /// The same, for a caller that has more to do before user code may run.
+    /// Removes a waiter and returns its waker, for a caller that must do more before user code may
+    /// run.
     #[must_use]
     pub(crate) fn remove(&self, key: WaitKey) -> Option<KeptWaker> {
         self.0.lock().remove(key)
     }
 
-    /// Wakes everybody and empties the list. A waker that panics does not keep the others asleep.
-    pub(crate) fn wake_all(&self) {
+    /// Empties the list and returns the wakers, which the caller has to wake.
+    pub(crate) fn take_all(&self) -> impl Iterator<Item = Waker> + use<> {
         let (first, more) = {
             let mut list = self.0.lock();
             (list.first.take(), list.more.take())
         };
-        match (first, more) {
-            (None, None) => {}
-            (Some((_, waker)), None) => wakes::wake(waker.into_waker()),
-            (first, more) => {
-                let more = more.into_iter().flat_map(|more| *more);
-                let all = first.into_iter().chain(more.map(|(_, entry)| entry));
-                wakes::wake_all(all.map(|(_, waker)| waker.into_waker()));
-            }
-        }
-    }
-}
-
-/// A waker that is kept for later. Its wake and its drop are code of the user's that somebody else
-/// runs: a panic in there ends with it. So nothing unwinds through whoever has several of them, or
-/// something else to give back.
-#[derive(Debug)]
-pub(crate) struct KeptWaker(Waker);
-
-impl KeptWaker {
-    /// The clone is made as code of the caller's, who gets its panic.
-    pub(crate) fn new(waker: &Waker) -> Self {
-        KeptWaker(waker.clone())
-    }
-
-    pub(crate) fn will_wake(&self, waker: &Waker) -> bool {
-        self.0.will_wake(waker)
-    }
-
-    /// For one who wakes it, and catches its panic.
-    #[inline]
-    pub(crate) fn into_waker(mut self) -> Waker {
-        let waker = self.take();
-        // What is left has nothing to drop.
-        std::mem::forget(self);
-        waker
-    }
-
-    /// What is left behind does nothing.
-    fn take(&mut self) -> Waker {
-        std::mem::replace(&mut self.0, Waker::noop().clone())
-    }
-}
-
-impl Drop for KeptWaker {
-    fn drop(&mut self) {
-        let waker = self.take();
-        quietly(|| drop(waker));
+        let more = more.into_iter().flat_map(|more| *more);
+        let all = first.into_iter().chain(more.map(|(_, entry)| entry));
+        all.map(|(_, waker)| waker.into_waker())
     }
 }
 
@@ -171,9 +135,14 @@ mod tests {
         })
     }
 
-    /// Those who are there are woken, once, those who left are not, and an empty list keeps nothing.
+    fn wake_all(list: &WaitList) {
+        list.take_all().for_each(Waker::wake);
+    }
+
+    /// A waiter that left is not woken, one that registered twice is woken once, and an empty list
+    /// keeps no waker.
     #[test]
-    fn who_waits_is_woken_once() {
+    fn each_waiter_is_woken_once() {
         let list = WaitList::default();
         let all = waiters::<4>();
         let mut keys = [None; 4];
@@ -183,8 +152,8 @@ mod tests {
         }
         list.deregister(keys[0].unwrap());
         list.deregister(keys[2].unwrap());
-        list.wake_all();
-        list.wake_all();
+        wake_all(&list);
+        wake_all(&list);
         let woken = all.each_ref().map(|(w, _)| w.0.load(Ordering::Relaxed));
         assert_eq!(woken, [0, 1, 0, 1]);
         for (woken, waker) in all {
@@ -193,17 +162,17 @@ mod tests {
         }
     }
 
-    /// A key from before the list was emptied takes nobody else's place away.
+    /// The key of a waiter that was taken does not remove the one that has its place now.
     #[test]
-    fn an_old_key_is_nobody_elses() {
+    fn an_old_key_removes_no_other_waiter() {
         let list = WaitList::default();
         let [(_, early), (woken, late)] = waiters::<2>();
         let (mut old, mut new) = (None, None);
         list.register(&mut old, &early);
-        list.wake_all();
+        wake_all(&list);
         list.register(&mut new, &late);
         list.deregister(old.unwrap());
-        list.wake_all();
+        wake_all(&list);
         assert_eq!(woken.0.load(Ordering::Relaxed), 1);
     }
 }

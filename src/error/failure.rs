@@ -1,18 +1,22 @@
-//! Failures of tasks, and the services that fail by them.
+//! The failure of a task, and the error of a service that fails because of it.
+//!
+//! The `impl` blocks that walk, print and drop nested failures are in `walk.rs`, `report.rs` and
+//! `drop.rs`.
 
 use std::error::Error;
 use std::ops::Deref;
 use std::panic::Location;
 use std::sync::Arc;
 
-use super::order::Moment;
-use super::{BoxError, JoinError, LifecycleError, flat, report};
+use super::any::BoxError;
+use super::lifecycle::LifecycleError;
+use super::moment::Moment;
 use crate::id::TaskId;
 
-/// A service ended other than well.
+/// The error of a service that failed or was never run.
 ///
-/// Its `Display` has a line for each failure, those of child services indented below it;
-/// [`source`](Error::source) is the first.
+/// Its `Display` prints a line for each failure, with the failures of child services indented below.
+/// Its [`source`](Error::source) is the first failure.
 ///
 /// # Examples
 ///
@@ -37,41 +41,22 @@ use crate::id::TaskId;
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum ServiceError {
-    /// It was not run at all.
+    /// The service was not run.
     Lifecycle(LifecycleError),
-    /// It failed.
+    /// The service ran and failed.
     Failed(Failures),
 }
 
 impl ServiceError {
-    /// This service's own failures, in the order they happened; none if it was not run.
+    /// Returns this service's own failures, in the order in which they happened.
     ///
-    /// A child service that failed is one of them, and happened when the first of its own did.
+    /// The slice is empty if the service was not run. A child service that failed is one entry, whose
+    /// place in the order is that of the first failure inside it.
     pub fn failures(&self) -> &[TaskFailure] {
         match self {
             ServiceError::Lifecycle(_) => &[],
             ServiceError::Failed(failures) => failures,
         }
-    }
-
-    /// Where it began: the failures that are not themselves the failure of a service below, in the
-    /// order in which they happened, found through child services and through services whose error
-    /// a task passed on with `?`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn show(error: &taskgrove::ServiceError) {
-    /// for failure in error.root_causes() {
-    ///     eprintln!("{}, spawned at {}", failure.path(), failure.location());
-    /// }
-    /// # }
-    /// ```
-    pub fn root_causes(&self) -> impl Iterator<Item = &TaskFailure> {
-        let leaves = report::Leaves::new(self.failures(), TaskFailure::of_service);
-        let mut leaves: Vec<_> = leaves.collect();
-        leaves.sort_by_key(|leaf| leaf.moment());
-        leaves.into_iter()
     }
 }
 
@@ -96,14 +81,14 @@ impl Error for ServiceError {
     }
 }
 
-/// The failures of a service, in the order they happened; at least one.
+/// The failures of a service, at least one, in the order in which they happened.
 ///
-/// Cloning it copies nothing.
+/// A clone shares the failures.
 #[derive(Clone)]
 pub struct Failures(Arc<Vec<TaskFailure>>);
 
 impl Failures {
-    /// These failures, put in the order in which they happened; `None` if there are none.
+    /// Sorts failures into the order in which they happened. Returns `None` if there are none.
     pub(crate) fn new(mut failures: Vec<TaskFailure>) -> Option<Failures> {
         failures.sort_by_key(TaskFailure::moment);
         (!failures.is_empty()).then(|| Failures(Arc::new(failures)))
@@ -127,35 +112,37 @@ impl<'a> IntoIterator for &'a Failures {
     }
 }
 
-/// The failure of one task or child service: which, where and what.
+/// The failure of one task or child service: its id, its path, its spawn location and the cause.
 ///
-/// Its [`source`](Error::source) is the error, or the child service's. Cloning it copies nothing.
+/// Its [`source`](Error::source) is the task's error, or the error of the child service. A clone
+/// shares the failure.
 #[derive(Clone)]
-pub struct TaskFailure(Arc<Record>);
+pub struct TaskFailure(Arc<Details>);
 
-struct Record {
+/// The contents of a [`TaskFailure`]. Their destructor is in `drop.rs`.
+pub(super) struct Details {
     task: TaskId,
     path: String,
     location: &'static Location<'static>,
     moment: Moment,
-    kind: FailureKind,
+    pub(super) kind: FailureKind,
 }
 
-/// What a task failed with.
+/// The cause of a task's failure.
 #[non_exhaustive]
 pub enum FailureKind {
-    /// It returned this error, which can be downcast.
+    /// The task returned this error, which can be downcast.
     Error(BoxError),
-    /// It panicked, with this message.
+    /// The task panicked with this message.
     Panic(String),
-    /// It is a daemon and ended, though its service was not being cancelled.
+    /// The task is a daemon and ended while its service was not being cancelled.
     DaemonExit,
-    /// It is a child service, and failed.
+    /// The task is a child service that failed.
     Service(ServiceError),
 }
 
 impl FailureKind {
-    /// The failures of the service that this is the failure of; none if it began here.
+    /// Returns the failures of the service whose failure this is, or none if it began here.
     fn of_service(&self) -> &[TaskFailure] {
         match self {
             FailureKind::Service(error) => error.failures(),
@@ -168,8 +155,10 @@ impl FailureKind {
 }
 
 impl TaskFailure {
-    /// The failure of this task, which was spawned at `location`; it happened at `moment`, unless it
-    /// is that of a service below, which happened when the first of that service's own did.
+    /// Makes the failure of a task that was spawned at `location`.
+    ///
+    /// It happened at `moment`, unless it is the failure of a service below: then it happened at the
+    /// moment of that service's first failure.
     pub(crate) fn new(
         task: TaskId,
         path: String,
@@ -178,7 +167,7 @@ impl TaskFailure {
         kind: FailureKind,
     ) -> TaskFailure {
         let first = kind.of_service().first().map(TaskFailure::moment);
-        TaskFailure(Arc::new(Record {
+        TaskFailure(Arc::new(Details {
             task,
             path,
             location,
@@ -187,49 +176,36 @@ impl TaskFailure {
         }))
     }
 
-    /// When the first of the failures that this one stands for happened.
+    /// Returns when this failure happened, or the first failure of the service whose failure it is.
     pub(super) fn moment(&self) -> Moment {
         self.0.moment
     }
 
-    /// The id of the task.
+    /// Returns the id of the task.
     pub fn task(&self) -> TaskId {
         self.0.task
     }
 
-    /// The task's place in the tree, such as `app/db/conn-3`; for an error of a service's `run`,
-    /// the service's.
+    /// Returns the task's path in the tree, such as `app/db/conn-3`.
+    ///
+    /// For an error of a service's `run` it is the path of the service.
     pub fn path(&self) -> &str {
         &self.0.path
     }
 
-    /// Where the task was spawned.
+    /// Returns where the task was spawned.
     pub fn location(&self) -> &'static Location<'static> {
         self.0.location
     }
 
-    /// What it failed with.
+    /// Returns the cause.
     pub fn kind(&self) -> &FailureKind {
         &self.0.kind
     }
 
-    /// The failures of the service that this is the failure of; none if it began here.
+    /// Returns the failures of the service whose failure this is, or none if it began here.
     pub(super) fn of_service(&self) -> &[TaskFailure] {
         self.kind().of_service()
-    }
-
-    /// The failures that this one passes on: a service's, or that of a task it waited for.
-    pub(super) fn passed_on(&self) -> &[TaskFailure] {
-        let FailureKind::Error(error) = self.kind() else {
-            return self.of_service();
-        };
-        if let Some(failure) = error.downcast_ref() {
-            std::slice::from_ref(failure)
-        } else if let Some(JoinError::Failed(failure)) = error.downcast_ref() {
-            std::slice::from_ref(failure)
-        } else {
-            self.of_service()
-        }
     }
 }
 
@@ -240,11 +216,5 @@ impl Error for TaskFailure {
             FailureKind::Service(error) => Some(error),
             FailureKind::Panic(_) | FailureKind::DaemonExit => None,
         }
-    }
-}
-
-impl Drop for Record {
-    fn drop(&mut self) {
-        flat::drop_in_turn(std::mem::replace(&mut self.kind, FailureKind::DaemonExit));
     }
 }

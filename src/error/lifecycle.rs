@@ -1,8 +1,8 @@
-//! Asking a service for what it cannot do at this point of its life.
+//! [`LifecycleError`]: a call that does not fit the state of a service.
 
 use crate::path::sanitise;
 
-/// A service was asked for something that it cannot do before its start, twice, or after its end.
+/// The error of a call that a service cannot serve before its start, twice, or after its end.
 ///
 /// # Examples
 ///
@@ -15,14 +15,14 @@ use crate::path::sanitise;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LifecycleError {
-    /// The slot was asked for the manager of a service that has none: it was never given one, or
-    /// lost it before it was started.
+    /// The slot has no manager: the service never got one, or its manager was dropped before the
+    /// start.
     #[error(
         "the service has no manager yet: give it to `Manager::new`, or start it as a service or a \
          child service, before its slot is used"
     )]
     NoManager,
-    /// The service has a manager, and cannot be given another.
+    /// The service has a manager and cannot get another one.
     #[error(
         "service `{}` has a manager already, and a service is managed only once: use that manager, \
          or make a new value of the service",
@@ -51,7 +51,7 @@ pub enum LifecycleError {
         /// The name of the service.
         service: String,
     },
-    /// The service was not started yet, cannot be started any more, is being stopped, or has ended.
+    /// The service was not started yet, can no longer be started, is being stopped, or has ended.
     #[error(
         "service `{}` is not running: use it after its start (see `Manager::wait_started`) and \
          before it is stopped or ends",

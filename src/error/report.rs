@@ -1,79 +1,47 @@
-//! Failures in words: `Display` and `Debug` of errors that may nest without bound.
+//! `Display` and `Debug` of failures, which may nest without bound.
 //!
-//! Neither recurses over the nesting. `Display` walks it with a stack of its own; `Debug`, which
-//! has to recurse to be pretty, stops after a few levels. Below the levels they print in full,
-//! both print only the failures where it began. An error of the user's own may print one of these
-//! again: after a few such texts, each inside another, both print `..`.
+//! Neither recurses over the nesting. `Display` walks it with a stack of its own. `Debug` has to
+//! recurse to be pretty, so it stops after a few levels. Below the levels that they print in full,
+//! both print only the failures that pass on no other one. An error type of the user's may print one
+//! of these inside its own text: from the ninth text inside another on, both print `..`.
 
+use super::failure::{FailureKind, Failures, ServiceError, TaskFailure};
+use super::walk::{Leaves, Walk};
+use std::cell::Cell;
 use std::fmt::{self, Write};
 use std::slice;
 
-use super::flat::Text;
-use super::{FailureKind, Failures, ServiceError, TaskFailure};
-
-/// The levels that `Display` prints in full.
+/// The number of levels that `Display` prints in full.
 const DISPLAY_LEVELS: usize = 16;
-/// The levels that `Debug` prints in full.
+/// The number of levels that `Debug` prints in full.
 const DEBUG_LEVELS: usize = 8;
+/// The number of texts that may be written one inside the other.
+const MOST_TEXTS: usize = 8;
 
-/// The failures that a failure passes on; none if it began there.
-type Below = fn(&TaskFailure) -> &[TaskFailure];
-
-/// All failures below some, in order, each before those that it passes on, with their levels.
-struct Walk<'a> {
-    below: Below,
-    /// What is still to come on each level, if anything is.
-    levels: Vec<(usize, slice::Iter<'a, TaskFailure>)>,
+std::thread_local! {
+    /// The number of texts that are being written on this thread, each inside the one before.
+    static TEXTS: Cell<usize> = const { Cell::new(0) };
 }
 
-impl<'a> Walk<'a> {
-    fn new(failures: &'a [TaskFailure], below: Below) -> Walk<'a> {
-        Walk {
-            below,
-            levels: vec![(0, failures.iter())],
+/// A text that is being written; counts as one until it is dropped.
+struct Text(());
+
+impl Text {
+    /// Begins a text. Returns `None` if too many are being written on this thread, one inside the
+    /// other.
+    fn begin() -> Option<Text> {
+        let deep = TEXTS.get();
+        if deep == MOST_TEXTS {
+            return None;
         }
+        TEXTS.set(deep + 1);
+        Some(Text(()))
     }
 }
 
-impl<'a> Iterator for Walk<'a> {
-    /// The level, the failure, and those that it passes on.
-    type Item = (usize, &'a TaskFailure, &'a [TaskFailure]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let (level, failures) = self.levels.last_mut()?;
-            let level = *level;
-            let Some(failure) = failures.next() else {
-                self.levels.pop();
-                continue;
-            };
-            if failures.len() == 0 {
-                self.levels.pop();
-            }
-            let below = (self.below)(failure);
-            if !below.is_empty() {
-                self.levels.push((level + 1, below.iter()));
-            }
-            return Some((level, failure, below));
-        }
-    }
-}
-
-/// The failures that pass on no other.
-pub(super) struct Leaves<'a>(Walk<'a>);
-
-impl<'a> Leaves<'a> {
-    pub(super) fn new(failures: &'a [TaskFailure], below: Below) -> Leaves<'a> {
-        Leaves(Walk::new(failures, below))
-    }
-}
-
-impl<'a> Iterator for Leaves<'a> {
-    type Item = &'a TaskFailure;
-
-    fn next(&mut self) -> Option<&'a TaskFailure> {
-        self.0
-            .find_map(|(_, failure, below)| below.is_empty().then_some(failure))
+impl Drop for Text {
+    fn drop(&mut self) {
+        TEXTS.set(TEXTS.get() - 1);
     }
 }
 
@@ -92,7 +60,7 @@ impl fmt::Display for TaskFailure {
     }
 }
 
-/// A line for each failure, with a heading if there is more than one.
+/// Writes a line for each failure, with a heading if there is more than one.
 fn write_failures(failures: &[TaskFailure], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let Some(_text) = Text::begin() else {
         return f.write_str("..");
@@ -124,7 +92,7 @@ fn write_failures(failures: &[TaskFailure], f: &mut fmt::Formatter<'_>) -> fmt::
     Ok(())
 }
 
-/// What a failed task did, as the predicate of a sentence.
+/// Writes what a failed task did, as the predicate of a sentence.
 fn write_kind(kind: &FailureKind, below: &[TaskFailure], to: &mut Indented<'_, '_>) -> fmt::Result {
     match kind {
         FailureKind::Panic(message) => write!(to, "panicked: {message}"),
@@ -144,7 +112,7 @@ fn write_kind(kind: &FailureKind, below: &[TaskFailure], to: &mut Indented<'_, '
     }
 }
 
-/// Indents all lines after the first a little more than the first.
+/// Indents every line after the first by four more than the first.
 struct Indented<'a, 'f> {
     f: &'a mut fmt::Formatter<'f>,
     indent: usize,
@@ -162,7 +130,7 @@ impl fmt::Write for Indented<'_, '_> {
     }
 }
 
-/// `Debug` of failures, of which `levels` levels are printed in full.
+/// `Debug` of failures, which prints `levels` levels in full.
 struct DebugFailures<'a> {
     failures: &'a [TaskFailure],
     levels: usize,
@@ -172,7 +140,7 @@ impl fmt::Debug for DebugFailures<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut list = f.debug_list();
         if self.levels == 0 {
-            // The leaves pass nothing on, so that printing them goes no deeper.
+            // Leaves pass on no failure, so that printing them does not go deeper.
             let leaves = Leaves::new(self.failures, TaskFailure::passed_on);
             list.entry(&format_args!("..")).entries(leaves).finish()
         } else {
@@ -187,7 +155,7 @@ impl fmt::Debug for DebugFailures<'_> {
     }
 }
 
-/// `Debug` of a failure, below which `levels` levels are printed in full.
+/// `Debug` of a failure, which prints `levels` levels below it in full.
 struct DebugFailure<'a> {
     failure: &'a TaskFailure,
     levels: usize,
@@ -214,7 +182,7 @@ impl fmt::Debug for DebugFailure<'_> {
     }
 }
 
-/// `Debug` of what a task failed with, and of the failures it passes on.
+/// `Debug` of the cause of a failure and of the failures that it passes on.
 struct DebugKind<'a> {
     kind: &'a FailureKind,
     below: DebugFailures<'a>,

@@ -1,33 +1,33 @@
-//! Time that ran out.
+//! The errors of a stop and of a timeout: a time limit was reached.
 
+use super::lifecycle::LifecycleError;
+use crate::snapshot::{Node, NodeState, Snapshot};
 use std::fmt;
 
-use super::LifecycleError;
-use crate::snapshot::{Node, NodeState, Snapshot};
-
-/// How many tasks the text of a [`StopTimeout`] names.
+/// The largest number of tasks that the text of a [`StopTimeout`] names.
 const NAMED: usize = 20;
 
-/// A service was not stopped in time, or cannot be.
+/// The reason why a stop did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StopError {
     /// The service was not started.
     #[error(transparent)]
     Lifecycle(#[from] LifecycleError),
-    /// The time ran out.
+    /// The service did not end within the time limit.
     #[error(transparent)]
     Timeout(#[from] StopTimeout),
 }
 
-/// The time to stop ran out before everything had ended.
+/// The error of a stop that did not end within its time limit.
 ///
-/// Its `Display` names what is left and why, a task a line: first those that hold the others up,
-/// then those that only wait for their children; after twenty it says how many more there are.
+/// Its `Display` prints a line for each task that is left, with the reason: first the tasks that hold
+/// up others, then those that only wait for their children. It prints up to 20 tasks and the number
+/// of the others.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub struct StopTimeout {
-    /// What was left when the time ran out.
+    /// The tasks that were left when the time limit was reached.
     pub remaining: Snapshot,
 }
 
@@ -52,7 +52,7 @@ impl fmt::Display for StopTimeout {
     }
 }
 
-/// Why a task in this state has not ended.
+/// Says why a task in this state has not ended.
 fn reason(state: NodeState) -> &'static str {
     match state {
         NodeState::Queued => "waiting for a worker to poll it",
@@ -64,14 +64,14 @@ fn reason(state: NodeState) -> &'static str {
     }
 }
 
-/// A time limit ran out before the future was ready.
+/// The error of a future that was not ready within its time limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the time limit ran out before the future was ready")]
 #[non_exhaustive]
 pub struct Elapsed;
 
 impl From<Elapsed> for std::io::Error {
-    /// An error of the kind [`TimedOut`](std::io::ErrorKind::TimedOut).
+    /// Converts into an error of the kind [`TimedOut`](std::io::ErrorKind::TimedOut).
     fn from(elapsed: Elapsed) -> std::io::Error {
         std::io::Error::new(std::io::ErrorKind::TimedOut, elapsed)
     }

@@ -30,6 +30,11 @@ impl<T> Mutex<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn into_inner(self) -> T {
+        let value = self.0.into_inner();
+        value.unwrap_or_else(PoisonError::into_inner)
+    }
+
     #[cfg(test)]
     #[cfg(not(taskgrove_loom))]
     pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {

@@ -12,6 +12,7 @@ use super::current;
 use super::shared::{Job, Walk};
 use crate::id::TaskId;
 use crate::panics::quietly;
+use crate::wait_list::WaitList;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::task::{RawWakerVTable, Waker};
@@ -60,6 +61,14 @@ pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
     }
     if !strangers.is_empty() {
         wake_strangers(strangers);
+    }
+}
+
+impl WaitList {
+    /// Wakes all waiters and empties the list. A waker that panics or blocks does not keep the
+    /// others asleep.
+    pub(crate) fn wake_all(&self) {
+        wake_all(self.take_all());
     }
 }
 

@@ -1,41 +1,42 @@
-//! Why a service did not schedule a task.
+//! The errors of a service that does not schedule a task.
 
+use super::lifecycle::LifecycleError;
+use crate::path::sanitise;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
-use super::LifecycleError;
-use crate::path::sanitise;
-
-/// How many names [`TooManyChildren::most_common`] holds at most.
+/// The largest number of names in [`TooManyChildren::most_common`].
 const MOST_COMMON: usize = 10;
 
-/// A task or a child service was not scheduled.
+/// The reason why a task or a child service was not scheduled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpawnError {
     /// The service is not running.
     #[error(transparent)]
     Lifecycle(#[from] LifecycleError),
-    /// The parent has as many children as it may have.
+    /// The parent has as many live supervised children as its limit allows.
     #[error(transparent)]
     TooManyChildren(#[from] TooManyChildren),
 }
 
-/// A parent has as many live supervised children as it may have.
+/// The error of a parent that has as many live supervised children as its limit allows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub struct TooManyChildren {
     /// The path of the parent.
     pub parent: String,
-    /// How many live supervised children it may have.
+    /// The number of live supervised children that the parent may have.
     pub limit: usize,
-    /// The ten most common names among its children and how many have each, the most common first.
+    /// Up to ten of the most common names among the children, each with the number of children that
+    /// have it, the most common first.
     pub most_common: Vec<(String, usize)>,
 }
 
 impl TooManyChildren {
-    /// The error of a parent with this path, this limit and so many children of each of these names.
+    /// Makes the error from the parent's path and limit, and the names of its children with counts.
+    /// A name may come more than once.
     pub(crate) fn new<'a>(
         parent: String,
         limit: usize,
@@ -46,8 +47,7 @@ impl TooManyChildren {
             *counts.entry(name).or_default() += count;
         }
         let mut names: Vec<(Cow<'a, str>, usize)> = counts.into_iter().collect();
-        // Names that are equally common in alphabetical order, so that the message is the same
-        // each time.
+        // Equally common names come in alphabetical order, so that equal sets give equal messages.
         let order = |a: &(Cow<'a, str>, usize), b: &(Cow<'a, str>, usize)| {
             b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0))
         };
