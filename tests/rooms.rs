@@ -51,12 +51,6 @@ const ALLOWED: &[(&str, &str)] = &[
     ("arena/magazine", "arena"),
     ("arena/page", "arena"),
     ("arena/single", "arena"),
-    ("error/children", "error"),
-    ("error/failure", "error"),
-    ("error/flat", "error"),
-    ("error/join", "error"),
-    ("error/report", "error"),
-    ("error/stop", "error"),
     ("protect/defer", "tree/spawn"),
     ("protect/place", "protect/scope"),
     ("protect/shield", "service/context"),
@@ -110,7 +104,6 @@ const ALLOWED: &[(&str, &str)] = &[
     ("tree/cancel", "tree/hold"),
     ("tree/cancel", "tree/sweep"),
     ("tree/finish", "tree/later"),
-    ("wait_list", "task/wakes"),
 ];
 
 fn root() -> &'static Path {
