@@ -1,6 +1,6 @@
-//! [`check`]: a body, and many seeds.
+//! [`check`]: runs a body for many seeds.
 
-use super::Sim;
+use super::simulator::Sim;
 use crate::error::Panic;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,22 +8,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// The environment variable that replays one seed.
 const VARIABLE: &str = "TASKGROVE_SEED";
 
-/// Runs `body` once for each seed, each time in a new [`Sim`], until one fails.
+/// Runs `body` once for each seed, each time in a new [`Sim`], until a run fails.
 ///
-/// With the environment variable `TASKGROVE_SEED` set, only that seed is run, whether it is in the
-/// range or not: that replays a failure. What the body has to decide at random it can draw from
-/// [`random`](super::random()).
+/// If the environment variable `TASKGROVE_SEED` is set, `check` runs that seed alone, whether the
+/// range contains it or not: this replays a failure. A body that makes choices at random draws them
+/// with [`random`](super::random()).
 ///
 /// # Panics
 ///
-/// If a run panics (a deadlock and a livelock do), and if a task panicked and the body was not told:
-/// the message names the seed and the step, what the panic said, the tasks that panicked with where
-/// they were spawned, and a command that replays it. If `TASKGROVE_SEED` is no number.
+/// - If a run panics, also because of a deadlock or a livelock.
+/// - If a task panics and the body is not told. The body is told when it awaits the task's handle, and
+///   by the error of the service that the panic fails ([`Manager::run`](crate::Manager::run),
+///   [`result`](crate::Manager::result) and the like); whether such a panic is a failure is then up
+///   to the body.
+/// - If `TASKGROVE_SEED` is not a number.
 ///
-/// The body is told of a task's panic by the task's handle, when it is awaited, and by the error of
-/// the service that fails by it ([`Manager::run`](crate::Manager::run),
-/// [`result`](crate::Manager::result) and their like); what such a panic means is then the body's to
-/// say.
+/// The message names the seed, the step and the virtual time, the panic's own message, each task that
+/// panicked and where it was spawned, and a command that replays the run.
 ///
 /// # Examples
 ///
@@ -36,7 +37,7 @@ const VARIABLE: &str = "TASKGROVE_SEED";
 /// });
 /// ```
 ///
-/// A failing seed is named:
+/// The panic names the seed that failed:
 ///
 /// ```
 /// let failed = std::panic::catch_unwind(|| {
@@ -57,7 +58,7 @@ pub fn check<F: AsyncFn()>(seeds: Range<u64>, body: F) {
         None if seeds.is_empty() => return,
         None => seeds.start..=seeds.end - 1,
     };
-    // A loop: the place of the caller does not reach into a closure.
+    // A loop, since `#[track_caller]` does not reach into a closure.
     for seed in seeds {
         run(seed, &body);
     }
@@ -68,10 +69,10 @@ fn run<F: AsyncFn()>(seed: u64, body: &F) {
     let sim = Sim::new(seed);
     let ended = catch_unwind(AssertUnwindSafe(|| sim.block_on(body())));
     let (steps, elapsed, engine) = (sim.steps(), sim.elapsed(), sim.engine.clone());
-    // What is dropped with it may panic, too.
+    // The drop may make tasks panic, too.
     drop(sim);
-    let unheard = engine.unheard.describe();
-    let what = match (ended, unheard) {
+    let unhandled = engine.unhandled.describe();
+    let what = match (ended, unhandled) {
         (Ok(()), None) => return,
         (Ok(()), Some(tasks)) => format!("tasks panicked, and nobody was told:{tasks}"),
         (Err(payload), None) => Panic::new(payload).message().to_owned(),
@@ -89,8 +90,8 @@ fn run<F: AsyncFn()>(seed: u64, body: &F) {
     );
 }
 
-/// A command that runs the same with one seed: if the calling thread is a test's, this test alone,
-/// and otherwise what this process was started for.
+/// Returns a command that replays one seed: of a test, that test alone; of any other program, the
+/// command that started this process.
 fn command<F>(seed: u64) -> String {
     let thread = std::thread::current();
     match thread.name() {
@@ -106,8 +107,8 @@ fn command<F>(seed: u64) -> String {
     }
 }
 
-/// Whether a thread is named after a test, as the test harness names a test's: by its path, which is
-/// that of the function around the body if that is a closure, without the crate.
+/// Returns whether a thread has the name that the test harness gives a test's thread: the path of the
+/// test without its crate. If the body is a closure in the test, its type's name contains that path.
 fn is_test(thread: &str, body: &str) -> bool {
     let around = body
         .split_once("::{{closure}}")
@@ -115,12 +116,13 @@ fn is_test(thread: &str, body: &str) -> bool {
     let function = around.split_once("::").map_or("", |(_, path)| path);
     let is_name =
         |part: &str| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_');
-    // A body that a test's helper makes is elsewhere; no thread but a test's is called by a path.
+    // If a helper of the test makes the body, the two differ; then any name that is a path is taken for
+    // a test's.
     !function.is_empty() && thread == function
         || thread.contains("::") && thread.split("::").all(is_name)
 }
 
-/// An argument as a shell takes it.
+/// Quotes an argument for a shell, if it has to be.
 fn quoted(argument: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,@%+".contains(c);
     if !argument.is_empty() && argument.chars().all(is_plain) {
@@ -136,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thread_is_a_tests_if_it_is_named_by_its_path() {
+    fn a_thread_that_is_named_by_a_path_is_a_tests() {
         let body = "suite::basics::works::{{closure}}::{{closure}}";
         assert!(is_test("basics::works", body));
         assert!(is_test("basics::calls_a_helper", body));
@@ -149,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_are_quoted_where_a_shell_needs_it() {
+    fn arguments_are_quoted_where_a_shell_needs_quotes() {
         let all = ["--exact", "a::b", "", "two words", "it's"].map(quoted);
         assert_eq!(all, ["--exact", "a::b", "''", "'two words'", r"'it'\''s'"]);
     }

@@ -1,9 +1,8 @@
-//! What a deadlock panics with.
+//! The report of a deadlock: the tree of the tasks, and for each what it waits for.
 
 use super::engine::Engine;
 use crate::id::TaskId;
 use crate::snapshot::{Node, NodeState};
-use crate::sync::Arc;
 use crate::task::Shared;
 use crate::task::awaited::{Awaited, Event, Whom};
 use crate::timer::NEVER;
@@ -12,23 +11,23 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-/// Lines of the tree, and of the list of who waits, at most.
+/// The most lines of the tree, and of the list of waits.
 const LINES: usize = 200;
-/// Children that are named of one task, at most.
+/// The most children of one task that are named.
 const CHILDREN: usize = 4;
 
-/// The tasks in the picture by their ids, and the children of each.
+/// The tasks of a snapshot by their ids, and the children of each.
 #[derive(Default)]
 struct Tree<'a> {
     nodes: HashMap<TaskId, &'a Node>,
     children: HashMap<TaskId, Vec<&'a Node>>,
 }
 
-/// The message: what happened, the tree, and for each task what it waits for.
-pub(super) fn describe(engine: &Engine, shared: &Arc<Shared>, main: &[Awaited]) -> String {
-    let picture = snapshot::all(shared);
+/// Writes the report. `main` is what the main future was left waiting for.
+pub(super) fn describe(engine: &Engine, shared: &Shared, main: &[Awaited]) -> String {
+    let snapshot = snapshot::all(shared);
     let mut tree = Tree::default();
-    for node in picture.nodes() {
+    for node in snapshot.nodes() {
         tree.nodes.insert(node.id, node);
         if let Some(parent) = node.parent {
             tree.children.entry(parent).or_default().push(node);
@@ -40,15 +39,15 @@ pub(super) fn describe(engine: &Engine, shared: &Arc<Shared>, main: &[Awaited]) 
         engine.steps(),
         Duration::from_nanos(shared.clock.now_ns()),
     );
-    push_lines(&mut text, picture.to_string().lines());
+    push_lines(&mut text, snapshot.to_string().lines());
     text.push_str("\nwhat each waits for:\n");
     let first = format!("the future in `block_on`: {}", tree.awaits(main));
-    let tasks = picture.nodes().iter().map(|node| {
-        let awaited = engine.awaited_by(node.id);
+    let tasks = snapshot.nodes().iter().map(|node| {
+        let awaited = engine.awaits.of(node.id);
         format!("{}: {}", place(node), tree.reason(node, &awaited))
     });
     push_lines(&mut text, std::iter::once(first).chain(tasks));
-    // Whose wakers are elsewhere nobody knows.
+    // Another thread may have a waker; the simulation cannot know.
     text.push_str("\nThis is a deadlock, unless another thread was to end one of these waits: the simulation waits for that as long as the thread has a `sim::external_work()`.\n");
     text
 }
@@ -70,7 +69,7 @@ fn push_lines(text: &mut String, lines: impl Iterator<Item = impl AsRef<str>>) {
     }
 }
 
-/// Where a task is, and its id: paths need not be unique.
+/// Names a task by its path and its id: several tasks may have one path.
 fn place(node: &Node) -> String {
     format!("{} {}", node.path, node.id)
 }
@@ -82,7 +81,7 @@ impl Tree<'_> {
             NodeState::CleaningUp => {
                 format!("inside protection or a cleanup, {}", self.awaits(awaited))
             }
-            // Not reached unless the scheduler has lost it.
+            // A task that is ready makes no deadlock, unless the engine has lost it.
             NodeState::Queued | NodeState::Running => "nothing, it is ready".to_owned(),
             NodeState::Parked | NodeState::Cancelling => self.awaits(awaited),
         }
@@ -98,7 +97,7 @@ impl Tree<'_> {
         text
     }
 
-    /// The crate's own awaits that the last poll was left in.
+    /// Describes the awaits that the last poll was left in.
     fn awaits(&self, awaited: &[Awaited]) -> String {
         if awaited.is_empty() {
             return "something outside this crate: a channel, a lock, a waker nobody wakes"
@@ -139,7 +138,7 @@ impl Tree<'_> {
             return format!("{}, which has not been started", whom.name);
         };
         match self.nodes.get(&id) {
-            // Names are cut in pictures and paths, never in nodes.
+            // Ids are unique in one runtime only; the name tells this task from one of another.
             Some(node) if node.name == whom.name => place(node),
             _ => format!("{} {id}, which is not in this simulation", whom.name),
         }

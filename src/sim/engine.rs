@@ -1,65 +1,44 @@
-//! The simulator's scheduler: what is ready, and which of it the seed picks.
+//! The simulator's scheduler: draws the next step from the seed and does it.
 //!
-//! What can be done next falls into sources: the future of `block_on`, the ready tasks, the jobs
-//! (closing a claimed task, a walk's next step), timers that are due, what came from outside, and
-//! tasks that are done, of which their parent has not heard.
-//! Each step draws a source by weights that were themselves drawn from the seed, then, among tasks
-//! and jobs, one of them. So seeds differ in temper: in some a walk outruns the tasks, in others
-//! it crawls; in some the newest tasks go first, in others the oldest.
+//! Work comes from six sources: the main future (the one that `block_on` was given), ready tasks,
+//! jobs (drop a claimed future, go on with a cancellation), due timers, the inbox of other threads,
+//! and siblings that are done and not yet unlinked from their parent. Each step draws one of the
+//! sources that have work, by weights that are drawn from the seed once, and then, among tasks or jobs,
+//! one of them. So the seeds differ in character: in some a cancellation outruns the tasks, in
+//! others it crawls; in some the newest task goes first, in others the oldest.
 //!
-//! Nothing here is random but the seed's numbers, and nothing is ordered by an address or a hash.
+//! Every choice follows from the seed's numbers; none depends on an address or on the order of a
+//! hash map.
 //!
-//! What other threads do is in [`super::outside`].
+//! The thread that drives the simulation takes the steps. The locks are for threads that look at a
+//! counter, and because a [`Sim`](super::Sim) may move to another thread between two calls. The lock
+//! of [`Engine::run`] may be held while the one of [`Engine::batch`] is taken; no lock is held while
+//! code of the program runs.
 
-use super::outside::{Landed, Outside};
-use super::panics::Unheard;
+use super::awaits::Awaits;
+use super::inbox::{Inbox, Pushed};
 use super::random::{Random, mix};
 use super::run::{Kind, Run, SOURCES, Source};
-use crate::id::TaskId;
+use super::unhandled::UnhandledPanics;
 use crate::panics::quietly;
+use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use crate::sync::{Arc, Mutex};
-use crate::task::awaited::{self, Awaited};
-use crate::task::current;
-use crate::task::shared::Counts;
-use crate::task::{Job, Node, Schedule, Shared};
+use crate::task::awaited;
+use crate::task::{Job, Node, Shared};
 use crate::timer::Fire;
 use crate::tree::batch::Batch;
-use crate::tree::finish;
-use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hasher};
-use std::panic::Location;
+use crate::tree::{finish, snapshot};
 
-/// Ids are numbers in a row: mixing one is hash enough, and no seed of std's can come in.
-#[derive(Default)]
-struct IdHasher(u64);
-type IdHash = BuildHasherDefault<IdHasher>;
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_u64(byte.into());
-        }
-    }
-
-    fn write_u64(&mut self, id: u64) {
-        self.0 = mix(self.0 ^ id);
-    }
-}
-
-/// What a step did.
+/// The result of a step.
 #[derive(Clone, Copy)]
 pub(super) enum Step {
-    /// It is the turn of `block_on`'s future.
+    /// The main future is to be polled by the caller.
     Main,
+    /// The step is done.
     Done,
-    /// It did something, and goes round: the time stands still for too many polls.
-    Round,
-    /// There was nothing to do at this moment of the virtual time.
+    /// The step is done, and the polls at this instant are a livelock.
+    Livelock,
+    /// No source has work.
     Nothing,
 }
 
@@ -68,134 +47,78 @@ enum Work {
     Task(Node),
     Job(Job),
     Timer,
-    Outside,
+    /// Something from the inbox is in the run's own queues now.
+    Moved,
     Flush,
 }
 
-/// One simulation; shared by the simulator and, as its scheduler, the shared.
+/// The state of one simulation, apart from its tasks.
 pub(super) struct Engine {
-    serial: u64,
+    /// The number of the runtime: tells the driving thread from others.
+    pub(super) serial: u64,
     pub(super) seed: u64,
-    run: Mutex<Run>,
-    pub(super) outside: Outside,
-    /// Siblings that are done, and not yet taken off their parent: on one worker of many that
-    /// takes its time. Not for long: before the future of `block_on` looks.
-    done: Mutex<Batch>,
-    /// The numbers that the simulated program draws.
-    random: Mutex<Random>,
-    /// Which of the crate's own awaits each task was left in when it was polled last.
-    awaited: Mutex<HashMap<u64, Vec<Awaited>, IdHash>>,
-    pub(super) unheard: Unheard,
-    /// Some thread is in `block_on`.
-    pub(super) driven: AtomicBool,
+    pub(super) run: Mutex<Run>,
+    pub(super) inbox: Inbox,
+    /// Siblings that are done and not yet unlinked from their parent, as a worker of a pool keeps
+    /// them; it is empty whenever the main future is polled.
+    batch: Mutex<Batch>,
+    /// The numbers that the program draws, so that drawing them leaves the schedule as it is.
+    pub(super) random: Mutex<Random>,
+    pub(super) awaits: Awaits,
+    pub(super) unhandled: UnhandledPanics,
+    /// A thread is in `block_on`.
+    ///
+    /// Set by an Acquire swap where `block_on` begins, cleared by a Release store where it ends.
+    /// The two pair, so that a thread that drives the simulation sees what the one before it did. Nothing
+    /// pairs with the swap's write, so it need not be a Release.
+    driven: AtomicBool,
+    /// The last task is done.
+    ///
+    /// The thread that finishes the last sentinel stores it with Release. `Sim::drop` loads it with
+    /// Acquire, and so sees every task's end before it lets go of the simulation.
     ended: AtomicBool,
+    /// Polls so far, for metrics. The driving thread increments it, any thread reads it. Relaxed: it
+    /// is a number and publishes nothing.
     polls: AtomicU64,
-    jumps: AtomicU64,
-    /// Tasks begun less tasks done.
+    /// Tasks that are not done, for metrics and as a bound in [`Awaits::note`]. Any thread that
+    /// spawns a task or makes one done changes it, any thread reads it. Relaxed: it is a number and
+    /// publishes nothing, and a task's decrement follows its increment because its end follows its spawn.
     live: AtomicU64,
 }
 
-/// Schedule is implemented on a handle of the engine, because the shared owns it.
-pub(super) struct EngineHandle(pub(super) Arc<Engine>);
-
-impl EngineHandle {
-    fn on_its_thread(&self) -> bool {
-        current::worker(self.0.serial).is_some()
-    }
-}
-
-impl Schedule for EngineHandle {
-    fn push(&self, node: Node) {
-        if self.on_its_thread() {
-            self.0.run.lock().tasks.push_back(node);
-        } else {
-            self.0.outside.push(node);
-        }
-    }
-
-    fn on_spawn(&self, node: Node) {
-        self.0.live.fetch_add(1, Ordering::Relaxed);
-        self.push(node);
-    }
-
-    fn on_done(&self) {
-        self.0.live.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    fn undo_done(&self) {
-        self.0.live.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn job(&self, job: Job) {
-        if self.on_its_thread() {
-            self.0.run.lock().jobs.push(job);
-        } else {
-            self.0.outside.job(job);
-        }
-    }
-
-    fn timer_changed(&self, _at: u64) {
-        if !self.on_its_thread() {
-            self.0.outside.parker.unpark();
-        }
-    }
-
-    fn expect(&self, more: bool) {
-        self.0.outside.expect(more);
-    }
-
-    fn visit(&self, more: bool) {
-        self.0.outside.visit(more);
-    }
-
-    fn terminated(&self) {
-        self.0.ended.store(true, Ordering::Release);
-    }
-
-    fn counts(&self) -> Counts {
-        Counts {
-            workers: 0,
-            live_tasks: self.0.live.load(Ordering::Relaxed),
-            polls: self.0.polls.load(Ordering::Relaxed),
-            steals: 0,
-            parks: self.0.jumps.load(Ordering::Relaxed),
-        }
-    }
-
-    fn id_block(&self) -> u64 {
-        // What other runtimes on this thread draw must not change these.
-        1
-    }
-
-    fn random(&self) -> Option<u64> {
-        Some(self.0.random.lock().next())
-    }
-
-    fn panicked(&self, node: Node, message: &str) {
-        self.0.unheard.add(node, message);
-    }
-
-    fn heard(&self, id: TaskId, location: &'static Location<'static>) {
-        self.0.unheard.remove(id, location);
-    }
-}
-
-/// The batch of what is done, in use; it goes back also if that panics.
-struct Hand<'a> {
+/// A batch on loan from the engine. The drop gives it back, also when the code that uses it panics.
+struct Loan<'a> {
     engine: &'a Engine,
-    done: Batch,
+    batch: Batch,
 }
 
-impl<'a> Hand<'a> {
+impl<'a> Loan<'a> {
     fn of(engine: &'a Engine) -> Self {
-        let done = std::mem::take(&mut *engine.done.lock());
-        Hand { engine, done }
+        let batch = std::mem::take(&mut *engine.batch.lock());
+        Loan { engine, batch }
     }
 }
 
-impl Drop for Hand<'_> {
+impl Drop for Loan<'_> {
     fn drop(&mut self) {
-        *self.engine.done.lock() = std::mem::take(&mut self.done);
+        *self.engine.batch.lock() = std::mem::take(&mut self.batch);
+    }
+}
+
+/// The right to drive a simulation, which one thread has at a time.
+pub(super) struct Driving<'a>(&'a Engine);
+
+impl<'a> Driving<'a> {
+    /// `None` if somebody drives the simulation already.
+    pub(super) fn begin(engine: &'a Engine) -> Option<Self> {
+        let driven = engine.driven.swap(true, Ordering::Acquire);
+        (!driven).then_some(Driving(engine))
+    }
+}
+
+impl Drop for Driving<'_> {
+    fn drop(&mut self) {
+        self.0.driven.store(false, Ordering::Release);
     }
 }
 
@@ -205,21 +128,16 @@ impl Engine {
             serial,
             seed,
             run: Mutex::new(Run::new(seed)),
-            outside: Outside::new(),
-            done: Mutex::new(Batch::default()),
+            inbox: Inbox::new(),
+            batch: Mutex::new(Batch::default()),
             random: Mutex::new(Random::new(!mix(seed))),
-            awaited: Mutex::new(HashMap::default()),
-            unheard: Unheard::default(),
+            awaits: Awaits::default(),
+            unhandled: UnhandledPanics::default(),
             driven: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             polls: AtomicU64::new(0),
-            jumps: AtomicU64::new(0),
             live: AtomicU64::new(0),
         }
-    }
-
-    pub(super) fn has_ended(&self) -> bool {
-        self.ended.load(Ordering::Acquire)
     }
 
     pub(super) fn steps(&self) -> u64 {
@@ -230,30 +148,43 @@ impl Engine {
         self.run.lock().fingerprint
     }
 
-    /// The polls of this moment so far, those of each task, and the moment begins anew.
-    pub(super) fn take_rounds(&self) -> (u64, Vec<(u64, u64)>) {
-        self.run.lock().rounds.take()
+    pub(super) fn polls(&self) -> u64 {
+        self.polls.load(Ordering::Relaxed)
     }
 
-    /// What the task was left waiting for, of what the crate knows.
-    pub(super) fn awaited_by(&self, task: TaskId) -> Vec<Awaited> {
-        self.awaited
-            .lock()
-            .get(&task.get())
-            .cloned()
-            .unwrap_or_default()
+    pub(super) fn live(&self) -> u64 {
+        self.live.load(Ordering::Relaxed)
     }
 
-    /// Does what the seed says is next. `main` is whether `block_on`'s future was woken. On the
-    /// simulation's thread, in its runtime.
+    /// Counts a task as live.
+    pub(super) fn add_live(&self) {
+        self.live.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a task as live no more.
+    pub(super) fn remove_live(&self) {
+        self.live.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// The last task is done.
+    pub(super) fn set_ended(&self) {
+        self.ended.store(true, Ordering::Release);
+    }
+
+    /// Draws the next step and does it. `main`: whether the main future was woken. The caller is the
+    /// driving thread, in the simulation's runtime.
     pub(super) fn step(&self, shared: &Shared, main: bool) -> Step {
-        let Some((work, round)) = self.draw(shared, main) else {
+        let Some((work, livelock)) = self.draw(shared, main) else {
             return Step::Nothing;
         };
         match work {
             Work::Main => {
                 self.flush();
-                return if round { Step::Round } else { Step::Main };
+                return if livelock { Step::Livelock } else { Step::Main };
             }
             Work::Task(node) => self.run_task(shared, node),
             Work::Job(job) => {
@@ -271,13 +202,13 @@ impl Engine {
                     }
                 }
             }
-            Work::Outside => {}
+            Work::Moved => {}
             Work::Flush => self.flush(),
         }
-        if round { Step::Round } else { Step::Done }
+        if livelock { Step::Livelock } else { Step::Done }
     }
 
-    /// Which sources have work; of `block_on`'s future its caller knows.
+    /// Returns which sources have work. Of the main future only the caller knows.
     fn sources(&self, shared: &Shared, run: &Run) -> [bool; SOURCES.len()] {
         let now = shared.clock.now_ns();
         SOURCES.map(|source| match source {
@@ -285,117 +216,96 @@ impl Engine {
             Source::Task => !run.tasks.is_empty(),
             Source::Job => !run.jobs.is_empty(),
             Source::Timer => shared.timers.next_deadline().is_some_and(|at| at <= now),
-            Source::Outside => !self.outside.is_empty(),
-            Source::Done => !self.done.lock().is_empty(),
+            Source::Inbox => !self.inbox.is_empty(),
+            Source::Batch => !self.batch.lock().is_empty(),
         })
     }
 
-    /// Whether anything but `block_on`'s future is ready.
+    /// Returns whether any source but the main future has work.
     pub(super) fn has_work(&self, shared: &Shared) -> bool {
         self.sources(shared, &self.run.lock()).contains(&true)
     }
 
-    /// Draws and takes what is next; and whether the polls of this moment are too many.
+    /// Draws the next work and takes it; also returns whether the polls at this instant are a livelock.
     fn draw(&self, shared: &Shared, main: bool) -> Option<(Work, bool)> {
         let mut run = self.run.lock();
         let mut has_work = self.sources(shared, &run);
-        has_work[0] = main;
+        has_work[Source::Main as usize] = main;
         let run = &mut *run;
-        let mut round = false;
-        let work = match run.source(has_work)? {
+        let mut livelock = false;
+        let work = match run.draw_source(has_work)? {
             Source::Main => {
-                run.note(Kind::Main, 0);
-                round = run.rounds.poll(0);
+                run.count_step(Kind::Main, 0);
+                livelock = run.polls.count(0);
                 Work::Main
             }
             Source::Task => {
-                let node = run.task()?;
-                run.note(Kind::Task, node.id().get());
-                round = run.rounds.poll(node.id().get());
+                let node = run.draw_task()?;
+                run.count_step(Kind::Task, node.id().get());
+                livelock = run.polls.count(node.id().get());
                 Work::Task(node)
             }
             Source::Job => {
-                let at = run.random.below(run.jobs.len());
-                let job = run.jobs.swap_remove(at);
+                let job = run.draw_job();
                 let kind = match &job {
                     Job::Close(_) => Kind::Close,
                     Job::Finish(..) => Kind::Finish,
                     Job::Walk(_) => Kind::Walk,
                 };
-                run.note(kind, job.about().get());
+                run.count_step(kind, job.about().get());
                 Work::Job(job)
             }
-            Source::Done => {
-                run.note(Kind::Flush, 0);
-                Work::Flush
-            }
             Source::Timer => {
-                run.note(Kind::Timer, shared.clock.now_ns());
+                run.count_step(Kind::Timer, shared.clock.now_ns());
                 Work::Timer
             }
-            Source::Outside => {
+            Source::Inbox => {
                 let job_first = run.random.one_in(2);
-                match self.outside.take(job_first) {
-                    Some(Landed::Job(job)) => {
-                        run.note(Kind::LandJob, job.about().get());
+                match self.inbox.pop(job_first) {
+                    Some(Pushed::Job(job)) => {
+                        run.count_step(Kind::LandJob, job.about().get());
                         run.jobs.push(job);
                     }
-                    Some(Landed::Task(node)) => {
-                        run.note(Kind::LandTask, node.id().get());
+                    Some(Pushed::Task(node)) => {
+                        run.count_step(Kind::LandTask, node.id().get());
                         run.tasks.push_back(node);
                     }
                     None => {}
                 }
-                Work::Outside
+                Work::Moved
+            }
+            Source::Batch => {
+                run.count_step(Kind::Flush, 0);
+                Work::Flush
             }
         };
-        // Work outside may take as long as it takes, also for who asks for it again and again.
-        if round && self.outside.is_expected() {
-            run.rounds.clear();
-            round = false;
+        // A program may poll as often as it likes while it waits for another thread's work.
+        if livelock && self.inbox.expects_work() {
+            run.polls.reset();
+            livelock = false;
         }
-        Some((work, round))
+        Some((work, livelock))
     }
 
     fn run_task(&self, shared: &Shared, node: Node) {
-        let id = node.id().get();
+        // The task may be gone after its last poll.
+        let id = node.id();
         self.polls.fetch_add(1, Ordering::Relaxed);
         let awaited = awaited::trace(|| {
-            let mut hand = Hand::of(self);
+            let mut loan = Loan::of(self);
             finish::run(
                 node,
-                &mut hand.done,
+                &mut loan.batch,
                 || shared.schedule().on_done(),
                 Node::submit,
             );
         });
-        let mut known = self.awaited.lock();
-        if awaited.is_empty() {
-            known.remove(&id);
-            return;
-        }
-        known.insert(id, awaited);
-        // Tasks that were cancelled in the meantime left theirs behind.
-        let live = self.live.load(Ordering::Relaxed) as usize;
-        if known.len() > 2 * live + 4096 {
-            drop(known);
-            let snapshot = crate::tree::snapshot::all(shared);
-            let there: HashSet<u64> = snapshot.nodes().iter().map(|node| node.id.get()).collect();
-            self.awaited.lock().retain(|id, _| there.contains(id));
-        }
+        let live = self.live() as usize;
+        self.awaits
+            .note(id, awaited, live, || snapshot::all(shared));
     }
 
     fn flush(&self) {
-        Hand::of(self).done.flush();
-    }
-
-    /// Lets the time pass until this moment.
-    pub(super) fn jump(&self, shared: &Shared, at: u64) {
-        shared.clock.advance_to(at);
-        shared.refresh_clock();
-        self.jumps.fetch_add(1, Ordering::Relaxed);
-        let mut run = self.run.lock();
-        run.note(Kind::Clock, at);
-        run.rounds.clear();
+        Loan::of(self).batch.flush();
     }
 }

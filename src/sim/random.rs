@@ -1,6 +1,6 @@
-//! The seed's random numbers.
+//! The generator of a simulation's pseudo-random numbers.
 
-/// SplitMix64: one word of state, and every seed is a good one.
+/// SplitMix64: a generator with one word of state, for which every seed is equally good.
 pub(super) struct Random(u64);
 
 impl Random {
@@ -13,19 +13,19 @@ impl Random {
         mix(self.0)
     }
 
-    /// One of 0 to `bound` - 1; `bound` is not 0.
+    /// Draws a number from 0 to `bound` - 1; `bound` is not 0.
     pub(super) fn below(&mut self, bound: usize) -> usize {
-        // The high half of the product: no division, and a bias of 2^-64 times the bound.
+        // The high half of the product needs no division; its bias is 2^-64 times the bound.
         ((u128::from(self.next()) * bound as u128) >> 64) as usize
     }
 
-    /// True once in `n` times.
+    /// Draws `true` with a probability of 1 / `n`.
     pub(super) fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 }
 
-/// A bijection that spreads every bit over all others.
+/// SplitMix64's finalizer: a bijection in which every bit of the input affects every bit of the result.
 pub(super) fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn repeats_itself_and_no_other() {
+    fn equal_seeds_draw_equal_numbers_and_others_do_not() {
         let draw = |seed| {
             let mut random = Random::new(seed);
             [random.next(), random.next(), random.next()]
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn stays_below_its_bound_and_reaches_all() {
+    fn every_number_below_the_bound_is_drawn() {
         let mut random = Random::new(1);
         let mut seen = [0; 5];
         for _ in 0..1000 {

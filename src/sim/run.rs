@@ -1,11 +1,11 @@
-//! A run: what is ready in it, where in the seed's numbers it is, and its fingerprint.
+//! One run: what is ready in it, how far its pseudo-random numbers have been drawn, and its fingerprint.
 
-use super::livelock::Rounds;
+use super::polls::Polls;
 use super::random::{Random, mix};
 use crate::task::{Job, Node};
 use std::collections::VecDeque;
 
-/// Numbers of the fingerprint: what kind of step it was.
+/// The kind of a step. The numbers are part of the fingerprint.
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
     Main = 1,
@@ -23,12 +23,18 @@ pub(super) enum Kind {
 /// Where a step takes its work from.
 #[derive(Clone, Copy)]
 pub(super) enum Source {
+    /// The main future was woken.
     Main,
+    /// A task is ready.
     Task,
+    /// A job is queued.
     Job,
+    /// A timer is due.
     Timer,
-    Outside,
-    Done,
+    /// Another thread has pushed a task or a job.
+    Inbox,
+    /// Siblings are done and not yet unlinked from their parent.
+    Batch,
 }
 
 pub(super) const SOURCES: [Source; 6] = [
@@ -36,56 +42,63 @@ pub(super) const SOURCES: [Source; 6] = [
     Source::Task,
     Source::Job,
     Source::Timer,
-    Source::Outside,
-    Source::Done,
+    Source::Inbox,
+    Source::Batch,
 ];
 
-/// Which of the ready tasks a seed prefers.
+/// The ready task that a seed prefers in three of four draws.
 #[derive(Clone, Copy)]
-enum Taste {
-    Any,
+enum Preference {
+    None,
     Oldest,
     Newest,
 }
 
-/// A run so far: its queues, and where in the seed's numbers it is.
+/// The state of a run that follows from its seed and its program.
 pub(super) struct Run {
     pub(super) random: Random,
     weights: [usize; SOURCES.len()],
-    taste: Taste,
+    preference: Preference,
     pub(super) tasks: VecDeque<Node>,
     pub(super) jobs: Vec<Job>,
     pub(super) steps: u64,
     pub(super) fingerprint: u64,
-    /// Polls since the clock moved last.
-    pub(super) rounds: Rounds,
+    /// Polls since the clock last moved.
+    pub(super) polls: Polls,
 }
 
 impl Run {
     pub(super) fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let weights = SOURCES.map(|_| 1 << random.below(5));
-        let taste = [Taste::Any, Taste::Any, Taste::Oldest, Taste::Newest][random.below(4)];
+        let preference = [
+            Preference::None,
+            Preference::None,
+            Preference::Oldest,
+            Preference::Newest,
+        ][random.below(4)];
         Run {
             random,
             weights,
-            taste,
+            preference,
             tasks: VecDeque::new(),
             jobs: Vec::new(),
             steps: 0,
             fingerprint: 0,
-            rounds: Rounds::default(),
+            polls: Polls::default(),
         }
     }
 
-    pub(super) fn note(&mut self, kind: Kind, what: u64) {
+    /// Counts a step and mixes it into the fingerprint. `about` is a task's id, or an instant in
+    /// nanoseconds.
+    pub(super) fn count_step(&mut self, kind: Kind, about: u64) {
         self.steps += 1;
         let step = mix(self.steps ^ (kind as u64) << 56);
-        self.fingerprint = mix(self.fingerprint ^ step).wrapping_add(mix(what));
+        self.fingerprint = mix(self.fingerprint ^ step).wrapping_add(mix(about));
     }
 
-    /// Draws one of the sources that have work.
-    pub(super) fn source(&mut self, has_work: [bool; SOURCES.len()]) -> Option<Source> {
+    /// Draws one of the sources that have work, by their weights; `None` if none has.
+    pub(super) fn draw_source(&mut self, has_work: [bool; SOURCES.len()]) -> Option<Source> {
         let weight = |at: usize| if has_work[at] { self.weights[at] } else { 0 };
         let total: usize = (0..SOURCES.len()).map(weight).sum();
         if total == 0 {
@@ -102,15 +115,22 @@ impl Run {
         None
     }
 
-    pub(super) fn task(&mut self) -> Option<Node> {
-        let any = matches!(self.taste, Taste::Any) || self.random.one_in(4);
-        match self.taste {
+    /// Draws one of the ready tasks and takes it out.
+    pub(super) fn draw_task(&mut self) -> Option<Node> {
+        let any = matches!(self.preference, Preference::None) || self.random.one_in(4);
+        match self.preference {
             _ if any => {
                 let at = self.random.below(self.tasks.len());
                 self.tasks.swap_remove_back(at)
             }
-            Taste::Newest => self.tasks.pop_back(),
+            Preference::Newest => self.tasks.pop_back(),
             _ => self.tasks.pop_front(),
         }
+    }
+
+    /// Draws one of the queued jobs and takes it out; there is at least one.
+    pub(super) fn draw_job(&mut self) -> Job {
+        let at = self.random.below(self.jobs.len());
+        self.jobs.swap_remove(at)
     }
 }

@@ -1,4 +1,5 @@
-//! Panics of tasks that nobody has heard of: [`check()`](super::check()) fails for them.
+//! Panics of tasks that the program has not been told of: [`check()`](super::check()) fails because
+//! of them.
 
 use crate::id::TaskId;
 use crate::sync::Mutex;
@@ -6,8 +7,9 @@ use crate::task::Node;
 use std::fmt::Write;
 use std::panic::Location;
 
-/// Panics that are kept, and that are named, at most.
-const KEPT: usize = 10_000;
+/// The most panics that are remembered.
+const REMEMBERED: usize = 10_000;
+/// The most panics that a report names.
 const NAMED: usize = 10;
 
 struct Panicked {
@@ -17,11 +19,11 @@ struct Panicked {
     message: String,
 }
 
-/// Those that nobody has heard of so far.
+/// The panics that the program has not been told of so far.
 #[derive(Default)]
-pub(super) struct Unheard(Mutex<Vec<Panicked>>);
+pub(super) struct UnhandledPanics(Mutex<Vec<Panicked>>);
 
-impl Unheard {
+impl UnhandledPanics {
     pub(super) fn add(&self, node: Node, message: &str) {
         let panicked = Panicked {
             id: node.id(),
@@ -30,19 +32,19 @@ impl Unheard {
             message: message.to_owned(),
         };
         let mut all = self.0.lock();
-        if all.len() < KEPT {
+        if all.len() < REMEMBERED {
             all.push(panicked);
         }
     }
 
-    /// The program was told of this task's panic. Ids are a runtime's own: a stranger's task was
-    /// spawned elsewhere.
+    /// Forgets the panic of a task: the program was told of it. An id is unique in its runtime
+    /// only, so the location tells this task from one of another runtime.
     pub(super) fn remove(&self, id: TaskId, location: &'static Location<'static>) {
         let mut all = self.0.lock();
         all.retain(|panicked| (panicked.id, panicked.location) != (id, location));
     }
 
-    /// A line for each; `None` if there is none.
+    /// Describes each panic in a line of its own; `None` if there is none.
     pub(super) fn describe(&self) -> Option<String> {
         let all = self.0.lock();
         if all.is_empty() {

@@ -1,0 +1,222 @@
+//! [`Sim`]: the runtime of a simulation, and the loop that drives it.
+
+use super::advance::Advance;
+use super::engine::{Driving, Engine, Step};
+use super::scheduler::Scheduler;
+use super::{deadlock, livelock};
+use crate::handle::Handle;
+use crate::service::poll_to_its_end;
+use crate::sync::Arc;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::task::Shared;
+use crate::task::awaited;
+use crate::task::cell::fits;
+use crate::task::current::{self, InRuntime};
+use crate::task::state::Level;
+use crate::timer::Clock;
+use crate::tree::cancel;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// A runtime on one thread, with a schedule drawn from a seed and virtual time.
+///
+/// Dropping it stops everything, as dropping a [`Runtime`](crate::Runtime) does: it drops every
+/// future, leaves first, and waits for no shield, cleanup or grace. If another thread is in the
+/// middle of a call about one of the tasks, the drop waits for that call.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use taskgrove::{sim::Sim, time};
+///
+/// let sim = Sim::new(7);
+/// sim.block_on(async { time::sleep(Duration::from_secs(86_400)).await });
+/// assert_eq!(sim.elapsed(), Duration::from_secs(86_400));
+/// ```
+pub struct Sim {
+    handle: Handle,
+    pub(super) engine: Arc<Engine>,
+}
+
+impl Sim {
+    /// Creates a simulation with this seed. All seeds are equally good.
+    pub fn new(seed: u64) -> Sim {
+        let shared = Arc::new(Shared::new(Clock::manual(), false));
+        let engine = Arc::new(Engine::new(shared.serial, seed));
+        Shared::open(&shared, Box::new(Scheduler(engine.clone())), 1);
+        Sim {
+            handle: Handle::new(shared),
+            engine,
+        }
+    }
+
+    /// Returns the simulation's handle. Tasks that are spawned through it between two calls of
+    /// [`block_on`](Sim::block_on) run in the second call.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Runs a future to completion, and in the meantime the tasks, in the order that the seed
+    /// draws.
+    ///
+    /// As with [`Runtime::block_on`](crate::Runtime::block_on), the future is not a task. Tasks that are
+    /// not done when it completes go on in the next call.
+    ///
+    /// Time stands still while anything is ready, and while work of another thread is announced
+    /// ([`external_work`](super::external_work)).
+    ///
+    /// # Panics
+    ///
+    /// - On a deadlock: nothing is ready, no timer is left, and no work of another thread is announced.
+    ///   The message has the tree of the tasks, and for each task what it waits for.
+    /// - On a livelock: at one instant of virtual time, one task is polled more than a million times, or
+    ///   all tasks together more than a million times and a thousand times each. The message names
+    ///   the tasks that were polled most.
+    /// - If it is called inside itself, or while another thread is in `block_on` of the same
+    ///   simulation.
+    /// - If the future panics.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use taskgrove::{sim::Sim, spawn};
+    /// let order = |seed| {
+    ///     Sim::new(seed).block_on(async {
+    ///         let (tx, rx) = std::sync::mpsc::channel();
+    ///         let tasks: Vec<_> = (0..5)
+    ///             .map(|n| {
+    ///                 let tx = tx.clone();
+    ///                 spawn(async move { tx.send(n).unwrap() })
+    ///             })
+    ///             .collect();
+    ///         for task in tasks {
+    ///             task.await.unwrap();
+    ///         }
+    ///         rx.try_iter().collect::<Vec<_>>()
+    ///     })
+    /// };
+    /// assert_eq!(order(1), order(1));
+    /// assert!((2..50).any(|seed| order(seed) != order(1)));
+    /// ```
+    #[track_caller]
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        if const { fits::<F>() } {
+            self.drive(pin!(Some(future)))
+        } else {
+            self.drive(pin!(Some(Box::pin(future))))
+        }
+    }
+
+    #[track_caller]
+    fn drive<F: Future>(&self, mut future: Pin<&mut Option<F>>) -> F::Output {
+        let shared = self.handle.shared();
+        let Some(_driving) = Driving::begin(&self.engine) else {
+            panic!(
+                "`Sim::block_on` was called inside itself, or by two threads at once: await the future instead"
+            );
+        };
+        let _in_runtime = InRuntime::enter(shared.clone(), Some(0));
+        let woken = Arc::new(AtomicBool::new(true));
+        let waker = {
+            let (woken, parker) = (woken.clone(), self.engine.inbox.parker().clone());
+            waker_fn::waker_fn(move || {
+                woken.store(true, Ordering::Release);
+                parker.unpark();
+            })
+        };
+        let mut cx = Context::from_waker(&waker);
+        let mut waits = Vec::new();
+        loop {
+            match self.engine.step(shared, woken.load(Ordering::Acquire)) {
+                Step::Done => {}
+                Step::Livelock => panic!("{}", livelock::describe(&self.engine, shared)),
+                Step::Nothing => {
+                    let woken = || woken.load(Ordering::Acquire);
+                    if let Advance::Deadlock = self.engine.advance(shared, woken) {
+                        panic!("{}", deadlock::describe(&self.engine, shared, &waits));
+                    }
+                }
+                Step::Main => {
+                    woken.store(false, Ordering::Release);
+                    let mut polled = Poll::Pending;
+                    waits = awaited::trace(|| {
+                        current::outside_tasks(|| {
+                            polled = poll_to_its_end(future.as_mut(), &mut cx)
+                        });
+                    });
+                    if let Poll::Ready(output) = polled {
+                        return output;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Returns the virtual time since the simulation was created, with a precision of one nanosecond.
+    pub fn elapsed(&self) -> Duration {
+        Duration::from_nanos(self.handle.shared().clock.now_ns())
+    }
+
+    /// Returns the number of steps so far. Steps are polls, steps of a cancellation, timers that fire,
+    /// jumps of the clock, and everything else that happens in an order that the seed draws.
+    pub fn steps(&self) -> u64 {
+        self.engine.steps()
+    }
+
+    /// Returns a hash of all steps so far: the kind of each step, and the task that it was about.
+    ///
+    /// Two runs of a program with the same fingerprint took the same steps, whatever their seeds. So the
+    /// number of different fingerprints is the number of schedules that were tried.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use taskgrove::{sim::Sim, spawn};
+    /// let run = |seed| {
+    ///     let sim = Sim::new(seed);
+    ///     sim.block_on(async {
+    ///         let task = spawn(async { taskgrove::yield_now().await });
+    ///         task.await.unwrap();
+    ///     });
+    ///     (sim.steps(), sim.fingerprint())
+    /// };
+    /// assert_eq!(run(3), run(3));
+    /// assert!((4..50).any(|seed| run(seed) != run(3)));
+    /// ```
+    pub fn fingerprint(&self) -> u64 {
+        self.engine.fingerprint()
+    }
+
+    /// Returns the seed that the simulation was created with.
+    pub fn seed(&self) -> u64 {
+        self.engine.seed
+    }
+}
+
+impl Drop for Sim {
+    fn drop(&mut self) {
+        let shared = self.handle.shared().clone();
+        let _in_runtime = InRuntime::enter(shared.clone(), Some(0));
+        cancel::request_all(&shared, Level::Kill);
+        cancel::release_sentinels(&shared);
+        while !self.engine.has_ended() {
+            // The kill ends every task. One that is not done and has no step to take is in the hands
+            // of another thread, which unparks this one after it has pushed.
+            if let Step::Nothing = self.engine.step(&shared, false) {
+                self.engine.inbox.park();
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Sim {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sim")
+            .field("seed", &self.seed())
+            .field("steps", &self.steps())
+            .field("elapsed", &self.elapsed())
+            .finish_non_exhaustive()
+    }
+}
