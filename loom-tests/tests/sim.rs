@@ -1,8 +1,11 @@
 //! A simulation on its thread, and another thread that looks, spawns, wakes, cancels or completes.
 #![cfg(taskgrove_loom)]
 
+use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 use std::future::{pending, poll_fn};
+use std::sync::Arc;
+use std::task::Poll;
 use taskgrove::Handle;
 use taskgrove::model::World;
 use taskgrove::sim::{Sim, external_work};
@@ -191,6 +194,40 @@ fn a_spawn_from_outside() {
         seen.saw("7");
         drop(sim);
         drop(signal);
+        assert_eq!(World::slots(), 0, "slots are left");
+    });
+}
+
+/// Another thread wakes the future of `block_on` twice, and what it wrote between the two is seen:
+/// the second wake may come while the simulation takes note of the first.
+#[test]
+fn a_wake_that_follows_a_wake_is_not_lost() {
+    explore(&["1 poll", "2 polls", "3 polls"], |seen| {
+        assert_eq!(World::slots(), 0, "a model begins");
+        let sim = Sim::new(1);
+        let value = Arc::new(AtomicUsize::new(0));
+        let mut other = None;
+        let mut polls = 0;
+        sim.block_on(poll_fn(|cx| {
+            polls += 1;
+            other.get_or_insert_with(|| {
+                let (work, waker, value) = (external_work(), cx.waker().clone(), value.clone());
+                thread::spawn(move || {
+                    waker.wake_by_ref();
+                    // Relaxed: the wake alone makes it visible.
+                    value.store(1, Ordering::Relaxed);
+                    waker.wake();
+                    drop(work);
+                })
+            });
+            match value.load(Ordering::Relaxed) {
+                1 => Poll::Ready(()),
+                _ => Poll::Pending,
+            }
+        }));
+        seen.saw(["1 poll", "2 polls", "3 polls"][polls - 1]);
+        other.unwrap().join().unwrap();
+        drop(sim);
         assert_eq!(World::slots(), 0, "slots are left");
     });
 }

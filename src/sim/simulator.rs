@@ -118,6 +118,8 @@ impl Sim {
             );
         };
         let _in_runtime = InRuntime::enter(shared.clone(), Some(0));
+        // Whether the main future was woken and not polled since. Any thread that wakes it stores `true`
+        // with Release; only this thread clears it, and it acquires what the waker has written.
         let woken = Arc::new(AtomicBool::new(true));
         let waker = {
             let (woken, parker) = (woken.clone(), self.engine.inbox.parker().clone());
@@ -139,7 +141,9 @@ impl Sim {
                     }
                 }
                 Step::Main => {
-                    woken.store(false, Ordering::Release);
+                    // A second wake may have come since the load above. The swap reads it, so that its
+                    // writes are visible to the poll; a store would overwrite it unread.
+                    woken.swap(false, Ordering::Acquire);
                     let mut polled = Poll::Pending;
                     waits = awaited::trace(|| {
                         current::outside_tasks(|| {
