@@ -5,3 +5,4 @@ pub(crate) mod own;
 pub(crate) mod place;
 pub(crate) mod scope;
 pub(crate) mod shield;
+pub(crate) mod wait;

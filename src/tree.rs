@@ -6,6 +6,7 @@
 mod asked;
 pub(crate) mod batch;
 pub(crate) mod cancel;
+pub(crate) mod cancel_guard;
 mod expire;
 pub(crate) mod fail;
 pub(crate) mod finish;

@@ -8,6 +8,7 @@
 //! may not wake either: it gives the wakers back, and `task/wakes.rs` wakes them.
 
 mod kept_waker;
+pub(crate) mod registration;
 
 pub(crate) use kept_waker::KeptWaker;
 

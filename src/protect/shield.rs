@@ -10,7 +10,7 @@ use super::{own, place};
 use crate::error::Moment;
 use crate::panics::{discard, quietly};
 use crate::protect::scope::{Body, Entered, Scope, Turn};
-use crate::service::context::OfTask;
+use crate::protect::wait::TaskWait;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 use crate::task::current::{self, Apart, Protected, View};
@@ -26,7 +26,7 @@ struct Protection {
     entered: Option<Entered>,
     /// The number of its task's poll in which it was refused.
     refused: Option<u64>,
-    end: OfTask,
+    end: TaskWait,
     /// Whether it is that of a shield or a cleanup. If that is dropped before its end, what the code
     /// around it returns comes from inside protection.
     hard: bool,
@@ -80,7 +80,7 @@ impl Protection {
         }
         // Polled on, since something beside it is protected: who waits has to be woken at its end.
         if !node.is_waker(cx.waker()) {
-            self.end.register(node.retain(), cx);
+            self.end.register(&node.retain(), cx);
         }
         true
     }

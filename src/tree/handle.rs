@@ -3,13 +3,14 @@
 use crate::error::JoinError;
 use crate::id::TaskId;
 use crate::protect::own;
+use crate::protect::wait::TaskWait;
 use crate::sync::atomic::Ordering;
 use crate::task::awaited::{Awaited, Whom};
 use crate::task::cell::{Joined, Node, TaskRef, kind};
 use crate::task::current;
 use crate::task::state::Level;
 use crate::tree::cancel;
-use crate::wait_list::WaitKey;
+use crate::tree::cancel_guard::{CancelGuard, RequestCancel};
 use std::future::poll_fn;
 use std::ops::Deref;
 use std::pin::Pin;
@@ -133,7 +134,9 @@ impl<T> Task<T> {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn cancel_on_drop(self) -> CancelOnDrop<T> {
-        CancelOnDrop { task: self }
+        CancelOnDrop {
+            guard: CancelGuard(self),
+        }
     }
 
     /// Waits until the task is done, without taking its result. There may be any number of these
@@ -152,23 +155,13 @@ fn note_end(node: Node) {
 }
 
 async fn wait_done(node: &TaskRef) {
-    struct Waiting<'a>(&'a TaskRef, Option<WaitKey>);
-    impl Drop for Waiting<'_> {
-        fn drop(&mut self) {
-            if let Some(key) = self.1.take() {
-                self.0.cold_or_new().waiters.deregister(key);
-            }
-        }
-    }
-    let mut waiting = Waiting(node, None);
+    let mut wait = TaskWait::default();
     let mut poll = |cx: &mut Context<'_>| {
         if node.state.load().is_done() {
             note_end(**node);
             return Poll::Ready(());
         }
-        let list = &node.cold_or_new().waiters;
-        list.register(&mut waiting.1, cx.waker());
-        if node.state.set_waiters().is_done() {
+        if wait.register(node, cx).is_done() {
             note_end(**node);
             Poll::Ready(())
         } else {
@@ -243,14 +236,20 @@ impl std::fmt::Debug for CancelHandle {
 /// A [`Task`] that is cancelled when this is dropped. Made by [`Task::cancel_on_drop`].
 #[must_use = "dropping it cancels the task at once"]
 pub struct CancelOnDrop<T> {
-    task: Task<T>,
+    guard: CancelGuard<Task<T>>,
+}
+
+impl<T> RequestCancel for Task<T> {
+    fn request_cancel(&self) {
+        self.cancel();
+    }
 }
 
 impl<T> Deref for CancelOnDrop<T> {
     type Target = Task<T>;
 
     fn deref(&self) -> &Task<T> {
-        &self.task
+        &self.guard.0
     }
 }
 
@@ -258,18 +257,12 @@ impl<T> Future for CancelOnDrop<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.task).poll(cx)
-    }
-}
-
-impl<T> Drop for CancelOnDrop<T> {
-    fn drop(&mut self) {
-        self.task.cancel();
+        Pin::new(&mut self.guard.0).poll(cx)
     }
 }
 
 impl<T> std::fmt::Debug for CancelOnDrop<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("CancelOnDrop").field(&self.task).finish()
+        f.debug_tuple("CancelOnDrop").field(&self.guard.0).finish()
     }
 }
