@@ -1,15 +1,16 @@
 //! [`Handle`]: spawning, starting and looking at a runtime, from anywhere.
 
-use crate::error::LifecycleError;
+pub(crate) mod settings;
+
 use crate::id::TaskId;
 use crate::protect::own;
-use crate::service::{Manager, Service};
 use crate::snapshot::Snapshot;
 use crate::sync::Arc;
 use crate::task::cell::{Held, fits};
-use crate::task::{Shared, arced, current, fitting, held};
+use crate::task::{Shared, current, fitting, held};
 use crate::tree::handle::Task;
 use crate::tree::{snapshot, spawn};
+use settings::Settings;
 use std::future::poll_fn;
 use std::panic::Location;
 use std::task::{Context, Poll};
@@ -18,7 +19,7 @@ use std::task::{Context, Poll};
 ///
 /// It keeps nothing running, and may outlive the runtime: [`spawn`](Handle::spawn) then gives a
 /// task that is already cancelled, [`start`](Handle::start) fails with
-/// [`NotRunning`](LifecycleError::NotRunning), and [`snapshot`](Handle::snapshot) is empty.
+/// [`NotRunning`](crate::LifecycleError::NotRunning), and [`snapshot`](Handle::snapshot) is empty.
 #[derive(Clone)]
 pub struct Handle {
     shared: Arc<Shared>,
@@ -29,7 +30,7 @@ pub struct Handle {
 pub struct RootBuilder<'a, F> {
     handle: &'a Handle,
     future: Held<F>,
-    options: spawn::Options,
+    settings: Settings,
 }
 
 /// Numbers of a runtime, as of one moment. Each is exact by itself; they are not read in one step.
@@ -62,7 +63,7 @@ pub(crate) fn current_shared() -> Arc<Shared> {
 }
 
 /// As [`current_shared`], for a future that was made there and is polled elsewhere.
-pub(crate) fn current_hub_for(location: &Location<'_>) -> Arc<Shared> {
+pub(crate) fn current_shared_for(location: &Location<'_>) -> Arc<Shared> {
     match current::shared() {
         Some(shared) => shared,
         None => panic!("{OUTSIDE}; this is about a future that was made at {location}"),
@@ -158,35 +159,8 @@ impl Handle {
         RootBuilder {
             handle: self,
             future: held!(future: F),
-            options: spawn::Options::default(),
+            settings: Settings::default(),
         }
-    }
-
-    /// Starts a root service and returns its manager. Nobody is told of its failure but who asks
-    /// the manager.
-    ///
-    /// # Errors
-    ///
-    /// [`AlreadyManaged`](LifecycleError::AlreadyManaged), or
-    /// [`NotRunning`](LifecycleError::NotRunning) if the runtime has ended.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let runtime = taskgrove::Runtime::new()?;
-    /// let manager = runtime.start(taskgrove::service_fn("echo", async |ctx: taskgrove::Context| {
-    ///     ctx.cancelled().await;
-    ///     Ok(())
-    /// }))?;
-    /// assert!(manager.is_running());
-    /// runtime.block_on(manager.stop())?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[track_caller]
-    pub fn start<S: Service>(&self, service: S) -> Result<Manager, LifecycleError> {
-        let manager = Manager::with(arced!(service, S), Default::default())?;
-        manager.start_root(&self.shared, Location::caller())?;
-        Ok(manager)
     }
 
     /// A picture of all tasks. Walks the tree; see [`Snapshot`].
@@ -228,7 +202,7 @@ impl std::fmt::Debug for Handle {
 impl<F> RootBuilder<'_, F> {
     /// Names the task, in paths and snapshots; by default after the function it runs.
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.options.name = Some(name.into().into_boxed_str());
+        self.settings.set_name(name);
         self
     }
 
@@ -239,7 +213,8 @@ impl<F> RootBuilder<'_, F> {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (handle, options, location) = (self.handle, self.options, Location::caller());
+        let (handle, options, location) =
+            (self.handle, self.settings.into_task(), Location::caller());
         if const { fits::<F>() } {
             handle.spawn_named::<F, _>(self.future.take(), options, location)
         } else {
@@ -251,7 +226,7 @@ impl<F> RootBuilder<'_, F> {
 impl<F> std::fmt::Debug for RootBuilder<'_, F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RootBuilder")
-            .field("name", &self.options.name)
+            .field("name", &self.settings.name)
             .finish_non_exhaustive()
     }
 }

@@ -60,11 +60,12 @@ pub use error::{
 };
 pub use handle::{Handle, Metrics, RootBuilder, spawn, yield_now};
 pub use id::TaskId;
+pub use protect::defer::{Defer, defer};
+pub use protect::shield::{finally, shielded};
 pub use runtime::{Builder, Runtime};
 pub use service::{
-    BoxService, ChildServiceBuilder, Context, Defer, Manager, ManagerBuilder, ManagerSlot, Service,
-    ServiceFn, Stats, TaskBuilder, TaskStats, background_service, defer, finally, service_fn,
-    shielded,
+    BoxService, ChildServiceBuilder, Context, Manager, ManagerBuilder, ManagerSlot, Service,
+    ServiceFn, Stats, TaskBuilder, TaskStats, background_service, service_fn,
 };
 pub use snapshot::{Node, NodeKind, NodeState, Snapshot};
 pub use tree::handle::{CancelHandle, CancelOnDrop, Task};

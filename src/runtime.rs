@@ -8,8 +8,9 @@ pub use builder::Builder;
 
 use crate::error::{ServiceError, StopTimeout};
 use crate::handle::Handle;
+use crate::protect::shield::poll_to_its_end;
 use crate::schedule::pool::Pool;
-use crate::service::{Manager, Service, poll_to_its_end};
+use crate::service::{Manager, Service};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Parker};
 use crate::task::cell::fits;

@@ -7,9 +7,9 @@
 
 pub use crate::error::Elapsed;
 
-use crate::handle::{current_hub_for, current_shared};
+use crate::handle::{current_shared, current_shared_for};
 use crate::protect::own;
-use crate::service::poll_to_its_end;
+use crate::protect::shield::poll_to_its_end;
 use crate::sync::Arc;
 use crate::task::awaited::Awaited;
 use crate::task::{Shared, current};
@@ -224,7 +224,7 @@ async fn timeout_from<F: Future>(
     future: F,
     location: &'static Location<'static>,
 ) -> Result<F::Output, Elapsed> {
-    let shared = current_hub_for(location);
+    let shared = current_shared_for(location);
     let deadline = shared.clock.deadline(duration);
     let mut sleep = Sleep::new(shared, deadline);
     let mut future = pin!(Some(future));

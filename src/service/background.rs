@@ -1,14 +1,16 @@
 //! [`background_service`].
 
-use super::builders::Options;
-use super::waits::Waiting;
-use super::{Manager, Service};
+use super::interface::Service;
+use super::manager::Manager;
+use super::waits::RecordWait;
 use crate::error::ServiceError;
+use crate::handle::settings::Settings;
 use crate::panics::discard;
 use crate::protect::scope::{Body, Entered};
 use crate::protect::{own, place};
 use crate::sync::atomic::Ordering;
 use crate::task::{arced, current};
+use crate::tree::cancel_guard::CancelGuard;
 use std::future::{pending, poll_fn};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::pin;
@@ -65,18 +67,18 @@ where
     S: Service,
     F: AsyncFnOnce(Manager) -> T,
 {
-    let manager = match Manager::with(service, Options::default()) {
+    let manager = match Manager::with(service, Settings::default()) {
         Ok(manager) => manager,
         Err(error) => return own::refused(error.into()).await,
     };
     if let Err(error) = manager.start_here(location) {
         return own::refused(error.into()).await;
     }
-    let cancel = Cancel(manager.clone());
+    let cancel = CancelGuard(&manager);
     let mut output = None;
     {
         let mut body = pin!(Some(body(manager.clone())));
-        let mut waiting = Waiting::new(&manager.record);
+        let mut waiting = RecordWait::new(&manager.record);
         let mut scope = None;
         let mut around: Option<Entered> = None;
         poll_fn(|cx| {
@@ -135,14 +137,5 @@ where
         Some(output) => Ok(output),
         // Ended by the turn of the calling task.
         None => pending().await,
-    }
-}
-
-/// Cancels the service when the body has ended, and when the whole is dropped before.
-struct Cancel(Manager);
-
-impl Drop for Cancel {
-    fn drop(&mut self) {
-        self.0.request_cancel();
     }
 }

@@ -1,20 +1,16 @@
 //! [`Context`]: a service from inside.
 
-use super::builders::{ChildServiceBuilder, TaskBuilder, spawn_named};
-use super::waits::Waiting;
-use super::{Manager, Service};
+use super::manager::Manager;
+use super::waits::RecordWait;
 use crate::arena::Counted;
-use crate::error::{LifecycleError, Result, SpawnError};
+use crate::error::LifecycleError;
 use crate::protect::own;
+use crate::protect::wait::TaskWait;
 use crate::task::awaited::Event;
 use crate::task::record::Record;
-use crate::task::{Node, Shared, TaskRef, arced, cold, current, fitting, held, kind};
-use crate::tree::handle::Task;
-use crate::tree::spawn;
-use crate::wait_list::WaitKey;
+use crate::task::{Node, Shared, current};
 use std::future::poll_fn;
 use std::ops::Deref;
-use std::panic::Location;
 use std::task::Poll;
 
 /// The inside of a service: its [`Manager`], to which it derefs, and the right to schedule.
@@ -41,24 +37,24 @@ pub struct Context {
 }
 
 /// Where something that is scheduled now would go.
-pub(crate) struct Place<'a> {
+pub(super) struct SpawnPoint<'a> {
     /// The running task, or the service's node: either is there as long as the context is used.
-    pub(crate) parent: Node,
+    pub(super) parent: Node,
     /// `None` for a parent that this thread runs.
     shared: Option<&'a Shared>,
-    pub(crate) limit: usize,
+    pub(super) limit: usize,
     /// The service is being cancelled.
-    pub(crate) closing: bool,
+    pub(super) closing: bool,
 }
 
-impl Place<'_> {
-    pub(crate) fn shared(&self) -> &Shared {
+impl SpawnPoint<'_> {
+    pub(super) fn shared(&self) -> &Shared {
         self.shared.unwrap_or_else(|| self.parent.shared())
     }
 }
 
 impl Context {
-    pub(crate) fn new(manager: Manager) -> Self {
+    pub(super) fn new(manager: Manager) -> Self {
         Context { manager }
     }
 
@@ -67,7 +63,7 @@ impl Context {
     }
 
     #[inline]
-    pub(crate) fn place(&self) -> Result<Place<'_>, LifecycleError> {
+    pub(super) fn spawn_point(&self) -> Result<SpawnPoint<'_>, LifecycleError> {
         let record = self.record();
         let here = current::node().filter(|node| node.record_ptr() == Counted::as_ptr(record));
         let (parent, shared) = match here {
@@ -77,7 +73,7 @@ impl Context {
                 _ => return Err(self.manager.not_running()),
             },
         };
-        Ok(Place {
+        Ok(SpawnPoint {
             parent,
             shared,
             limit: record.max_children,
@@ -88,78 +84,6 @@ impl Context {
     /// The manager, to be handed out.
     pub fn manager(&self) -> &Manager {
         &self.manager
-    }
-
-    /// Schedules a task. Its error or panic fails the service.
-    ///
-    /// # Errors
-    ///
-    /// [`NotRunning`](LifecycleError::NotRunning) before the start and after the end;
-    /// [`TooManyChildren`](crate::TooManyChildren) at the parent's limit.
-    #[track_caller]
-    pub fn run_task<F>(&self, f: F) -> Result<Task<()>, SpawnError>
-    where
-        F: Future<Output = Result> + Send + 'static,
-    {
-        let location = Location::caller();
-        let options = spawn::Options::default();
-        fitting!(f: F => spawn_named::<F, _, _>(self, f, options, location))
-    }
-
-    /// Schedules a task that has to live as long as the service: that it ends is a failure
-    /// ([`DaemonExit`](crate::FailureKind::DaemonExit)), unless the service is being cancelled.
-    ///
-    /// # Errors
-    ///
-    /// As [`run_task`](Context::run_task).
-    #[track_caller]
-    pub fn run_daemon_task<F>(&self, f: F) -> Result<Task<()>, SpawnError>
-    where
-        F: Future<Output = Result> + Send + 'static,
-    {
-        let location = Location::caller();
-        let options = spawn::Options {
-            kind: kind::DAEMON,
-            ..spawn::Options::default()
-        };
-        fitting!(f: F => spawn_named::<F, _, _>(self, f, options, location))
-    }
-
-    /// Starts a child service. Its failures are this service's, too.
-    ///
-    /// # Errors
-    ///
-    /// As [`run_task`](Context::run_task), and
-    /// [`AlreadyManaged`](LifecycleError::AlreadyManaged).
-    #[track_caller]
-    pub fn run_child_service<S: Service>(&self, service: S) -> Result<Manager, SpawnError> {
-        let builder = ChildServiceBuilder::new(self, arced!(service, S));
-        builder.spawn_at(Location::caller())
-    }
-
-    /// Starts a child service that has to live as long as this one.
-    ///
-    /// # Errors
-    ///
-    /// As [`run_child_service`](Context::run_child_service).
-    #[track_caller]
-    pub fn run_daemon_child_service<S: Service>(&self, service: S) -> Result<Manager, SpawnError> {
-        let builder = ChildServiceBuilder::new(self, arced!(service, S));
-        builder.daemon().spawn_at(Location::caller())
-    }
-
-    /// Configures a task, which may also have a value.
-    pub fn task<F, T>(&self, f: F) -> TaskBuilder<'_, F>
-    where
-        F: Future<Output = Result<T>> + Send + 'static,
-        T: Send + 'static,
-    {
-        TaskBuilder::new(self, held!(f: F))
-    }
-
-    /// Configures a child service.
-    pub fn child_service<S: Service>(&self, service: S) -> ChildServiceBuilder<'_, S> {
-        ChildServiceBuilder::new(self, arced!(service, S))
     }
 
     /// Says that the service is ready for its users: [`Manager::wait_ready`] resolves.
@@ -193,8 +117,8 @@ impl Context {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub async fn cancelled(&self) {
-        let mut service = Waiting::new(self.record());
-        let mut task = OfTask::default();
+        let mut service = RecordWait::new(self.record());
+        let mut task = TaskWait::default();
         let mut poll = |cx: &mut std::task::Context<'_>| {
             let over =
                 |record: &Record| (record.is_closing() || record.is_finished()).then_some(());
@@ -204,7 +128,7 @@ impl Context {
             let Some(node) = current::node() else {
                 return Poll::Pending;
             };
-            if node.state.load().is_closing() || task.register(node.retain(), cx) {
+            if node.state.load().is_closing() || task.register(&node.retain(), cx).is_closing() {
                 return Poll::Ready(());
             }
             Poll::Pending
@@ -213,38 +137,6 @@ impl Context {
         poll_fn(|cx| own::poll_own(cx, awaited, &mut poll)).await;
         // A thread that goes on from here does so because of it.
         current::see();
-    }
-}
-
-/// A place in the wait list of the task that polls.
-#[derive(Default)]
-pub(crate) struct OfTask(Option<(TaskRef, Option<WaitKey>)>);
-
-impl OfTask {
-    /// `true` if its cancellation has been asked for by now.
-    pub(crate) fn register(&mut self, node: TaskRef, cx: &std::task::Context<'_>) -> bool {
-        if self.0.as_ref().is_none_or(|(old, _)| **old != *node) {
-            self.leave();
-            self.0 = Some((node, None));
-        }
-        let Some((node, key)) = &mut self.0 else {
-            return false;
-        };
-        let list = &node.cold_or_new().waiters;
-        list.register(key, cx.waker());
-        node.state.set_waiters().is_closing()
-    }
-
-    fn leave(&mut self) {
-        if let Some((node, Some(key))) = self.0.take() {
-            cold::visit(&node, |cold| cold.waiters.deregister(key));
-        }
-    }
-}
-
-impl Drop for OfTask {
-    fn drop(&mut self) {
-        self.leave();
     }
 }
 

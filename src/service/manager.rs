@@ -1,10 +1,8 @@
 //! [`Manager`]: a service from outside.
 
-use super::Service;
-use super::builders::{ManagerBuilder, Options};
-use super::start::{Seed, manage};
+use super::launcher::Launcher;
 use super::stats::{Stats, TaskStats};
-use super::waits::{Waiting, note_closing, note_end, wait};
+use super::waits::{RecordWait, note_closing, note_end, wait};
 use crate::arena::Counted;
 use crate::error::{LifecycleError, ServiceError, StopError, StopTimeout};
 use crate::id::TaskId;
@@ -12,27 +10,17 @@ use crate::protect::own;
 use crate::protect::shield::poll_to_its_end;
 use crate::snapshot::Snapshot;
 use crate::sync::atomic::Ordering;
-use crate::task::arced;
-use crate::task::awaited::{Awaited, Event, Whom};
+use crate::task::awaited::Event;
 use crate::task::record::Record;
+use crate::task::state::Level;
 use crate::time::Sleep;
-use crate::tree::snapshot;
+use crate::tree::cancel_guard::RequestCancel;
+use crate::tree::{cancel, snapshot};
 use std::future::poll_fn;
-use std::panic::Location;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-
-impl Record {
-    /// What a wait for the service is noted as.
-    pub(crate) fn awaited(&self, event: Event) -> Awaited {
-        let whom = Whom {
-            name: self.name.to_string(),
-            id: self.node().map(|node| node.id()),
-        };
-        Awaited::Service(event, whom)
-    }
-}
 
 /// The outside of a service: it can look and stop, but not schedule.
 ///
@@ -53,95 +41,20 @@ impl Record {
 /// ```
 #[derive(Clone)]
 pub struct Manager {
-    pub(crate) record: Counted<Record>,
-    /// What a service that was not yet started is started by.
-    pub(crate) seed: Option<std::sync::Arc<Seed>>,
+    pub(super) record: Counted<Record>,
+    /// Starts a service that was not started yet.
+    pub(super) launcher: Option<Arc<Launcher>>,
 }
 
 impl Manager {
-    pub(crate) fn from_parts(record: Counted<Record>, seed: Option<std::sync::Arc<Seed>>) -> Self {
-        Manager { record, seed }
+    pub(super) fn new_with(record: Counted<Record>, launcher: Option<Arc<Launcher>>) -> Self {
+        Manager { record, launcher }
     }
 
-    /// For a service that may be started later.
-    pub(crate) fn with<S: Service>(
-        service: std::sync::Arc<S>,
-        options: Options,
-    ) -> Result<Manager, LifecycleError> {
-        let [record, seeds] = manage(&*service, options);
-        let seed = std::sync::Arc::new(Seed::new(seeds));
-        let slot = S::shared_slot(&service);
-        // Who finds the seed in the slot waits until the service is in it.
-        let mut place = seed.service.lock();
-        if let Some(slot) = slot {
-            slot.fill(&record, std::sync::Arc::downgrade(&seed))?;
+    pub(super) fn not_running(&self) -> LifecycleError {
+        LifecycleError::NotRunning {
+            service: self.name().to_owned(),
         }
-        *place = Some(Box::new(service));
-        drop(place);
-        Ok(Self::from_parts(record, Some(seed)))
-    }
-
-    /// Manages a service. Needs no runtime.
-    ///
-    /// # Errors
-    ///
-    /// [`AlreadyManaged`](LifecycleError::AlreadyManaged) if the service has a slot and that is
-    /// taken.
-    pub fn new<S: Service>(service: S) -> Result<Manager, LifecycleError> {
-        Self::with(arced!(service, S), Options::default())
-    }
-
-    /// Manages a service with options.
-    pub fn builder<S: Service>(service: S) -> ManagerBuilder {
-        ManagerBuilder::new(arced!(service, S))
-    }
-
-    /// Manages and runs a service.
-    ///
-    /// # Errors
-    ///
-    /// As [`new`](Manager::new) and [`run`](Manager::run).
-    #[track_caller]
-    pub fn run_service<S: Service>(service: S) -> impl Future<Output = Result<(), ServiceError>> {
-        Self::run_shared(arced!(service, S), Location::caller())
-    }
-
-    pub(crate) async fn run_shared<S: Service>(
-        service: std::sync::Arc<S>,
-        location: &'static Location<'static>,
-    ) -> Result<(), ServiceError> {
-        match Self::with(service, Options::default()) {
-            Ok(manager) => manager.run_from(location).await,
-            Err(error) => own::refused(error.into()).await,
-        }
-    }
-
-    /// Starts the service when first polled, as a child of the task that does so, and waits for
-    /// its end. It is in that task's subtree and is cancelled with it, but counts in no outer
-    /// stats or limit, and its failure is only the error returned here. Dropping the future
-    /// cancels the service.
-    ///
-    /// # Errors
-    ///
-    /// [`AlreadyStarted`](LifecycleError::AlreadyStarted) the second time;
-    /// [`NotRunning`](LifecycleError::NotRunning) if it cannot be started any more, because the
-    /// calling task is being cancelled; the service's failures.
-    ///
-    /// # Panics
-    ///
-    /// When it is first polled outside a runtime.
-    #[track_caller]
-    pub fn run(&self) -> impl Future<Output = Result<(), ServiceError>> {
-        self.run_from(Location::caller())
-    }
-
-    async fn run_from(&self, location: &'static Location<'static>) -> Result<(), ServiceError> {
-        if let Err(error) = self.start_here(location) {
-            return own::refused(error.into()).await;
-        }
-        let _cancel = CancelIfDropped(self);
-        self.wait_finished().await;
-        self.record.result()
     }
 
     /// The service's name.
@@ -242,7 +155,7 @@ impl Manager {
             return Ok(());
         };
         let mut sleep = Sleep::new(shared.clone(), shared.clock.deadline(timeout));
-        let mut waiting = Waiting::new(&self.record);
+        let mut waiting = RecordWait::new(&self.record);
         let mut poll = |cx: &mut Context<'_>| {
             let finished = waiting.poll(cx, |record| record.is_finished().then_some(()));
             if finished.is_ready() {
@@ -334,7 +247,7 @@ impl Manager {
     /// cancelled, or as soon as it is: the future is dropped then.
     pub async fn external_api<F: Future>(&self, f: F) -> Result<F::Output, LifecycleError> {
         let over = |record: &Record| (!record.is_running() || record.is_closing()).then_some(());
-        let mut waiting = Waiting::new(&self.record);
+        let mut waiting = RecordWait::new(&self.record);
         let mut f = pin!(Some(f));
         let mut poll = |cx: &mut Context<'_>| {
             if waiting.poll(cx, over).is_ready() {
@@ -349,12 +262,16 @@ impl Manager {
     }
 }
 
-/// Cancels the service of a `run` that was dropped before its end.
-struct CancelIfDropped<'a>(&'a Manager);
-
-impl Drop for CancelIfDropped<'_> {
-    fn drop(&mut self) {
-        self.0.request_cancel();
+impl RequestCancel for Manager {
+    /// Cancels the service if it was started and has not finished.
+    fn request_cancel(&self) {
+        if let Some(node) = self.record.node()
+            && !self.is_finished()
+        {
+            // Before anything else, so that whoever sees it end sees why.
+            self.record.set_cancelled();
+            cancel::request_and(node, Level::Cancel, || self.record.close(true));
+        }
     }
 }
 

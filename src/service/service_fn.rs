@@ -1,6 +1,8 @@
 //! [`service_fn`]: a service from a closure.
 
-use super::{Context, ManagerSlot, Service};
+use super::context::Context;
+use super::interface::Service;
+use super::slot::ManagerSlot;
 use crate::error::Result;
 use crate::sync::Mutex;
 use crate::task::cell::{Held, fits};
@@ -44,7 +46,7 @@ where
     ServiceFn {
         name: name.into(),
         closure: Mutex::new(Some(held!(f: F))),
-        slot: ManagerSlot::new(),
+        slot: ManagerSlot::private_to::<ServiceFn<F>>(),
     }
 }
 
@@ -79,12 +81,6 @@ where
 
     fn manager_slot(&self) -> Option<&ManagerSlot> {
         Some(&self.slot)
-    }
-
-    /// Managed by value, and not through an `Arc` that somebody else has, too, it is gone when its
-    /// closure runs.
-    fn shared_slot(&self) -> Option<&ManagerSlot> {
-        None
     }
 }
 

@@ -1,14 +1,15 @@
 //! [`ManagerSlot`]: where a service with an API of its own keeps its manager.
 
-use super::Context;
+use super::context::Context;
+use super::launcher::Launcher;
 use super::manager::Manager;
-use super::start::Seed;
 use crate::arena::Counted;
 use crate::error::LifecycleError;
 use crate::protect::own;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, OnceLock};
 use crate::task::record::Record;
-use std::sync::{OnceLock, Weak};
+use std::any::TypeId;
+use std::sync::Weak;
 
 /// The place in a service for its manager, for services with an API that is called from outside.
 ///
@@ -55,33 +56,62 @@ use std::sync::{OnceLock, Weak};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Default)]
-pub struct ManagerSlot(OnceLock<Mutex<Filled>>);
+pub struct ManagerSlot {
+    filled: OnceLock<Mutex<Filled>>,
+    /// The type of the services that keep this slot to themselves.
+    private_to: Option<fn() -> TypeId>,
+}
 
 struct Filled {
     record: Counted<Record>,
     /// Of a service that was not started when it was given its manager.
-    seed: Weak<Seed>,
+    launcher: Weak<Launcher>,
 }
 
 impl ManagerSlot {
     /// An empty slot.
+    #[cfg(not(taskgrove_loom))]
     pub const fn new() -> ManagerSlot {
-        ManagerSlot(OnceLock::new())
+        ManagerSlot {
+            filled: OnceLock::new(),
+            private_to: None,
+        }
     }
 
-    /// With the seed, managers from this slot can start the service. Taken is a slot unless what is
+    /// An empty slot.
+    #[cfg(taskgrove_loom)]
+    pub fn new() -> ManagerSlot {
+        ManagerSlot::default()
+    }
+
+    /// An empty slot that services of type `S` keep to themselves: only code that shares such a
+    /// service can look into it.
+    pub(super) fn private_to<S: 'static>() -> ManagerSlot {
+        ManagerSlot {
+            private_to: Some(TypeId::of::<S>),
+            ..ManagerSlot::default()
+        }
+    }
+
+    /// Whether no other code can look into the slot of a service of type `S` that is managed by
+    /// value, so that it need not be filled.
+    pub(super) fn is_private_to<S: 'static>(&self) -> bool {
+        self.private_to.is_some_and(|id| id() == TypeId::of::<S>())
+    }
+
+    /// With the launcher, managers from this slot can start the service. Taken is a slot unless what is
     /// in it can never be started.
-    pub(crate) fn fill(
+    pub(super) fn fill(
         &self,
         record: &Counted<Record>,
-        seed: Weak<Seed>,
+        launcher: Weak<Launcher>,
     ) -> Result<(), LifecycleError> {
         let mut new = Some(Filled {
             record: record.clone(),
-            seed,
+            launcher,
         });
         let place = self
-            .0
+            .filled
             .get_or_init(|| Mutex::new(new.take().expect("the slot is filled once")));
         if let Some(new) = new {
             let mut place = place.lock();
@@ -104,15 +134,15 @@ impl ManagerSlot {
     /// [`NoManager`](LifecycleError::NoManager) if it has none: it was never given one, or lost it
     /// before it was started.
     pub fn get(&self) -> Result<Manager, LifecycleError> {
-        let place = self.0.get().ok_or(LifecycleError::NoManager)?;
-        let (record, seed) = {
+        let place = self.filled.get().ok_or(LifecycleError::NoManager)?;
+        let (record, launcher) = {
             let filled = place.lock();
-            (filled.record.clone(), filled.seed.upgrade())
+            (filled.record.clone(), filled.launcher.upgrade())
         };
         if record.was_never_started() {
             return Err(LifecycleError::NoManager);
         }
-        Ok(Manager::from_parts(record, seed))
+        Ok(Manager::new_with(record, launcher))
     }
 
     /// The service's context, to schedule tasks from its own methods.

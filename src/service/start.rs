@@ -1,90 +1,32 @@
 //! Starting a service: its node goes into the tree.
 
-use super::builders::Options;
-use super::context::Place;
+use super::context::{Context, SpawnPoint};
+use super::interface::Service;
+use super::launcher::{Launch, LaunchSite, Launcher, Starting};
 use super::manager::Manager;
-use super::{Context, Service};
+use super::slot::ManagerSlot;
 use crate::arena::Counted;
-use crate::error::{BoxError, LifecycleError, SpawnError};
-use crate::handle::current_hub_for;
+use crate::error::{BoxError, LifecycleError, ServiceError, SpawnError};
+use crate::handle::settings::Settings;
+use crate::handle::{Handle, current_shared_for};
 use crate::panics::quietly;
+use crate::protect::own;
 use crate::protect::shield::poll_to_its_end;
-use crate::sync::Mutex;
 use crate::sync::atomic::Ordering;
 use crate::task::cell::fits;
 use crate::task::record::Record;
-use crate::task::state::Level;
-use crate::task::{Node, Shared, current, kind};
-use crate::tree::{cancel, full, spawn};
+use crate::task::{Node, Shared, arced, current, kind};
+use crate::tree::cancel_guard::CancelGuard;
+use crate::tree::{full, spawn};
 use std::borrow::Cow;
 use std::future::poll_fn;
 use std::panic::Location;
 use std::pin::pin;
 use std::sync::{Arc, Weak};
 
-/// A service that waits for its start.
-pub(crate) trait Launch: Send {
-    /// See [`launch`].
-    fn launch(self: Box<Self>, launching: Launching<'_>) -> Result<(), spawn::Refusal>;
-}
-
-/// Where and as what a service is started.
-pub(crate) struct Launching<'a> {
-    record: &'a Record,
-    /// For its context and its node.
-    counts: [Counted<Record>; 2],
-    shared: &'a Shared,
-    parent: Node,
-    options: spawn::Options,
-    location: &'static Location<'static>,
-}
-
 impl<S: Service> Launch for Arc<S> {
-    fn launch(self: Box<Self>, launching: Launching<'_>) -> Result<(), spawn::Refusal> {
-        launch(*self, launching)
-    }
-}
-
-/// A service that has a manager and may be started later. The managers share it; with the last of
-/// them the service is dropped, and is finished without having been started.
-pub(crate) struct Seed {
-    pub(super) service: Mutex<Option<Box<dyn Launch>>>,
-    record: Counted<Record>,
-}
-
-impl Seed {
-    pub(super) fn new(record: Counted<Record>) -> Self {
-        Seed {
-            service: Mutex::new(None),
-            record,
-        }
-    }
-
-    fn take(&self) -> Option<Box<dyn Launch>> {
-        self.service.lock().take()
-    }
-}
-
-impl Drop for Seed {
-    fn drop(&mut self) {
-        let _starting = Starting(&self.record);
-        let service = self.take();
-        drop(service);
-    }
-}
-
-/// A start that has not succeeded yet. If it never does, for whatever reason, the service is
-/// cancelled and finished without having been started.
-struct Starting<'a>(&'a Record);
-
-impl Drop for Starting<'_> {
-    fn drop(&mut self) {
-        let record = self.0;
-        if !record.is_started() {
-            record.close(true);
-            record.finish(false);
-            record.waiters().wake_all();
-        }
+    fn launch(self: Box<Self>, at: LaunchSite<'_>) -> Result<(), spawn::Refusal> {
+        launch(*self, at)
     }
 }
 
@@ -92,28 +34,35 @@ impl Drop for Starting<'_> {
 #[inline]
 pub(crate) fn manage<S: Service, const N: usize>(
     service: &S,
-    options: Options,
+    settings: Settings,
 ) -> [Counted<Record>; N] {
     let own = service.name();
-    let name = options.name.map_or(own, Cow::Owned);
-    Counted::several(Record::new(name, options.max_children, options.grace))
+    let name = settings.name.map_or(own, Cow::Owned);
+    Counted::several(Record::new(name, settings.max_children, settings.grace))
+}
+
+/// The slot to fill when this service is given a manager.
+fn slot_of<S: Service>(service: &S) -> Option<&ManagerSlot> {
+    service
+        .manager_slot()
+        .filter(|slot| !slot.is_private_to::<S>())
 }
 
 /// Puts a service's node into the tree.
 #[inline]
-fn launch<S: Service>(service: Arc<S>, launching: Launching<'_>) -> Result<(), spawn::Refusal> {
-    let Launching {
+fn launch<S: Service>(service: Arc<S>, at: LaunchSite<'_>) -> Result<(), spawn::Refusal> {
+    let LaunchSite {
         record,
         counts: [for_context, for_node],
         shared,
         parent,
         options,
         location,
-    } = launching;
+    } = at;
     let independent = options.kind & kind::SUPERVISED == 0;
     record.independent.store(independent, Ordering::Relaxed);
     // Without what could start it: that could hold the service, and this is the service.
-    let context = Context::new(Manager::from_parts(for_context, None));
+    let context = Context::new(Manager::new_with(for_context, None));
     let run = move || service.run(context);
     launch_run::<S, _, _>(run, shared, parent, record, for_node, &options, location)
 }
@@ -174,15 +123,15 @@ where
 /// Starts a service as a supervised child of one of another service's tasks.
 #[inline]
 pub(crate) fn start_child<S: Service>(
-    records: [Counted<Record>; 3],
     service: Arc<S>,
-    place: &Place<'_>,
-    daemon: bool,
+    settings: Settings,
+    place: &SpawnPoint<'_>,
     location: &'static Location<'static>,
 ) -> Result<Manager, SpawnError> {
-    let [record, counts @ ..] = records;
+    let daemon = settings.daemon;
+    let [record, counts @ ..]: [_; 3] = manage(&*service, settings);
     // In no slot, nobody can wait for the start yet.
-    let known = match S::shared_slot(&service) {
+    let known = match slot_of(&*service) {
         None => false,
         Some(slot) => slot.fill(&record, Weak::new()).map(|()| true)?,
     };
@@ -191,14 +140,14 @@ pub(crate) fn start_child<S: Service>(
         // Dropped here, as code of the caller.
         quietly(|| drop(service));
         drop(starting);
-        return Ok(Manager::from_parts(record, None));
+        return Ok(Manager::new_with(record, None));
     }
     let options = spawn::Options {
         kind: kind::SUPERVISED | if daemon { kind::DAEMON } else { 0 },
         limit: Some(place.limit),
         ..spawn::Options::default()
     };
-    let launching = Launching {
+    let at = LaunchSite {
         record: &record,
         counts,
         shared: place.shared(),
@@ -206,7 +155,7 @@ pub(crate) fn start_child<S: Service>(
         options,
         location,
     };
-    let launched = launch(service, launching);
+    let launched = launch(service, at);
     drop(starting);
     match launched {
         Ok(()) if known => record.waiters().wake_all(),
@@ -215,13 +164,89 @@ pub(crate) fn start_child<S: Service>(
             return Err(full::too_many(place.parent, place.limit).into());
         }
     }
-    Ok(Manager::from_parts(record, None))
+    Ok(Manager::new_with(record, None))
 }
 
 impl Manager {
+    /// For a service that may be started later.
+    pub(crate) fn with<S: Service>(
+        service: Arc<S>,
+        settings: Settings,
+    ) -> Result<Manager, LifecycleError> {
+        let [record, for_launcher] = manage(&*service, settings);
+        let launcher = Arc::new(Launcher::new(for_launcher));
+        let slot = slot_of(&*service);
+        // Who finds the launcher in the slot waits until the service is in it.
+        let mut place = launcher.service.lock();
+        if let Some(slot) = slot {
+            slot.fill(&record, Arc::downgrade(&launcher))?;
+        }
+        *place = Some(Box::new(service));
+        drop(place);
+        Ok(Self::new_with(record, Some(launcher)))
+    }
+
+    /// Manages a service. Needs no runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyManaged`](LifecycleError::AlreadyManaged) if the service has a slot and that is
+    /// taken.
+    pub fn new<S: Service>(service: S) -> Result<Manager, LifecycleError> {
+        Self::with(arced!(service, S), Settings::default())
+    }
+
+    /// Manages and runs a service.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Manager::new) and [`run`](Manager::run).
+    #[track_caller]
+    pub fn run_service<S: Service>(service: S) -> impl Future<Output = Result<(), ServiceError>> {
+        Self::run_shared(arced!(service, S), Location::caller())
+    }
+
+    pub(crate) async fn run_shared<S: Service>(
+        service: Arc<S>,
+        location: &'static Location<'static>,
+    ) -> Result<(), ServiceError> {
+        match Self::with(service, Settings::default()) {
+            Ok(manager) => manager.run_from(location).await,
+            Err(error) => own::refused(error.into()).await,
+        }
+    }
+
+    /// Starts the service when first polled, as a child of the task that does so, and waits for
+    /// its end. It is in that task's subtree and is cancelled with it, but counts in no outer
+    /// stats or limit, and its failure is only the error returned here. Dropping the future
+    /// cancels the service.
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyStarted`](LifecycleError::AlreadyStarted) the second time;
+    /// [`NotRunning`](LifecycleError::NotRunning) if it cannot be started any more, because the
+    /// calling task is being cancelled; the service's failures.
+    ///
+    /// # Panics
+    ///
+    /// When it is first polled outside a runtime.
+    #[track_caller]
+    pub fn run(&self) -> impl Future<Output = Result<(), ServiceError>> {
+        self.run_from(Location::caller())
+    }
+
+    async fn run_from(&self, location: &'static Location<'static>) -> Result<(), ServiceError> {
+        if let Err(error) = self.start_here(location) {
+            return own::refused(error.into()).await;
+        }
+        let _cancel = CancelGuard(self);
+        self.wait_finished().await;
+        self.record.result()
+    }
+
     /// Whether the service was not started and cannot be any more.
     fn is_too_late(&self) -> bool {
-        match self.seed {
+        match self.launcher {
             Some(_) => self.record.was_never_started(),
             None => !self.is_started(),
         }
@@ -233,7 +258,7 @@ impl Manager {
         parent: Node,
         location: &'static Location<'static>,
     ) -> Result<(), LifecycleError> {
-        let Some(service) = self.seed.as_ref().and_then(|seed| seed.take()) else {
+        let Some(service) = self.launcher.as_ref().and_then(|launcher| launcher.take()) else {
             if self.is_too_late() {
                 return Err(self.not_running());
             }
@@ -241,7 +266,7 @@ impl Manager {
             return Err(LifecycleError::AlreadyStarted { service });
         };
         let starting = Starting(&self.record);
-        let launched = service.launch(Launching {
+        let launched = service.launch(LaunchSite {
             record: &self.record,
             counts: [self.record.clone(), self.record.clone()],
             shared,
@@ -253,12 +278,6 @@ impl Manager {
         launched.map_err(|_| self.not_running())?;
         self.record.waiters().wake_all();
         Ok(())
-    }
-
-    pub(crate) fn not_running(&self) -> LifecycleError {
-        LifecycleError::NotRunning {
-            service: self.name().to_owned(),
-        }
     }
 
     /// As a root.
@@ -278,18 +297,36 @@ impl Manager {
     ) -> Result<(), LifecycleError> {
         match current::node() {
             Some(parent) => self.launch(parent.shared(), parent, location),
-            None => self.start_root(&current_hub_for(location), location),
+            None => self.start_root(&current_shared_for(location), location),
         }
     }
+}
 
-    /// Asks for the cancellation of a service that was started.
-    pub(crate) fn request_cancel(&self) {
-        if let Some(node) = self.record.node()
-            && !self.is_finished()
-        {
-            // Before anything else, so that whoever sees it end sees why.
-            self.record.set_cancelled();
-            cancel::request_and(node, Level::Cancel, || self.record.close(true));
-        }
+impl Handle {
+    /// Starts a root service and returns its manager. Nobody is told of its failure but who asks
+    /// the manager.
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyManaged`](LifecycleError::AlreadyManaged), or
+    /// [`NotRunning`](LifecycleError::NotRunning) if the runtime has ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = taskgrove::Runtime::new()?;
+    /// let manager = runtime.start(taskgrove::service_fn("echo", async |ctx: taskgrove::Context| {
+    ///     ctx.cancelled().await;
+    ///     Ok(())
+    /// }))?;
+    /// assert!(manager.is_running());
+    /// runtime.block_on(manager.stop())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn start<S: Service>(&self, service: S) -> Result<Manager, LifecycleError> {
+        let manager = Manager::with(arced!(service, S), Default::default())?;
+        manager.start_root(self.shared(), Location::caller())?;
+        Ok(manager)
     }
 }

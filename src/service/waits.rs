@@ -1,82 +1,93 @@
-//! Waiting for something to become true of a service's record.
+//! Waits for an event in the life of a service.
 
 use crate::protect::own;
-use crate::task::awaited::Event;
+use crate::task::awaited::{Awaited, Event, Whom};
 use crate::task::current;
 use crate::task::record::Record;
-use crate::wait_list::WaitKey;
+use crate::wait_list::WaitList;
+use crate::wait_list::registration::{HasWaitList, Registration};
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
-/// A place in a record's wait list, given up when dropped.
-pub(crate) struct Waiting<'a> {
-    record: &'a Record,
-    key: Option<WaitKey>,
+impl HasWaitList for &Record {
+    fn with_list(&self, f: impl FnOnce(&WaitList)) {
+        f(self.waiters());
+    }
 }
 
-impl<'a> Waiting<'a> {
-    pub(crate) fn new(record: &'a Record) -> Self {
-        Waiting { record, key: None }
+impl Record {
+    /// Describes a wait for the service, for snapshots and reports of deadlocks.
+    pub(super) fn awaited(&self, event: Event) -> Awaited {
+        let whom = Whom {
+            name: self.name.to_string(),
+            id: self.node().map(|node| node.id()),
+        };
+        Awaited::Service(event, whom)
+    }
+}
+
+/// A wait for an event that the service's record tells of.
+pub(super) struct RecordWait<'a>(Registration<&'a Record>);
+
+impl<'a> RecordWait<'a> {
+    pub(super) fn new(record: &'a Record) -> Self {
+        RecordWait(Registration::new(record))
     }
 
-    /// Looks; if there is nothing yet, registers and looks again.
-    pub(crate) fn poll<T>(
+    /// Looks for the event in the record. If it has not happened, registers and looks again: what
+    /// happens after the second look wakes the waiter.
+    pub(super) fn poll<T>(
         &mut self,
         cx: &mut Context<'_>,
         look: impl Fn(&Record) -> Option<T>,
     ) -> Poll<T> {
-        if let Some(found) = look(self.record) {
+        let record = *self.0.owner();
+        if let Some(found) = look(record) {
             return Poll::Ready(found);
         }
-        self.record.waiters().register(&mut self.key, cx.waker());
-        let Some(found) = look(self.record) else {
+        self.0.register(cx.waker());
+        let Some(found) = look(record) else {
             return Poll::Pending;
         };
-        self.leave();
+        self.0.leave();
         Poll::Ready(found)
     }
-
-    fn leave(&mut self) {
-        if let Some(key) = self.key.take() {
-            self.record.waiters().deregister(key);
-        }
-    }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for RecordWait<'_> {
     fn drop(&mut self) {
-        // Whoever is entered here saw, after that, that the service had not finished: its finisher
-        // empties the list later.
-        if !self.record.is_finished() {
-            self.leave();
+        // The service had not finished when this registered, so its finisher empties the list.
+        if self.0.owner().is_finished() {
+            self.0.abandon();
         }
     }
 }
 
-/// An await reports the end of the service. If that is a part of a cancellation from above, the task
-/// knows of that now.
+/// Called by an await that reports the end of the service. If that end is part of a cancellation
+/// from above, the calling code has seen that cancellation.
 #[inline]
-pub(crate) fn note_end(record: &Record) {
+pub(super) fn note_end(record: &Record) {
     if record.is_swept() {
         current::see();
     }
 }
 
-/// An await reports that the service is being cancelled, or over. If that is a part of a
-/// cancellation from above, or of one that the calling task is in, the task knows of that now.
-pub(crate) fn note_closing(record: &Record) {
+/// Called by an await that reports that the service is being cancelled, or is over. If that is part
+/// of a cancellation from above, or of one that includes the calling task, the calling code has
+/// seen that cancellation.
+pub(super) fn note_closing(record: &Record) {
     if record.is_swept() || current::is_within(record) {
         current::see();
     }
 }
 
-/// Waits until `look` finds that this has happened.
-pub(crate) async fn wait<T>(
+/// Waits until `look` finds the event in the record.
+pub(super) async fn wait<T>(
     record: &Record,
     event: Event,
     look: impl Fn(&Record) -> Option<T>,
 ) -> T {
-    let mut waiting = Waiting::new(record);
+    let mut waiting = RecordWait::new(record);
     let awaited = || Some(record.awaited(event));
     poll_fn(|cx| own::poll_own(cx, awaited, |cx| waiting.poll(cx, &look))).await
 }

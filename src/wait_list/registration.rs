@@ -33,6 +33,11 @@ impl<O: HasWaitList> Registration<O> {
         owner.with_list(|list| list.register(key, waker));
     }
 
+    /// Gives the entry up, if any, of a list that its owner empties.
+    pub(crate) fn abandon(&mut self) {
+        self.key = None;
+    }
+
     /// Takes the entry out.
     pub(crate) fn leave(&mut self) {
         if let Some(key) = self.key.take() {

@@ -1,0 +1,45 @@
+//! [`Settings`]: what the builders of tasks and services have in common.
+
+use crate::task::kind;
+use crate::tree::spawn;
+use std::time::Duration;
+
+/// How many live supervised children a parent may have, unless a builder says otherwise.
+const MAX_CHILDREN: usize = 1000;
+
+/// The settings of a task or a service that is yet to be made. Each builder offers those that apply
+/// to what it makes.
+pub(crate) struct Settings {
+    /// `None`: the task is named after its function, and the service names itself.
+    pub(crate) name: Option<String>,
+    pub(crate) daemon: bool,
+    pub(crate) grace: Option<Duration>,
+    pub(crate) max_children: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            name: None,
+            daemon: false,
+            grace: None,
+            max_children: MAX_CHILDREN,
+        }
+    }
+}
+
+impl Settings {
+    pub(crate) fn set_name(&mut self, name: impl Into<String>) {
+        self.name = Some(name.into());
+    }
+
+    /// The settings as those of a task.
+    pub(crate) fn into_task(self) -> spawn::Options {
+        spawn::Options {
+            kind: if self.daemon { kind::DAEMON } else { 0 },
+            name: self.name.map(String::into_boxed_str),
+            grace: self.grace,
+            ..spawn::Options::default()
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! [`Launcher`]: a service that has a manager and is yet to be started.
+
+use crate::arena::Counted;
+use crate::sync::Mutex;
+use crate::task::record::Record;
+use crate::task::{Node, Shared};
+use crate::tree::spawn;
+use std::panic::Location;
+
+/// Implemented by services: puts the service's task into the tree. Erases the service's type.
+pub(crate) trait Launch: Send {
+    /// Starts the service there.
+    fn launch(self: Box<Self>, at: LaunchSite<'_>) -> Result<(), spawn::Refusal>;
+}
+
+/// Where, and with which options, a service is started.
+pub(crate) struct LaunchSite<'a> {
+    pub(super) record: &'a Record,
+    /// One count of the record for the service's context, and one for its task.
+    pub(super) counts: [Counted<Record>; 2],
+    pub(super) shared: &'a Shared,
+    pub(super) parent: Node,
+    pub(super) options: spawn::Options,
+    pub(super) location: &'static Location<'static>,
+}
+
+/// A service that may be started later. Its managers share the launcher. The last of them drops the
+/// service, which is then finished without having been started.
+pub(crate) struct Launcher {
+    /// `None` once the service was started, and before the launcher is complete.
+    pub(super) service: Mutex<Option<Box<dyn Launch>>>,
+    record: Counted<Record>,
+}
+
+impl Launcher {
+    pub(super) fn new(record: Counted<Record>) -> Self {
+        Launcher {
+            service: Mutex::new(None),
+            record,
+        }
+    }
+
+    pub(super) fn take(&self) -> Option<Box<dyn Launch>> {
+        self.service.lock().take()
+    }
+}
+
+impl Drop for Launcher {
+    fn drop(&mut self) {
+        let _starting = Starting(&self.record);
+        let service = self.take();
+        drop(service);
+    }
+}
+
+/// A start that has not succeeded yet. If this is dropped before it has, by a refusal or a panic,
+/// the service is cancelled, and finished without having been started.
+pub(super) struct Starting<'a>(pub(super) &'a Record);
+
+impl Drop for Starting<'_> {
+    fn drop(&mut self) {
+        let record = self.0;
+        if !record.is_started() {
+            record.close(true);
+            record.finish(false);
+            record.waiters().wake_all();
+        }
+    }
+}
