@@ -53,7 +53,6 @@ const ALLOWED: &[(&str, &str)] = &[
     ("arena/single", "arena"),
     ("protect/defer", "tree/spawn"),
     ("protect/place", "protect/scope"),
-    ("runtime/builder", "runtime"),
     ("schedule/pool/worker", "schedule/pool"),
     ("task/ancestry", "tree/links"),
     ("task/cell", "task/cell/held"),

@@ -1,6 +1,6 @@
 //! [`Builder`].
 
-use super::Runtime;
+use super::owner::Runtime;
 use crate::handle::Handle;
 use crate::schedule::pool::{Pool, PoolHandle, Worker};
 use crate::sync::{Arc, Parker};
@@ -34,7 +34,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Builder {
             workers: None,
             thread_name: "taskgrove".to_owned(),
@@ -97,7 +97,7 @@ impl Builder {
             handle: Handle::new(shared.clone()),
             pool: pool.clone(),
             threads: Vec::new(),
-            ended: false,
+            is_shut_down: false,
         };
         for index in 0..threads {
             let (shared, pool) = (shared.clone(), pool.clone());
@@ -114,5 +114,21 @@ impl Builder {
             runtime.threads.push(spawned?);
         }
         Ok(runtime)
+    }
+}
+
+impl Runtime {
+    /// A runtime with one worker per available core.
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::build`].
+    pub fn new() -> io::Result<Runtime> {
+        Runtime::builder().build()
+    }
+
+    /// Configures a runtime.
+    pub fn builder() -> Builder {
+        Builder::new()
     }
 }

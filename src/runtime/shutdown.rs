@@ -1,0 +1,116 @@
+//! Shutting a runtime down, and dropping it.
+
+use super::driver::{Driver, waker};
+use super::owner::Runtime;
+use super::stuck::{self, Stuck};
+use crate::error::StopTimeout;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Arc, Parker};
+use crate::task::Shared;
+use crate::task::current::{self, InRuntime};
+use crate::task::state::Level;
+use crate::timer::Fire;
+use crate::tree::{cancel, snapshot};
+use std::time::{Duration, Instant};
+
+impl Runtime {
+    /// Cancels everything, waits up to `timeout` for what is protected (shields, cleanups,
+    /// grace), then does what dropping the runtime does, except that it leaves a thread that is
+    /// stuck in a poll behind. On a worker of this runtime there is no waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`StopTimeout`] with a snapshot of what was left when the time was over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// let runtime = taskgrove::Runtime::new()?;
+    /// runtime.spawn(std::future::pending::<()>());
+    /// runtime.shutdown_timeout(Duration::from_secs(5))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Result<(), StopTimeout> {
+        self.is_shut_down = true;
+        let shared = self.handle.shared().clone();
+        cancel::request_all(&shared, Level::Cancel);
+        cancel::release_sentinels(&shared);
+        let on_worker = current::is_worker_of(&shared);
+        if !on_worker {
+            self.wait_end(&shared, timeout);
+        }
+        if self.pool.has_ended() {
+            self.join();
+            return Ok(());
+        }
+        let remaining = snapshot::all(&shared);
+        cancel::request_all(&shared, Level::Kill);
+        if self.threads.is_empty() {
+            self.wait_end(&shared, Duration::MAX);
+        } else if !on_worker {
+            let mut stuck = Stuck::new(self.pool.progress());
+            while !self.pool.has_ended() {
+                self.pool.end.park(Some(Instant::now() + stuck::LOOK));
+                if stuck.look(self.pool.progress()) && !self.pool.has_ended() {
+                    // Every other worker is idle: what is left waits for a poll, or a drop, to end.
+                    self.threads.clear();
+                    break;
+                }
+            }
+            self.join();
+        }
+        if remaining.is_empty() {
+            return Ok(());
+        }
+        Err(StopTimeout { remaining })
+    }
+
+    /// Waits until the last task is done, or the time is over; runs the tasks if nobody else does.
+    fn wait_end(&self, shared: &Arc<Shared>, timeout: Duration) {
+        if !self.threads.is_empty() {
+            let deadline = Instant::now().checked_add(timeout);
+            while !self.pool.has_ended() && deadline.is_none_or(|at| Instant::now() < at) {
+                self.pool.end.park(deadline);
+            }
+            return;
+        }
+        let _in_runtime = InRuntime::enter(shared.clone(), None);
+        let parker = Arc::new(Parker::new());
+        let over = Arc::new(AtomicBool::new(timeout.is_zero()));
+        let deadline = shared.clock.deadline(timeout);
+        let wake = Fire::Waker(waker(&parker, &over));
+        let timer = shared.timers.insert(deadline, wake);
+        if let Some(mut driver) = Driver::take(&self.pool, shared, &parker) {
+            while !self.pool.has_ended() && !over.load(Ordering::Acquire) {
+                driver.run(|| over.load(Ordering::Acquire) || self.pool.has_ended());
+            }
+        }
+        if let Some((key, _)) = timer {
+            shared.timers.remove(key);
+        }
+    }
+
+    fn join(&mut self) {
+        for thread in self.threads.drain(..) {
+            // A worker catches what tasks panic with: it ends only by returning.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        if self.is_shut_down {
+            return;
+        }
+        let shared = self.handle.shared().clone();
+        cancel::request_all(&shared, Level::Kill);
+        cancel::release_sentinels(&shared);
+        if self.threads.is_empty() {
+            self.wait_end(&shared, Duration::MAX);
+        } else if !current::is_worker_of(&shared) {
+            self.join();
+        }
+    }
+}
