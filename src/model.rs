@@ -16,13 +16,14 @@ use crate::task::current::InRuntime;
 use crate::task::shared::Counts;
 use crate::task::state::Level;
 use crate::task::{Job, Node, Schedule, Shared, fitting};
-use crate::timer::{Clock, Fire};
+use crate::timer::Clock;
 use crate::tree::batch::Batch;
 use crate::tree::handle::Task;
 use crate::tree::{cancel, finish, spawn};
 use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Waker;
 
 /// The queues of a [`World`]. Counters are no part of what loom explores.
 struct Queue {
@@ -175,14 +176,8 @@ impl World {
     /// Moves the clock, and fires what is due.
     pub fn advance_to(&self, ns: u64) {
         self.shared.clock.advance_to(ns);
-        let mut due = Vec::new();
-        self.shared.timers.fire_due(ns, usize::MAX, &mut due);
-        for fire in due {
-            match fire {
-                Fire::Waker(waker) => waker.wake(),
-                Fire::Job(job) => self.queue.jobs.push(job),
-            }
-        }
+        let timers = &self.shared.timers;
+        timers.fire(ns, usize::MAX, Waker::wake, |job| self.queue.jobs.push(job));
     }
 
     /// Timers that have not fired.

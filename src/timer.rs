@@ -11,6 +11,7 @@
 //! between [`Timers::insert`] and looking for sleepers.
 
 mod clock;
+pub(crate) mod fire;
 mod pages;
 mod queue;
 mod run;

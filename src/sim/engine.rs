@@ -25,7 +25,6 @@ use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::task::awaited;
 use crate::task::{Job, Node, Shared};
-use crate::timer::Fire;
 use crate::tree::batch::Batch;
 use crate::tree::{finish, snapshot};
 
@@ -193,14 +192,12 @@ impl Engine {
                 }
             }
             Work::Timer => {
-                let mut due: Vec<Fire<Job>> = Vec::with_capacity(1);
-                shared.timers.fire_due(shared.clock.now_ns(), 1, &mut due);
-                for fire in due {
-                    match fire {
-                        Fire::Waker(waker) => quietly(|| waker.wake()),
-                        Fire::Job(job) => shared.schedule().job(job),
-                    }
-                }
+                shared.timers.fire(
+                    shared.clock.now_ns(),
+                    1,
+                    |waker| quietly(|| waker.wake()),
+                    |job| shared.schedule().job(job),
+                );
             }
             Work::Moved => {}
             Work::Flush => self.flush(),

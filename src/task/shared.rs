@@ -9,7 +9,8 @@ use super::wakes;
 use crate::id::TaskId;
 use crate::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Arc, Life, Mutex};
-use crate::timer::{Clock, Fire, Timers};
+use crate::timer::fire::dispatch;
+use crate::timer::{Clock, Timers};
 use std::num::NonZeroU64;
 use std::panic::Location;
 
@@ -183,15 +184,9 @@ impl Shared {
     #[must_use]
     pub(crate) fn sentinel_done(&self) -> Option<Arc<Shared>> {
         if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
-            wakes::wake_all(
-                self.timers
-                    .close()
-                    .into_iter()
-                    .filter_map(|fire| match fire {
-                        Fire::Waker(waker) => Some(waker),
-                        Fire::Job(_) => None,
-                    }),
-            );
+            let mut wakers = Vec::new();
+            dispatch(self.timers.close(), |waker| wakers.push(waker), drop);
+            wakes::wake_all(wakers);
             self.schedule().terminated();
             return self.own.lock().take();
         }

@@ -10,11 +10,8 @@ use crate::schedule::idle::Deadlines;
 use crate::sync::atomic::Ordering;
 use crate::task::cell::is_tasks_own;
 use crate::task::{Shared, current, wakes};
-use crate::timer::Fire;
 use std::time::Instant;
 
-/// Most timers taken out under one lock, before they are woken.
-const BATCH: usize = 256;
 /// Timers are dense if so many were due at once.
 const DENSE: usize = 16;
 /// Nanoseconds between two wake-ups for dense timers, at least.
@@ -32,27 +29,17 @@ pub(crate) fn fire_timers(
     if shared.timers.next_deadline().is_none_or(|at| at > now) {
         return;
     }
-    let mut due = Vec::new();
     let mut others = Vec::new();
-    let mut all = 0;
-    loop {
-        let count = shared.timers.fire_due(now, BATCH, &mut due);
-        all += count;
-        for fire in due.drain(..) {
-            match fire {
-                Fire::Waker(waker) if is_tasks_own(&waker) => {
-                    let _elsewhere = give_away.then(current::Elsewhere::pretend);
-                    waker.wake();
-                }
-                Fire::Waker(waker) => others.push(waker),
-                Fire::Job(job) => shared.schedule().job(job),
-            }
+    let wake = |waker| {
+        if is_tasks_own(&waker) {
+            let _elsewhere = give_away.then(current::Elsewhere::pretend);
+            waker.wake();
+        } else {
+            others.push(waker);
         }
-        if count < BATCH {
-            break;
-        }
-    }
-    if all >= DENSE {
+    };
+    let fired = (shared.timers).fire(now, usize::MAX, wake, |job| shared.schedule().job(job));
+    if fired >= DENSE {
         shared
             .timers_rest_until
             .store(now + APART, Ordering::Relaxed);
@@ -85,7 +72,7 @@ impl Deadlines for Shared {
 #[cfg(not(taskgrove_loom))]
 mod tests {
     use super::*;
-    use crate::timer::Clock;
+    use crate::timer::{Clock, Fire};
     use std::task::Waker;
 
     /// What is next when so many timers were fired at 1 ms, and one is due 10 us later.
@@ -109,7 +96,7 @@ mod tests {
         assert_eq!(next_after(0), Some(1_010_000));
         assert_eq!(next_after(DENSE - 1), Some(1_010_000));
         assert_eq!(next_after(DENSE), Some(1_000_000 + APART));
-        assert_eq!(next_after(2 * BATCH), Some(1_000_000 + APART));
+        assert_eq!(next_after(1_000), Some(1_000_000 + APART));
     }
 
     #[test]
