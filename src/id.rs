@@ -1,17 +1,17 @@
-//! What a task is called by machines: a number.
+//! [`TaskId`]: the number that identifies a task in logs and snapshots.
+//!
+//! The room guards that an id is compact and never 0. It does not hand ids out: a runtime does.
 
 use std::fmt;
 use std::num::NonZeroU64;
 
-/// The number of a task.
+/// Identifies a task within its runtime.
 ///
-/// A runtime never gives the same number twice, so an id that was written to a log still means the
-/// same task after that task has ended. Ids say nothing about age: workers draw them in blocks, so
-/// a larger one may be the older task. The order exists so that ids can be keys of a sorted map.
+/// A runtime never uses an id twice, so an id in a log still identifies the same task after that task
+/// has ended. Ids do not tell which task is older: workers draw them in blocks, so the older of two
+/// tasks may have the larger id. They are ordered so that they can be keys of a sorted map.
 ///
 /// # Examples
-///
-/// Ids are compact in logs:
 ///
 /// ```
 /// # fn show(id: taskgrove::TaskId) {
@@ -23,12 +23,12 @@ use std::num::NonZeroU64;
 pub struct TaskId(NonZeroU64);
 
 impl TaskId {
-    /// The id with this number.
+    /// Makes the id with this number.
     pub(crate) const fn from_raw(raw: NonZeroU64) -> TaskId {
         TaskId(raw)
     }
 
-    /// The number of this id.
+    /// Returns the number of this id.
     pub(crate) fn get(self) -> u64 {
         self.0.get()
     }

@@ -1,8 +1,10 @@
 //! A work-stealing async executor that owns the tree of its tasks.
 //!
-//! Every task has a parent, and is done only when everything below it is. On that tree there are
-//! [services](Service) with child services, daemons, error aggregation and stats, and a
-//! cancellation that ends children before their parents, always.
+//! Every task has a parent, and a task is done only when all tasks below it are done. On this tree
+//! there are [services](Service): long-running components with tasks, daemons and child services. A
+//! failure anywhere in a service cancels the service, and its caller gets an error with the path of
+//! the task that failed. A cancellation drops the leaves of the tree first: the future of a task is
+//! dropped only after all of its children are done.
 //!
 //! ```
 //! use taskgrove::{Context, Runtime, service_fn};
@@ -20,14 +22,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! - [`Runtime`], [`Handle`], [`spawn`]: the executor. [`Task`] is a task's handle.
-//! - [`Service`], [`Manager`], [`Context`], [`service_fn`], [`background_service`]: services.
-//! - [`shielded`], [`finally`], [`defer`], and `grace` on the builders: what a cancellation has to
-//!   wait for.
-//! - [`Snapshot`], [`Stats`], [`Metrics`]: looking at it.
-//! - [`time`]: sleeps, timeouts, intervals.
+//! - [`Runtime`], [`Handle`] and [`spawn`] are the executor. [`Task`] is the handle of a task.
+//! - [`Service`], [`Manager`], [`Context`], [`service_fn`] and [`background_service`] are for services.
+//! - [`shielded`], [`finally`], [`defer`], and `grace` on the builders protect cleanup: a cancellation
+//!   waits for it.
+//! - [`Snapshot`], [`Stats`] and [`Metrics`] show what the tasks of a runtime do.
+//! - [`time`] has sleeps, timeouts and intervals.
+//! - [`sim`] runs the same tasks on one thread in an order that a seed determines, in virtual time.
 //!
-//! With `panic = "abort"` a panic in a task ends the process, as everywhere.
+//! With `panic = "abort"`, a panic in a task ends the process.
 
 mod arena;
 #[cfg(all(debug_assertions, not(taskgrove_loom)))]
@@ -70,7 +73,7 @@ pub use service::{
 pub use snapshot::{Node, NodeKind, NodeState, Snapshot};
 pub use tree::handle::{CancelHandle, CancelOnDrop, Task};
 
-/// The examples in the README.
+/// Runs the examples of the README as doctests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 pub struct Readme;

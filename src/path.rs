@@ -1,32 +1,35 @@
-//! Paths of tasks: `app/db/conn-3`, bounded however deep the tree and however long the names.
+//! Paths of tasks, such as `app/db/conn-3`.
 //!
-//! A path has at most [`MAX_SEGMENTS`] segments. A deeper task's path keeps the [`HEAD`] segments
-//! nearest the root, then says `…`, then keeps the [`TAIL`] nearest the task. Names are cut, and
-//! characters that would break a line or the path itself are replaced.
+//! The room guards the length of a path, whatever the depth of the tree and the length of the names.
+//! A path has at most [`MAX_SEGMENTS`] segments: that of a deeper task consists of the [`HEAD`]
+//! segments nearest the root, `…`, and the [`TAIL`] segments nearest the task. Long names are cut, and
+//! characters that would break a line or the path are replaced.
 //!
-//! [`UpwardPath`] is for one task, whose ancestors are met leaf first; [`PreorderPaths`] for every
-//! node of a walk from the top down.
+//! [`UpwardPath`] builds the path of one task from the names of its ancestors, leaf first.
+//! [`PreorderPaths`] builds the paths of all nodes of a walk from the top down. The room works on
+//! names only and knows no tasks.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-/// The segments of a path before it is elided.
+/// The largest number of segments in a path.
 pub(crate) const MAX_SEGMENTS: usize = HEAD + 1 + TAIL;
-/// The segments an elided path keeps on the root's side.
+/// The number of segments that an elided path keeps at the root's end.
 pub(crate) const HEAD: usize = 16;
-/// The segments an elided path keeps on the task's side.
+/// The number of segments that an elided path keeps at the task's end.
 const TAIL: usize = 15;
-/// The characters of a name that are shown.
+/// The largest number of characters of a name that are shown.
 const MAX_NAME: usize = 64;
-/// What stands for segments and characters that were left out.
+/// Replaces segments and characters that were left out.
 const ELLIPSIS: &str = "…";
-/// What stands for a character that cannot be shown, and for an empty name.
+/// Replaces a character that cannot be shown, and an empty name.
 const SUBSTITUTE: char = '_';
 
-/// The name as it may stand in a path and in a line of text: at most 64 characters (the last is
-/// `…` if it was cut), none of them a `/` or one that breaks or reorders a line, and at least one.
+/// Returns the name in a form that fits in a path and in a line of text.
 ///
-/// Sanitising twice is the same as sanitising once. Long names are not read to their end.
+/// The result has between 1 and 64 characters, the last one `…` if the name was cut. It has no `/` and
+/// no character that breaks or reorders a line. Sanitising the result again changes nothing. The time
+/// is bounded: a long name is not read to its end.
 pub(crate) fn sanitise(name: &str) -> Cow<'_, str> {
     if name.is_empty() {
         return Cow::Owned(SUBSTITUTE.to_string());
@@ -46,28 +49,28 @@ pub(crate) fn sanitise(name: &str) -> Cow<'_, str> {
     Cow::Owned(clean)
 }
 
-/// True for the path separator, control characters, line separators and bidirectional controls.
+/// Returns true for the path separator, control characters, line separators and bidirectional controls.
 fn is_disruptive(c: char) -> bool {
     c == '/'
         || c.is_control()
         || matches!(c, '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The path of one task, from names that come leaf first.
+/// Builds the path of one task from names that come leaf first.
 ///
-/// Takes constant memory, however many names are pushed.
+/// Its memory is bounded, whatever the number of names.
 #[derive(Debug, Default)]
 pub(crate) struct UpwardPath {
-    /// The names pushed first, nearest the leaf.
+    /// The names that were pushed first, nearest the leaf.
     first: Vec<String>,
-    /// The names pushed last, nearest the root; a ring.
+    /// The names that were pushed last, nearest the root. When it is full, the oldest one goes.
     latest: VecDeque<String>,
-    /// True once the ring has lost a name.
+    /// True once `latest` has lost a name.
     overflowed: bool,
 }
 
 impl UpwardPath {
-    /// A path without segments.
+    /// Makes a path without segments.
     pub(crate) fn new() -> UpwardPath {
         UpwardPath::default()
     }
@@ -87,16 +90,16 @@ impl UpwardPath {
         }
     }
 
-    /// Ends a path that is to be elided with the [`HEAD`] segments nearest the root, root first,
-    /// instead of all the names on the way there.
+    /// Sets the [`HEAD`] segments nearest the root, in place of pushing all names up to there. They
+    /// come root first, and the path will be elided.
     pub(crate) fn set_head(&mut self, head: &[String]) {
         self.latest = head.iter().rev().cloned().collect();
         self.overflowed = true;
     }
 
-    /// The segments, root first, elided if there were too many.
+    /// Returns the segments, root first, elided if there were too many.
     ///
-    /// These can be the ancestors that [`PreorderPaths::new`] asks for.
+    /// [`PreorderPaths::new`] accepts them as ancestors.
     pub(crate) fn segments(mut self) -> Vec<String> {
         let mut segments: Vec<String> = self.latest.into_iter().rev().collect();
         if self.overflowed {
@@ -107,25 +110,25 @@ impl UpwardPath {
         segments
     }
 
-    /// The path, root first.
+    /// Returns the path, root first.
     pub(crate) fn finish(self) -> String {
         self.segments().join("/")
     }
 }
 
-/// The paths of the nodes of a tree, met in pre-order (a node before its children).
+/// Builds the paths of the nodes of a tree, which come in pre-order (a node before its children).
 ///
-/// A node costs the work of one bounded path; the memory is one reference for each level.
+/// The time per node is bounded. The memory is one reference for each level.
 #[derive(Debug)]
 pub(crate) struct PreorderPaths<'a> {
-    /// The names from the root to the node that came last.
+    /// The names from the root to the latest node.
     segments: Vec<Cow<'a, str>>,
-    /// How many of them are above the nodes of depth 0.
+    /// The number of names above the nodes of depth 0.
     above: usize,
 }
 
 impl<'a> PreorderPaths<'a> {
-    /// Paths of nodes below these ancestors (root first, possibly elided already).
+    /// Prepares the paths of nodes below these ancestors, which come root first and may be elided.
     pub(crate) fn new(above: &'a [String]) -> PreorderPaths<'a> {
         PreorderPaths {
             segments: above.iter().map(|name| sanitise(name)).collect(),
@@ -133,10 +136,10 @@ impl<'a> PreorderPaths<'a> {
         }
     }
 
-    /// The path of the next node.
+    /// Returns the path of the next node.
     ///
-    /// `depth` is 0 for a top node and at most one more than that of the node before; a larger one
-    /// is taken as one more.
+    /// `depth` is 0 for a top node and at most one more than that of the node before. A larger depth
+    /// counts as one more.
     pub(crate) fn push(&mut self, depth: usize, name: &'a str) -> String {
         self.segments.truncate(self.above.saturating_add(depth));
         self.segments.push(sanitise(name));

@@ -1,24 +1,30 @@
-//! Pictures of the tree: which tasks there are, whose children they are, and what they do.
-
-use std::fmt;
-use std::panic::Location;
-use std::time::Duration;
-
-use crate::id::TaskId;
-use crate::path::PreorderPaths;
+//! Snapshots of the tree: the tasks, their parents, and what they do.
+//!
+//! This room is the public data that a snapshot consists of, and its drawings as text (`draw.rs`) and
+//! as a Graphviz graph (`dot.rs`). It guards the bounds of what is drawn: a line and a path have a
+//! limited length at any depth.
+//!
+//! The room may not look at a task. The walk over live tasks is part of the room `tree`, which
+//! describes each task that it visits in a [`Draft`] and builds a [`Snapshot`] from them.
 
 mod dot;
 mod draw;
 
-/// A picture of a runtime's tasks, or of one service's.
+use crate::id::TaskId;
+use crate::path::PreorderPaths;
+use std::fmt;
+use std::panic::Location;
+use std::time::Duration;
+
+/// A snapshot of the tasks of a runtime, or of one service and everything below it.
 ///
-/// It is taken parent by parent while tasks go on: a child that is there throughout appears exactly
-/// once, a task that moves meanwhile is seen in one of its states, and on a quiet tree the picture
-/// is exact.
+/// It is taken parent by parent while the tasks continue to run. A child that exists throughout
+/// appears exactly once, and a task that changes its state meanwhile appears in one of its states. If
+/// no task changes, the snapshot is exact.
 ///
-/// Its [`Display`](fmt::Display) draws the tree, a line for each task; a task more than 16 levels
-/// down is not indented further, its depth is written as a number instead. [`to_dot`](Self::to_dot)
-/// is for Graphviz.
+/// Its [`Display`](fmt::Display) draws the tree with a line for each task. A task more than 16 levels
+/// down is not indented further; its depth is printed as a number instead. [`to_dot`](Self::to_dot)
+/// returns the tree for Graphviz.
 ///
 /// # Examples
 ///
@@ -36,7 +42,7 @@ mod draw;
 pub struct Snapshot {
     /// The nodes in pre-order.
     nodes: Vec<Node>,
-    /// How far each of them is below the top of the picture.
+    /// The depth of each node below the top of the snapshot.
     depths: Vec<usize>,
 }
 
@@ -44,56 +50,57 @@ pub struct Snapshot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Node {
-    /// Its id.
+    /// The id of the task.
     pub id: TaskId,
-    /// The task it is a child of, also if that one is outside the picture; `None` for a root.
+    /// The id of its parent, which may be outside the snapshot; `None` for a root.
     pub parent: Option<TaskId>,
-    /// Its name, whole and as it was given.
+    /// The name as it was given, in full.
     pub name: String,
-    /// Its place, such as `app/db/conn-3`. Bounded: names are cut at 64 characters, and of more
-    /// than 32 segments those in the middle are one `…`.
+    /// The path in the tree, such as `app/db/conn-3`. Names are cut at 64 characters, and a path of
+    /// more than 32 segments has `…` in place of those in the middle.
     pub path: String,
-    /// Whether it is a service or a task.
+    /// Says whether the node is a service or a task.
     pub kind: NodeKind,
-    /// What it was doing.
+    /// What the task was doing.
     pub state: NodeState,
-    /// True if it is not meant to end by itself.
+    /// True if the task is a daemon, which is not meant to end by itself.
     pub daemon: bool,
-    /// How often its future has been polled.
+    /// The number of polls of its future.
     pub polls: u64,
-    /// How long its polls took together, if the runtime was built with `track_busy_time(true)`.
+    /// The total duration of its polls, if the runtime was built with `track_busy_time(true)`.
     pub busy: Option<Duration>,
-    /// How long ago it was spawned, as exact as the runtime's coarse clock: about a millisecond.
+    /// The time since the task was spawned. The runtime's coarse clock is exact to about 1 ms.
     pub age: Duration,
-    /// Where it was spawned.
+    /// The place in the sources where the task was spawned.
     pub location: &'static Location<'static>,
 }
 
-/// What a [`Node`] is.
+/// The kind of a [`Node`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NodeKind {
-    /// A service; its future is the service's `run`.
+    /// A service, whose future is its `run`.
     Service,
     /// Any other task, supervised or not.
     Task,
 }
 
-/// What a [`Node`] was doing when the picture was taken.
+/// The state of a [`Node`] when the snapshot was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NodeState {
-    /// Woken, and waiting for a worker to poll it.
+    /// The task was woken and waits for a worker to poll it.
     Queued,
-    /// Being polled.
+    /// The task is being polled.
     Running,
-    /// Waiting to be woken.
+    /// The task waits to be woken.
     Parked,
-    /// Its future has ended, or it is being cancelled; the task is not done before its children are.
+    /// The task's future has ended or the task is being cancelled, and it has children that are not
+    /// done yet.
     WaitingForChildren,
-    /// It is being cancelled, without children, and has not ended yet.
+    /// The task is being cancelled, has no children and has not ended yet.
     Cancelling,
-    /// It runs a cleanup, or is being cancelled and shielded.
+    /// The task runs a cleanup, or is being cancelled while a shield protects it.
     CleaningUp,
 }
 
@@ -119,37 +126,30 @@ impl fmt::Display for NodeState {
     }
 }
 
-/// What a walk saw of one task.
+/// One task as the walk over the tree saw it.
 #[derive(Debug)]
 pub(crate) struct Draft<'a> {
-    /// The task's id.
     pub(crate) id: TaskId,
-    /// Its name, as it was given.
+    /// The name as it was given.
     pub(crate) name: &'a str,
-    /// How far it is below the top of the picture; a top node has 0.
+    /// The depth below the top of the snapshot; a top node has 0.
     pub(crate) depth: usize,
-    /// What it is.
     pub(crate) kind: NodeKind,
-    /// What it was doing.
     pub(crate) state: NodeState,
-    /// Whether it is a daemon.
     pub(crate) daemon: bool,
-    /// How often it has been polled.
     pub(crate) polls: u64,
-    /// How long its polls took together, if that is counted.
+    /// `None` if the runtime does not track busy time.
     pub(crate) busy: Option<Duration>,
-    /// How long ago it was spawned.
     pub(crate) age: Duration,
-    /// Where it was spawned.
     pub(crate) location: &'static Location<'static>,
 }
 
 impl Snapshot {
-    /// The picture of these nodes, which come in pre-order.
+    /// Makes a snapshot from drafts in pre-order.
     ///
-    /// `above` are the names of the tasks above the top nodes, root first (possibly elided, as
-    /// `UpwardPath::segments` gives them), and `parent` is the nearest of these. A depth that is
-    /// more than one below the node before is taken as one below.
+    /// `above` has the names of the tasks above the top nodes, root first. They may be elided already,
+    /// as `UpwardPath::segments` returns them. `parent` is the nearest of these tasks. A depth that is
+    /// more than one below that of the draft before counts as one below.
     pub(crate) fn new<'a>(
         above: Vec<String>,
         parent: Option<TaskId>,
@@ -183,7 +183,7 @@ impl Snapshot {
         Snapshot { nodes, depths }
     }
 
-    /// The picture of nothing.
+    /// Makes a snapshot without nodes.
     pub(crate) fn empty() -> Snapshot {
         Snapshot {
             nodes: Vec::new(),
@@ -191,23 +191,23 @@ impl Snapshot {
         }
     }
 
-    /// The nodes in tree order: each before its children, and these in the order of their
-    /// appearance in the tree.
+    /// Returns the nodes in pre-order: each node comes before its children, and siblings are in the
+    /// order in which they are in the tree.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
     }
 
-    /// How many nodes there are.
+    /// Returns the number of nodes.
     pub fn len(&self) -> usize {
         self.nodes.len()
     }
 
-    /// True if there is no node.
+    /// Returns true if there is no node.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }
 
-    /// The nodes, each with its depth below the top of the picture.
+    /// Returns each node with its depth below the top of the snapshot.
     fn with_depths(&self) -> impl Iterator<Item = (&Node, usize)> {
         self.nodes.iter().zip(self.depths.iter().copied())
     }

@@ -1,15 +1,14 @@
-//! The tree as a Graphviz graph.
-
-use std::fmt::{self, Write};
+//! Draws a snapshot as a Graphviz graph.
 
 use super::{Node, NodeKind, NodeState, Snapshot};
 use crate::path::sanitise;
+use std::fmt::{self, Write};
 
 impl Snapshot {
-    /// The tree in DOT, the language of Graphviz: `dot -Tsvg` draws it.
+    /// Returns the tree in DOT, the language of Graphviz, which `dot -Tsvg` draws.
     ///
-    /// Services are boxes and tasks are ellipses; daemons are dashed, and what is being polled is
-    /// bold. The tooltip of a node is where it was spawned.
+    /// Services are boxes and tasks are ellipses. The outline of a daemon is dashed, and that of a
+    /// task that is being polled is bold. The tooltip of a node is its spawn location.
     ///
     /// # Examples
     ///
@@ -29,7 +28,7 @@ impl Snapshot {
         dot.write_str("digraph taskgrove {\n  rankdir=LR;\n")?;
         for (node, depth) in self.with_depths() {
             write_dot_node(node, dot)?;
-            // The parent of a top node is outside the picture.
+            // The parent of a top node is not in the snapshot.
             if let (Some(parent), true) = (node.parent, depth > 0) {
                 writeln!(dot, "  t{} -> t{};", parent.get(), node.id.get())?;
             }
@@ -38,7 +37,7 @@ impl Snapshot {
     }
 }
 
-/// The statement that declares one node.
+/// Writes the statement that declares one node.
 fn write_dot_node(node: &Node, dot: &mut String) -> fmt::Result {
     let polls = if node.polls == 1 { "poll" } else { "polls" };
     let shape = match node.kind {
@@ -65,7 +64,7 @@ fn write_dot_node(node: &Node, dot: &mut String) -> fmt::Result {
     )
 }
 
-/// Text inside a quoted DOT string, in which nothing is an escape sequence.
+/// Prints a text so that it is literal inside a quoted DOT string.
 struct Escaped<'a>(&'a str);
 
 impl fmt::Display for Escaped<'_> {

@@ -1,12 +1,11 @@
-//! The tree as text.
-
-use std::fmt;
+//! Draws a snapshot as text.
 
 use super::{Node, Snapshot};
 use crate::path::sanitise;
+use std::fmt;
 
-/// The levels that are drawn by indentation. Below, the depth is a number, so that a line has a
-/// bounded length and a chain of a million tasks takes linear space.
+/// The number of levels that are indented. Below them the depth is printed as a number, so that the
+/// length of a line is bounded and a chain of a million tasks takes linear space.
 const MAX_INDENT: usize = 16;
 
 impl fmt::Display for Snapshot {
@@ -16,8 +15,8 @@ impl fmt::Display for Snapshot {
             return f.write_str("(no tasks)");
         }
         let last = self.last_of_siblings();
-        // For each drawn level, whether the node there that is on the way to this one has a
-        // sibling to come.
+        // For each indented level: whether this node's ancestor on that level has another sibling
+        // below it in the drawing.
         let mut more_to_come: Vec<bool> = Vec::with_capacity(MAX_INDENT + 1);
         for (at, (node, depth)) in self.with_depths().enumerate() {
             if at > 0 {
@@ -42,11 +41,11 @@ impl fmt::Display for Snapshot {
 }
 
 impl Snapshot {
-    /// For each node, whether it is the last child of its parent.
+    /// Returns for each node whether it is the last child of its parent.
     fn last_of_siblings(&self) -> Vec<bool> {
         let mut last = vec![true; self.len()];
-        // The levels at which a node was met since the walk, which goes backward, left the
-        // children of that node's parent.
+        // The loop goes backward. For each level: whether it has met a node there that is a sibling
+        // of the nodes it meets next on that level.
         let mut met: Vec<bool> = Vec::new();
         for (at, &depth) in self.depths.iter().enumerate().rev() {
             met.resize(depth + 1, false);
@@ -57,7 +56,7 @@ impl Snapshot {
     }
 }
 
-/// One node in words: `conn-3 #17 daemon task, parked, 12 polls, age 1.5s`.
+/// Writes one node: `conn-3 #17 daemon task, parked, 12 polls, age 1.5s`.
 fn write_node(node: &Node, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let daemon = if node.daemon { "daemon " } else { "" };
     let polls = if node.polls == 1 { "poll" } else { "polls" };
