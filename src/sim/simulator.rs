@@ -118,13 +118,15 @@ impl Sim {
             );
         };
         let _in_runtime = InRuntime::enter(shared.clone(), Some(0));
-        // Whether the main future was woken and not polled since. Any thread that wakes it stores `true`
-        // with Release; only this thread clears it, and it acquires what the waker has written.
+        // Whether the main future was woken and not polled since. Any thread that wakes it sets the flag
+        // with Release, after it has written what the future waits for. This thread takes it with
+        // Acquire, and so sees what every wake before has written. Each write is a read-modify-write,
+        // and so the next one in the modification order of what it read, in loom's eyes as well.
         let woken = Arc::new(AtomicBool::new(true));
         let waker = {
             let (woken, parker) = (woken.clone(), self.engine.inbox.parker().clone());
             waker_fn::waker_fn(move || {
-                woken.store(true, Ordering::Release);
+                woken.swap(true, Ordering::Release);
                 parker.unpark();
             })
         };
