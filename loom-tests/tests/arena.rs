@@ -63,7 +63,7 @@ impl Owners {
 /// Two threads allocate and free, each through magazines of its own, which go back to the depot
 /// when a thread ends.
 #[test]
-fn two_threads_with_magazines() {
+fn two_threads_share_no_slot() {
     explore(&["fresh slots", "the other's slot"], |seen| {
         let owners = Owners::new();
         let other = thread::spawn({
@@ -91,7 +91,7 @@ fn two_threads_with_magazines() {
 /// Slots are allocated on one thread and freed on another, more of them than a magazine holds,
 /// while the first goes on.
 #[test]
-fn foreign_frees() {
+fn a_slot_that_another_thread_freed_is_used_again_once() {
     explore(&["fresh", "used again"], |seen| {
         let owners = Owners::new();
         let held: Vec<_> = (0..5).map(|_| owners.alloc().0).collect();
@@ -118,7 +118,7 @@ fn foreign_frees() {
 /// A page runs dry, and is given back, while another thread needs one: numbers, blocks and depot
 /// records change hands, and a live slot is always found under its index.
 #[test]
-fn a_page_comes_back_while_another_is_made() {
+fn a_slot_is_found_while_pages_come_and_go() {
     explore(&["one page", "two pages"], |seen| {
         let owners = Owners::new();
         let held: Vec<_> = (0..Slots::PAGE + 1).map(|_| owners.alloc().0).collect();
@@ -150,7 +150,7 @@ fn a_page_comes_back_while_another_is_made() {
 /// All slots of a page but one come back from their owner, which is done with them; the last is
 /// freed, late, by another thread: the page is given back once, by whoever comes last.
 #[test]
-fn a_slot_outlives_the_rest() {
+fn a_page_goes_back_after_its_last_slot() {
     explore(&["it was the last", "it was not the last"], |seen| {
         let owners = Owners::new();
         let mut held: Vec<_> = (0..Slots::PAGE + 1).map(|_| owners.alloc().0).collect();

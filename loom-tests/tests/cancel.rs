@@ -27,7 +27,7 @@ fn idle_under(world: &World, parent: &Task<()>, log: &Log, name: &'static str) -
 /// The middle one of three siblings ends by itself while their parent is cancelled: each future is
 /// dropped once, and all before the parent's.
 #[test]
-fn a_child_retires_while_the_walk_passes() {
+fn the_siblings_of_a_child_that_ends_are_cancelled() {
     explore_within(2, &["it was cancelled", "it was first"], |seen| {
         let world = World::new();
         let (log, gate) = (Log::default(), Gate::new());
@@ -61,7 +61,7 @@ fn a_child_retires_while_the_walk_passes() {
 /// The last child of a task whose future is gone ends while the walk's cursor is at it: what the
 /// walk rests on stays until the walk has left it, and is done then.
 #[test]
-fn the_last_child_ends_under_the_cursor() {
+fn a_task_is_not_done_while_the_walk_is_at_its_child() {
     explore(&["it ended", "it was dropped"], |seen| {
         let world = World::new();
         let (log, gate) = (Log::default(), Gate::new());
@@ -92,7 +92,7 @@ fn the_last_child_ends_under_the_cursor() {
 
 /// A child is being polled, or on its way there, while its grandparent is cancelled.
 #[test]
-fn leaves_first_also_while_one_is_polled() {
+fn a_child_that_is_polled_is_dropped_before_its_parent() {
     explore(&["it ended", "it was dropped"], |seen| {
         let world = World::new();
         let (log, gate) = (Log::default(), Gate::new());
@@ -142,7 +142,7 @@ fn leaves_first_also_while_one_is_polled() {
 
 /// A task and its parent are cancelled from two threads, which then both work.
 #[test]
-fn a_cancel_of_a_subtree_against_one_of_its_root() {
+fn cancels_of_a_subtree_and_its_root_are_leaves_first() {
     explore(&["root asked first", "subtree asked first"], |seen| {
         let world = World::new();
         let log = Log::default();
@@ -182,7 +182,7 @@ fn a_cancel_of_a_subtree_against_one_of_its_root() {
 
 /// The same task is cancelled twice, and a child's drop cancels the root once more.
 #[test]
-fn a_cancel_inside_a_cancel() {
+fn a_destructor_may_cancel_again() {
     struct CancelOnDrop(taskgrove::CancelHandle);
     impl Drop for CancelOnDrop {
         fn drop(&mut self) {
@@ -227,7 +227,7 @@ fn a_cancel_inside_a_cancel() {
 
 /// A kill comes while a cancellation walks through the same tree.
 #[test]
-fn a_kill_over_a_cancel() {
+fn a_kill_overtakes_a_cancel() {
     explore(&["asked before the kill", "asked after it"], |seen| {
         let world = World::new();
         let log = Log::default();
@@ -265,7 +265,7 @@ fn a_kill_over_a_cancel() {
 /// A kill meets a task that has just been woken, or is being polled: it is dropped, once, and
 /// before its parent.
 #[test]
-fn a_kill_meets_a_queued_task() {
+fn a_kill_drops_a_queued_task_once() {
     explore(&["it ended", "it was dropped"], |seen| {
         let world = World::new();
         let (log, gate) = (Log::default(), Gate::new());

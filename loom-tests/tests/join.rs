@@ -10,7 +10,7 @@ use taskgrove_loom_tests::*;
 /// The handle is polled with one waker and then with another while the task ends: the last waker
 /// is woken if the poll with it was pending, and nothing is leaked.
 #[test]
-fn a_waker_is_swapped_while_the_task_ends() {
+fn the_last_waker_of_a_handle_is_woken() {
     let expected = ["ready at once", "ready at the second poll", "woken"];
     explore(&expected, |seen| {
         let world = World::new();
@@ -60,7 +60,7 @@ fn a_waker_is_swapped_while_the_task_ends() {
 
 /// The handle is polled once and then dropped while the task ends.
 #[test]
-fn a_handle_is_dropped_while_the_task_ends() {
+fn a_dropped_handle_leaves_nothing_behind() {
     let expected = ["dropped first", "dropped last, and woken"];
     explore(&expected, |seen| {
         let world = World::new();
@@ -87,7 +87,7 @@ fn a_handle_is_dropped_while_the_task_ends() {
 
 /// `wait_done`, of which there may be many, against the task's end: the wait is over, or is woken.
 #[test]
-fn a_wait_against_the_end() {
+fn a_wait_for_the_end_is_woken() {
     explore(&["it was over", "woken"], |seen| {
         let world = World::new();
         let task = world.handle().spawn(async {});

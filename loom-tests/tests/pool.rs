@@ -15,7 +15,7 @@ fn worker(crew: &Crew, index: usize) -> thread::JoinHandle<()> {
 
 /// A task is pushed from outside while the only worker goes to sleep: it is run.
 #[test]
-fn a_push_against_the_last_worker_parking() {
+fn a_push_reaches_the_last_worker_that_parks() {
     taskgrove::model::loosen_queues(true);
     explore_within(2, &["awake", "parked"], |seen| {
         let crew = Crew::new(1);
@@ -33,7 +33,7 @@ fn a_push_against_the_last_worker_parking() {
 /// A task spawns outside, and again: the second push may come while the worker that was woken for
 /// the first is on its way, or asleep again.
 #[test]
-fn two_workers_and_a_push() {
+fn a_second_push_reaches_a_worker_on_its_way() {
     explore_within(1, &["run"], |seen| {
         let crew = Crew::new(2);
         let workers = [worker(&crew, 0), worker(&crew, 1)];
@@ -51,7 +51,7 @@ fn two_workers_and_a_push() {
 /// A task spawns more than its worker's queue holds, while a thread outside pushes, too: each is
 /// run once, also those that a full queue gives away.
 #[test]
-fn an_overflow() {
+fn each_task_of_an_overflow_runs_once() {
     explore_within(1, &["run"], |seen| {
         let crew = Crew::new(1);
         let log = Log::default();
@@ -79,7 +79,7 @@ fn an_overflow() {
 /// The runtime is dropped while a thread outside spawns: the task is run, cancelled or refused,
 /// and everybody leaves.
 #[test]
-fn a_drop_against_a_spawn() {
+fn a_drop_that_meets_a_spawn_ends() {
     explore_within(1, &["cancelled", "value"], |seen| {
         let crew = Crew::new(1);
         let worker = worker(&crew, 0);
@@ -99,7 +99,7 @@ fn a_drop_against_a_spawn() {
 
 /// The runtime is dropped while a thread outside wakes a task.
 #[test]
-fn a_drop_against_a_wake() {
+fn a_drop_that_meets_a_wake_ends() {
     explore_within(2, &["cancelled", "value"], |seen| {
         let crew = Crew::new(1);
         let signal = Signal::new();
@@ -126,7 +126,7 @@ fn a_drop_against_a_wake() {
 
 /// The runtime is shut down in an orderly way while a thread outside cancels a task.
 #[test]
-fn a_shutdown_against_a_cancel() {
+fn a_shutdown_that_meets_a_cancel_ends() {
     explore_within(1, &["over"], |seen| {
         let crew = Crew::new(1);
         let task = crew.handle().spawn(pending::<()>());
@@ -147,7 +147,7 @@ fn a_shutdown_against_a_cancel() {
 /// A worker takes its share of what came from outside, and its next poll takes as long as one of
 /// those, while the other worker finds nothing more and falls asleep: that one is woken.
 #[test]
-fn a_share_of_the_injector_behind_a_long_poll() {
+fn a_task_behind_a_long_poll_runs_on_the_other_worker() {
     explore_within(1, &["run"], |seen| {
         let crew = Crew::new(2);
         let over = Arc::new((Mutex::new(false), Condvar::new()));
@@ -179,7 +179,7 @@ fn a_share_of_the_injector_behind_a_long_poll() {
 
 /// A poll enters a timer and waits for it: the other worker, asleep or about to be, wakes for it.
 #[test]
-fn a_timer_that_a_poll_waits_for() {
+fn a_sleeping_worker_fires_a_timer_that_a_poll_waits_for() {
     struct Bell(Mutex<bool>, Condvar);
 
     impl Wake for Bell {
@@ -213,7 +213,7 @@ fn a_timer_that_a_poll_waits_for() {
 
 /// A token that is put twice while a thread parks is taken once, and not lost.
 #[test]
-fn an_unpark_against_a_park() {
+fn a_token_is_taken_once_and_not_lost() {
     explore(&["early", "woken"], |seen| {
         let sleeper = Sleeper::new();
         let other = thread::spawn({

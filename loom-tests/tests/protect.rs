@@ -10,7 +10,7 @@ use taskgrove_loom_tests::*;
 /// The cleanup of a child asks its parent, which is being cancelled, and waits for the answer: the
 /// parent is polled for it, and dropped after it.
 #[test]
-fn a_cleanup_that_needs_the_parent() {
+fn a_parent_serves_the_cleanup_of_a_child() {
     explore(&["answered"], |seen| {
         let world = World::new();
         let log = Log::default();
@@ -54,7 +54,7 @@ fn a_cleanup_that_needs_the_parent() {
 /// A protected task is idle when the last task below it is done, on another thread: its turn is
 /// the step that says so, and its cleanup runs, once.
 #[test]
-fn the_turn_of_an_idle_protected_task() {
+fn an_idle_protected_task_cleans_up_after_its_last_child() {
     explore(&["the child ended", "the child was dropped"], |seen| {
         let world = World::new();
         let log = Log::default();
@@ -94,7 +94,7 @@ fn the_turn_of_an_idle_protected_task() {
 /// A shield ends while its task is cancelled: what is inside always runs to its end; what comes
 /// after it does not outlive the next suspension.
 #[test]
-fn a_shield_against_a_cancel() {
+fn what_a_shield_holds_runs_to_its_end() {
     explore(&["after it", "before it"], |seen| {
         let world = World::new();
         let log = Log::default();
@@ -139,7 +139,7 @@ fn a_shield_against_a_cancel() {
 
 /// A kill overtakes a cancellation whose cleanup is running: nothing of it is waited for.
 #[test]
-fn a_kill_ends_a_cleanup() {
+fn a_kill_waits_for_no_cleanup() {
     explore(&["it had ended", "it was dropped"], |seen| {
         let world = World::new();
         let (log, gate) = (Log::default(), Signal::new());

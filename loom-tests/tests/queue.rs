@@ -44,7 +44,7 @@ fn assert_each_once(mut got: Vec<usize>, numbers: std::ops::RangeInclusive<usize
 
 /// The owner goes around the ring while a thief takes a batch from it.
 #[test]
-fn the_owner_laps_a_thief() {
+fn a_push_overwrites_nothing_that_is_being_stolen() {
     explore(&["an overflow", "no overflow", "robbed"], |seen| {
         let queue = filled(1..=4);
         let victim = queue.clone();
@@ -75,7 +75,7 @@ fn the_owner_laps_a_thief() {
 
 /// Two thieves, and the owner pops and pushes.
 #[test]
-fn two_thieves_and_the_owner() {
+fn each_item_comes_out_once() {
     explore(&["one got nothing", "both got some"], |seen| {
         let queue = filled(1..=2);
         let thieves = [queue.clone(), queue.clone()];
@@ -99,7 +99,7 @@ fn two_thieves_and_the_owner() {
 
 /// A thief is robbed while it steals: nothing of its batch shows before it is its own.
 #[test]
-fn a_thief_is_robbed() {
+fn a_stolen_batch_shows_only_when_it_is_complete() {
     explore(&["robbed", "not robbed"], |seen| {
         let first = filled(1..=3);
         let second = Arc::new(Ring::new());
@@ -131,7 +131,7 @@ fn a_thief_is_robbed() {
 
 /// What an item stands for is visible to a thief, and to the thief's thief.
 #[test]
-fn a_push_publishes() {
+fn a_push_publishes_to_each_later_thief() {
     explore(&["to a thief", "to the thief's thief"], |seen| {
         let first = Arc::new(Ring::new());
         let second = Arc::new(Ring::new());

@@ -29,7 +29,7 @@ fn service(world: &World, first: impl FnOnce(&Context) + Send + 'static) -> (Man
 
 /// A daemon ends by itself while its service is cancelled: that is one failure, or none.
 #[test]
-fn a_daemon_exit_against_a_cancel() {
+fn a_daemon_that_ends_is_one_failure_or_none() {
     explore_within(2, &["a failure", "no failure"], |seen| {
         let world = World::new();
         let (log, gate) = (Log::default(), Gate::new());
@@ -76,7 +76,7 @@ fn a_daemon_exit_against_a_cancel() {
 /// A task ends while somebody looks at the tree, who may thereby make it done: once it is gone from
 /// the picture it is counted, and it is counted once.
 #[test]
-fn a_picture_against_the_end_of_a_task() {
+fn a_task_that_left_the_snapshot_is_counted_once() {
     explore(&["gone", "there"], |seen| {
         let world = World::new();
         let (manager, context) = service(&world, |_| ());
@@ -104,7 +104,7 @@ fn a_picture_against_the_end_of_a_task() {
 /// A child service fails while somebody looks at the tree, who may thereby make its node done: once it
 /// is counted as finished, its parent knows of the failure; and once it has finished, it is counted.
 #[test]
-fn a_picture_against_the_failure_of_a_child_service() {
+fn a_child_service_that_is_counted_has_told_its_failure() {
     explore_within(2, &["running", "finished"], |seen| {
         let world = World::new();
         let (manager, context) = service(&world, |_| ());
@@ -133,7 +133,7 @@ fn a_picture_against_the_failure_of_a_child_service() {
 /// A task is scheduled from outside while its service is cancelled: counted and cancelled, or born
 /// done; and never run if `cancel` had returned.
 #[test]
-fn scheduling_against_a_cancel() {
+fn a_task_scheduled_after_a_cancel_does_not_run() {
     explore(
         &["born done", "cancelled", "not running any more", "ran"],
         |seen| {
@@ -187,7 +187,7 @@ fn scheduling_against_a_cancel() {
 
 /// Somebody waits for the service's end while it comes: the wait is over, or is woken.
 #[test]
-fn a_wait_against_the_end_of_a_service() {
+fn a_wait_for_the_end_of_a_service_is_woken() {
     explore(&["it was over", "woken"], |seen| {
         let world = World::new();
         let (manager, context) = service(&world, |_| ());
@@ -250,7 +250,7 @@ fn cancelled_resolves_at_a_cancel() {
 /// A `cancelled()` that was moved out of its task is dropped while that task ends: to leave the
 /// task's list it holds the task, and gives the hold back.
 #[test]
-fn a_wait_that_was_moved_out_is_dropped_while_its_task_ends() {
+fn a_wait_that_was_moved_out_keeps_no_task() {
     explore(&["before the end", "after the end"], |seen| {
         let world = World::new();
         let (manager, context) = service(&world, |_| ());

@@ -50,7 +50,7 @@ fn drop_against(
 }
 
 #[test]
-fn a_look_against_the_drop() {
+fn a_drop_waits_for_a_snapshot() {
     explore(&["seen", "not seen"], |seen| {
         let (log, signal) = (Log::default(), Signal::new());
         let (sim, task) = idle(&log, &signal);
@@ -63,7 +63,7 @@ fn a_look_against_the_drop() {
 }
 
 #[test]
-fn a_wake_against_the_drop() {
+fn a_drop_waits_for_a_wake() {
     explore(&["woken", "dropped"], |seen| {
         let (log, signal) = (Log::default(), Signal::new());
         let (sim, task) = idle(&log, &signal);
@@ -82,7 +82,7 @@ fn a_wake_against_the_drop() {
 }
 
 #[test]
-fn a_spawn_against_the_drop() {
+fn a_drop_waits_for_a_spawn() {
     explore(&["in time", "late"], |seen| {
         let (log, signal) = (Log::default(), Signal::new());
         let (sim, task) = idle(&log, &signal);
@@ -98,7 +98,7 @@ fn a_spawn_against_the_drop() {
 }
 
 #[test]
-fn a_cancel_against_the_drop() {
+fn a_drop_waits_for_a_cancel() {
     explore(&["before its end", "after it"], |seen| {
         let (log, signal) = (Log::default(), Signal::new());
         let (sim, task) = idle(&log, &signal);
@@ -114,7 +114,7 @@ fn a_cancel_against_the_drop() {
 /// A thread that only looks holds the task as it ends; the simulation waits for it. (A deadlock
 /// would be a panic, and so would be the timeout.)
 #[test]
-fn a_look_against_the_steps() {
+fn a_snapshot_lets_no_time_pass() {
     for with_timeout in [false, true] {
         explore_within(2, &["seen", "not seen"], move |seen| {
             let (log, signal) = (Log::default(), Signal::new());
@@ -146,7 +146,7 @@ fn a_look_against_the_steps() {
 
 /// A future that another thread completes is waited for while the thread's work is counted.
 #[test]
-fn a_completion_from_outside() {
+fn announced_work_is_waited_for() {
     explore(&["there", "waited for"], |seen| {
         let (log, signal) = (Log::default(), Signal::new());
         let (sim, task) = idle(&log, &signal);
@@ -174,7 +174,7 @@ fn a_completion_from_outside() {
 
 /// A task that another thread spawns is run, while the thread's work is counted.
 #[test]
-fn a_spawn_from_outside() {
+fn a_task_that_announced_work_spawns_runs() {
     explore(&["7"], |seen| {
         assert_eq!(World::slots(), 0, "a model begins");
         let sim = Sim::new(1);

@@ -99,19 +99,19 @@ fn one_waits_for_the_others(waits: usize) {
 }
 
 #[test]
-fn the_first_destructor_waits_for_its_siblings() {
+fn the_first_destructor_may_wait_for_its_siblings() {
     one_waits_for_the_others(0);
 }
 
 #[test]
-fn a_later_destructor_waits_for_its_siblings() {
+fn a_later_destructor_may_wait_for_its_siblings() {
     one_waits_for_the_others(1);
 }
 
 /// Two workers sweep a tree with two branches together: each future is dropped once, and before its
 /// parent's.
 #[test]
-fn two_workers_sweep_together() {
+fn two_workers_that_sweep_together_are_leaves_first() {
     explore_within(2, &["both took part", "one did it all"], |seen| {
         let world = World::new();
         let (log, order) = (Log::default(), Exclusive::new());
@@ -155,7 +155,7 @@ fn two_workers_sweep_together() {
 /// A child's end brings the turn of its parent, whose destructor waits for the task that comes next in
 /// the queue: a worker that is idle by then runs that, or the destructor.
 #[test]
-fn a_parents_destructor_waits_for_the_task_in_hand() {
+fn a_parents_destructor_may_wait_for_the_next_task() {
     explore_within(2, &["helped"], |seen| {
         let world = World::new();
         let (inside, ran) = (Latch::new(), Latch::new());

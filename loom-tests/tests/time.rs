@@ -13,7 +13,7 @@ const NAP: Duration = Duration::from_nanos(10);
 
 /// A sleep is dropped while it fires: its waker is woken at most once, and dropped.
 #[test]
-fn a_fire_against_a_drop() {
+fn a_sleep_that_is_dropped_wakes_nobody_later() {
     explore(&["dropped first", "fired first"], |seen| {
         let world = World::new();
         let mut sleep = world.as_worker(|| time::sleep(NAP));
@@ -34,7 +34,7 @@ fn a_fire_against_a_drop() {
 
 /// A sleep is polled with another waker while it fires: it is ready, or that waker is woken.
 #[test]
-fn a_fire_against_another_waker() {
+fn the_last_waker_of_a_sleep_is_woken() {
     explore(&["ready", "woken"], |seen| {
         let world = World::new();
         let mut sleep = world.as_worker(|| time::sleep(NAP));
@@ -59,7 +59,7 @@ fn a_fire_against_another_waker() {
 
 /// A task that sleeps is cancelled while its timer fires.
 #[test]
-fn a_fire_against_a_cancel() {
+fn a_sleeping_task_may_be_cancelled_while_its_timer_fires() {
     explore(&["cancelled", "slept"], |seen| {
         let world = World::new();
         let mut task = world.handle().spawn(async { time::sleep(NAP).await });
@@ -89,7 +89,7 @@ fn a_fire_against_a_cancel() {
 
 /// The runtime ends while a sleep is made outside of its tasks: it resolves all the same.
 #[test]
-fn a_sleep_against_the_end_of_the_runtime() {
+fn a_sleep_resolves_at_the_end_of_the_runtime() {
     explore(&["ready", "woken"], |seen| {
         let world = World::new();
         let mut sleep = world.as_worker(|| time::sleep(NAP));

@@ -9,7 +9,7 @@ use taskgrove_loom_tests::*;
 /// A child is spawned while its parent ends: it is in the tree, and the parent done after it, or it
 /// is refused.
 #[test]
-fn a_spawn_against_the_end_of_the_parent() {
+fn a_child_is_done_before_its_parent_or_refused() {
     explore(&["in the tree", "refused"], |seen| {
         let world = World::new();
         let log = Log::default();
@@ -42,7 +42,7 @@ fn a_spawn_against_the_end_of_the_parent() {
 
 /// A child is spawned under a task whose parent is cancelled: it ends with them, or is refused.
 #[test]
-fn a_spawn_against_a_cancel_above() {
+fn no_child_escapes_a_cancel_above() {
     explore(&["cancelled in the tree", "ran", "refused"], |seen| {
         let world = World::new();
         let log = Log::default();
@@ -84,7 +84,7 @@ fn a_spawn_against_a_cancel_above() {
 /// Two children of a parent that has ended are done at the same time, with nobody else to keep the
 /// parent: the last takes it along, and nobody touches it after that.
 #[test]
-fn the_last_child_takes_the_parent_along() {
+fn the_last_child_finishes_its_parent() {
     explore(&["left last", "right last"], |seen| {
         let world = World::new();
         let log = Log::default();
@@ -120,7 +120,7 @@ fn the_last_child_takes_the_parent_along() {
 
 /// A snapshot is taken while a child is done and its parent with it.
 #[test]
-fn a_snapshot_against_the_end() {
+fn a_snapshot_keeps_the_tasks_that_it_shows() {
     explore(&["0 nodes", "1 node", "2 nodes"], |seen| {
         let world = World::new();
         let parent = world.handle().spawn(async {});

@@ -11,7 +11,7 @@ use taskgrove_loom_tests::*;
 /// Two wakes from two threads while a third polls: what each waker did before is seen by a later
 /// poll, there is one more poll a wake at most, and never two at once.
 #[test]
-fn two_wakes_and_a_poll() {
+fn every_wake_is_followed_by_a_poll_that_sees_it() {
     explore(&["one poll", "two polls"], |seen| {
         let world = World::new();
         let (log, place) = (Log::default(), Place::default());
@@ -59,7 +59,7 @@ fn two_wakes_and_a_poll() {
 
 /// A waker that outlives its task, and its runtime, on a thread of its own.
 #[test]
-fn a_wake_against_the_end_of_the_runtime() {
+fn a_waker_may_outlive_its_runtime() {
     explore(
         &["it ran", "it was killed", "it was killed on its way"],
         |seen| {
@@ -103,7 +103,7 @@ fn a_wake_against_the_end_of_the_runtime() {
 
 /// A task that ends is woken meanwhile by a waker that may be the last to refer to it.
 #[test]
-fn a_wake_against_the_end_of_the_task() {
+fn a_waker_may_outlive_its_task() {
     explore(&["before its end", "after it"], |seen| {
         let world = World::new();
         let (log, place) = (Log::default(), Place::default());
@@ -141,7 +141,7 @@ fn a_wake_against_the_end_of_the_task() {
 
 /// A task that completes is cancelled meanwhile: one outcome, one drop.
 #[test]
-fn a_cancel_against_completion() {
+fn a_task_that_completes_while_it_is_cancelled_has_one_outcome() {
     explore(&["cancelled", "value"], |seen| {
         let world = World::new();
         let (log, gate) = (Log::default(), Gate::new());
@@ -169,7 +169,7 @@ fn a_cancel_against_completion() {
 
 /// A task that never ends by itself is cancelled before, during or after its first poll.
 #[test]
-fn a_cancel_against_the_first_poll() {
+fn a_task_that_is_cancelled_before_its_first_poll_is_not_polled() {
     explore(&["never polled", "polled once"], |seen| {
         let world = World::new();
         let log = Log::default();
@@ -199,7 +199,7 @@ fn a_cancel_against_the_first_poll() {
 /// A task that wakes itself in its polls is cancelled during one of them, or between two: it is
 /// dropped at the end of that poll, once, and not polled again.
 #[test]
-fn a_cancel_while_it_is_polled() {
+fn a_cancel_during_a_poll_takes_effect_at_its_end() {
     let expected = [
         "before the first poll",
         "between two polls",
