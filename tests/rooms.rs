@@ -63,8 +63,6 @@ const ALLOWED: &[(&str, &str)] = &[
     ("task/cell", "task/record"),
     ("task/cell", "task/shared"),
     ("task/cell/joined", "task/cell"),
-    ("task/cleanups", "protect/place"),
-    ("task/cleanups", "protect/scope"),
     ("task/cold", "task/record"),
     ("task/cold", "tree/finish"),
     ("task/cold", "tree/hold"),

@@ -1,12 +1,16 @@
 //! [`defer`]: asynchronous destructors.
 
+use super::place;
+use super::scope::Left;
 use crate::sync::{Arc, Mutex};
 use crate::task::Shared;
 use crate::task::cleanups::Cleanup;
 use crate::task::current;
 use crate::tree::spawn;
-use std::panic::Location;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::Pin;
+use std::task::{Context, Poll};
 
 /// A guard whose drop hands a cleanup to the task. Made by [`defer`].
 #[must_use = "dropping the guard at once runs its cleanup at once"]
@@ -62,7 +66,7 @@ impl Drop for Defer {
         let Some(cleanup) = self.cleanup.lock().take() else {
             return;
         };
-        let cleanup = Cleanup::new(cleanup);
+        let cleanup = Deferred::leave(cleanup);
         if let Some(node) = current::node() {
             node.cold_or_new().push_cleanup(cleanup);
         } else if let Some(shared) = &self.shared {
@@ -79,6 +83,51 @@ impl Drop for Defer {
                 options,
                 self.location,
             ));
+        }
+    }
+}
+
+/// The cleanup of a guard that was dropped. It is polled and dropped as code of the body in which that
+/// happened, and as code that the turn does not reach.
+struct Deferred {
+    /// `None` once it has been dropped.
+    future: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// Released when the future has been dropped: then the body hears that it is over.
+    left: Option<Left>,
+}
+
+impl Deferred {
+    /// Makes the cleanup of a guard that the calling code drops.
+    fn leave(future: Pin<Box<dyn Future<Output = ()> + Send>>) -> Cleanup {
+        let left = place::body().map(Left::new);
+        let body = left
+            .as_ref()
+            .map_or(0, |left| Arc::as_ptr(left.body()).addr());
+        let future = Some(future);
+        let mut deferred = Deferred { future, left };
+        Cleanup::new(Box::pin(poll_fn(move |cx| deferred.poll(cx))), body)
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(future) = &mut self.future else {
+            return Poll::Ready(());
+        };
+        let body = self.left.as_ref().map(Left::body);
+        place::hard_of(body, || future.as_mut().poll(cx))
+    }
+}
+
+impl Drop for Deferred {
+    fn drop(&mut self) {
+        let future = self.future.take();
+        let body = self.left.as_ref().map(Left::body);
+        let dropped = catch_unwind(AssertUnwindSafe(|| {
+            place::hard_of(body, || drop(future));
+        }));
+        // Outside of the unwinding, and of the code of the body: this wakes the owner of the body.
+        self.left = None;
+        if let Err(panic) = dropped {
+            resume_unwind(panic);
         }
     }
 }

@@ -1,36 +1,29 @@
-//! The deferred cleanups of a task: one after another, in the order in which their guards were
-//! dropped.
+//! The deferred cleanups of a task: they run one after another, in the order in which the guards of
+//! `defer` were dropped.
 //!
-//! One kind has to run earlier: what a guard leaves behind that is dropped in the body of a
-//! `finally` inside a cleanup. That `finally` waits for it, and with it the cleanup it is in. So it
-//! is a level below that cleanup, is polled beside it, and stands right after it. Polled are the
-//! first of level 0, and after it whatever is one level deeper than its predecessor.
+//! One kind has to run earlier. A `finally` inside a cleanup waits for the cleanups that its body left
+//! behind, and the cleanup around it waits for that `finally`. So those are one level below the
+//! cleanup, stand right after it, and are polled beside it. The entries that are polled are the first
+//! one of level 0, and after it each that is one level deeper than its predecessor.
+//!
+//! This file knows of a body only its address, which tells whether two cleanups were left by the same
+//! one.
 
-use crate::protect::place;
-use crate::protect::scope::Left;
-use crate::sync::Arc;
 use std::collections::VecDeque;
 use std::pin::Pin;
 
-/// What a guard of `defer` leaves behind.
+/// The future that a guard of `defer` leaves behind. Whoever polls or drops it need not know in which
+/// body the guard was dropped: the future does.
 pub(crate) struct Cleanup {
-    /// Dropped before the body hears that it is over.
     pub(crate) future: Pin<Box<dyn Future<Output = ()> + Send>>,
-    /// The body in which the guard was dropped.
-    pub(crate) left: Option<Left>,
+    /// The address of the body in which the guard was dropped, or 0.
+    body: usize,
 }
 
 impl Cleanup {
-    /// Of a guard that is dropped by the calling code.
-    pub(crate) fn new(future: Pin<Box<dyn Future<Output = ()> + Send>>) -> Self {
-        let left = place::body().map(Left::new);
-        Cleanup { future, left }
-    }
-
-    /// The address of that body, or 0.
-    fn body(&self) -> usize {
-        let left = self.left.as_ref();
-        left.map_or(0, |left| Arc::as_ptr(left.body()).addr())
+    /// `body` is the address of the body that leaves `future` behind, or 0.
+    pub(crate) fn new(future: Pin<Box<dyn Future<Output = ()> + Send>>, body: usize) -> Self {
+        Cleanup { future, body }
     }
 }
 
@@ -61,7 +54,7 @@ impl Cleanups {
     }
 
     pub(crate) fn push(&mut self, cleanup: Cleanup) {
-        let body = cleanup.body();
+        let body = cleanup.body;
         let (level, at) = match &self.polled {
             // Inside of what is polled.
             Some(polled) if body != polled.body => (
@@ -89,7 +82,7 @@ impl Cleanups {
             return None;
         }
         let entry = self.entries.remove(at)?;
-        let body = entry.cleanup.body();
+        let body = entry.cleanup.body;
         self.polled = Some(Polled { at, level, body });
         Some(entry.cleanup)
     }

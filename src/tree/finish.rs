@@ -14,8 +14,6 @@ pub(crate) use super::later::{release_later, run_job, settle_later};
 use super::links::{self, Children};
 use crate::error::{FailureKind, JoinError, Panic};
 use crate::panics::quietly;
-use crate::protect::place;
-use crate::protect::scope::Left;
 use crate::sync::atomic::Ordering;
 use crate::task::cell::Polled;
 use crate::task::cleanups::Cleanup;
@@ -233,9 +231,7 @@ fn poll_cleanups(node: Node, cold: &Cold) -> bool {
 fn poll_all_cleanups(node: Node, cold: &Cold) -> bool {
     let mut at = 0;
     while let Some(mut cleanup) = cold.take_cleanup(at) {
-        let Cleanup { future, left } = &mut cleanup;
-        let poll = || node.with_waker(|cx| future.as_mut().poll(cx));
-        let poll = || place::hard_of(left.as_ref().map(Left::body), poll);
+        let poll = || node.with_waker(|cx| cleanup.future.as_mut().poll(cx));
         match catch_unwind(AssertUnwindSafe(poll)) {
             Ok(Poll::Pending) => {
                 cold.return_cleanup(cleanup);
@@ -252,9 +248,7 @@ fn poll_all_cleanups(node: Node, cold: &Cold) -> bool {
 }
 
 fn finish_cleanup(node: Node, cold: &Cold, cleanup: Cleanup) {
-    let Cleanup { future, left } = cleanup;
-    let drop = || place::hard_of(left.as_ref().map(Left::body), || drop(future));
-    let dropped = catch_unwind(AssertUnwindSafe(drop));
+    let dropped = catch_unwind(AssertUnwindSafe(|| drop(cleanup)));
     cold.finish_cleanup();
     if let Err(panic) = dropped {
         fail::panicked_beside(node, cold, panic);
