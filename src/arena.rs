@@ -1,208 +1,204 @@
-//! The arena: a process-wide allocator of small slots that are addressed by pointer and by index.
+//! The arena: a process-wide allocator of small slots, which are addressed by pointer and by index.
 //!
-//! Every task lives in a slot, and so does the record of every service. What points at tasks from outside (wakers, queues, handles) holds
-//! the slot's address; the links of the tree hold its 32-bit [`SlotIndex`]. Slots never move.
+//! Every task lives in a slot, and so does every service's record. Wakers, queues and handles hold a slot's
+//! address; the links of the tree hold its 32-bit [`SlotIndex`]. A slot never moves.
 //!
-//! - page: 64 KiB of slots of one *class* (64 bytes, multiples of 8 up to 256, of 16 up to
-//!   [`MAX_SLOT`]). The index of a slot is its page's number, which is not 0, and its place in the
-//!   page; a two-level table leads from the number to the memory.
-//! - depot: one per class, behind a lock: the free slots of its pages, which are handed out fullest
-//!   page first and given back page by page.
-//! - magazine: each thread's stock of free slots, so that an allocation is a pop and a free a push.
+//! The arena guards the memory of slots that are not live, and the table that maps an index to an address. It
+//! does not read or write the memory of a slot, live or free, does not run the caller's code, and knows nothing
+//! of tasks.
 //!
-//! A slot may be freed on any thread. It then lies in that thread's magazine: at most 256 slots a
-//! class and thread are free without the depot knowing, and a page is not given back while one of
-//! its slots lies so. Beyond that, an arena without live slots keeps one page for each class it has
-//! ever used and at most 5 MiB of blocks for whatever comes next; the rest has gone back. The memory is
-//! the global allocator's; what is free in it for long, also beside live slots, is not resident (see
-//! `blocks`, `depot::trim` and `system`).
+//! The design is that of a slab allocator with magazines and depots (Bonwick and Adams, "Magazines and Vmem:
+//! Extending the Slab Allocator to Many CPUs and Arbitrary Resources", USENIX 2001), with threads in the place
+//! of CPUs:
 //!
-//! With `cfg(taskgrove_malloc)`, and under loom, each slot is an allocation of its own and no index
-//! is used twice, so that sanitizers and valgrind see a use after free.
+//! - A page (`pages`) is 64 KiB of slots of one size class (`class`). A slot's index consists of the page's
+//!   number and the slot's position in the page. The `slab` crate numbers the pages: a page's number is the key
+//!   of its memory block in one `Slab`. A two-level table maps the number to the block's address.
+//! - A depot (`depot`), one for each class, behind a lock, holds the free slots of the class's pages. It hands
+//!   them out from the fullest pages first, and gives wholly free pages back.
+//! - A magazine (`magazine`) is a thread's stock of free slots of a class. Allocating is a pop, freeing a push.
+//!
+//! A slot may be freed on any thread; it then lies in that thread's magazine. A thread's magazines hold at most
+//! 256 slots for each class, and a page is not given back while one of its slots lies in a magazine. Apart from
+//! that, an arena without live slots keeps one page for each class that was ever used, and at most 5 MiB of
+//! blocks. The memory is the global allocator's. Memory that stays free, also beside live slots, is not resident
+//! (see `blocks`, `depot::trim` and `system`).
+//!
+//! With `cfg(taskgrove_malloc)`, and under loom, each slot is an allocation of its own and no index is used
+//! twice (`single`), so that sanitizers and valgrind find a use after free.
 //!
 //! # Rules for the unsafe code
 //!
-//! 1. Between its allocation and its free a slot belongs to the caller alone. The arena never reads
-//!    or writes the memory of a slot, live or free: what it knows lies elsewhere.
-//! 2. An index is passed to [`Arena::address`] or [`Arena::free`] only while its slot is live, in
-//!    the arena it came from, and the allocation happens before the call (the index came through a
-//!    lock, a channel or an acquire load). `free` comes once, and every other use of the slot and
-//!    its index happens before it.
-//! 3. A chunk of the page table is published once, initialised, with a release store, and is
-//!    neither moved nor freed; it is only ever shared.
-//! 4. The table entry of a page is written before the page's first slot is handed out, and again
-//!    only after the depot has got every one of them back and has dropped its record of the page.
-//!    Both are ordered with the uses between by the depot's lock and the directory's. So the entry
-//!    of a live slot's page is that page's, although numbers and blocks are used again.
-//! 5. The slots handed out of a page are those below its class's capacity, so they lie inside the
-//!    block: capacity times size is at most a block's size.
-//! 6. The first slot of a page is aligned to 64, so the low six bits of its address are free for
-//!    the class's number; sizes are multiples of 8, so every slot is aligned to 8.
-//! 7. A block has one owner, a page or `Blocks`; a region goes back with the layout it came with, and
-//!    only when all of its blocks are in the hands of the one who gives it back.
-//! 8. Memory is given up only while no slot in it is live or can be handed out: that of a block by who
-//!    owns the block, units of a page while the depot has the page aside.
+//! 1. Between its allocation and its free a slot belongs to the caller alone. The arena never reads or writes
+//!    its memory.
+//! 2. The caller passes an index to [`Arena::address`] or [`Arena::free`] only while its slot is live in that
+//!    arena, and the allocation happens before the call (the index came through a lock, a channel or an acquire
+//!    load). It frees a slot once, and every other use of the slot and its index happens before that.
+//! 3. A chunk of the page table is initialised before a release store publishes it. It is never moved or
+//!    freed, and only ever shared.
+//! 4. A page's address in the table is stored before the page's first slot is handed out, and cleared after
+//!    the depot has every slot back. Both happen under the depot's lock. The page's number and block are used
+//!    again after that, under the directory's lock. So the table's address for a live slot's page is that
+//!    page's.
+//! 5. The slots of a page are those below its class's capacity. Capacity times size is at most a block's size,
+//!    so they lie inside the block.
+//! 6. The first slot of a page is aligned to 64, so the low six bits of its address can hold the class's
+//!    number. Sizes are multiples of 8, so every slot is aligned to 8.
+//! 7. A block has one owner, a page or `Blocks`. A region is freed with the layout it was allocated with, and
+//!    only by the owner of all of its blocks.
+//! 8. Memory is released to the system only while no slot in it is live or can be handed out: a block by its
+//!    owner, and units of a page while the depot is trimming the page.
+//! 9. A page's free map is initialised before the table shows the page to its depot, and is then accessed only
+//!    through that depot's lock, until the depot removes the page from the table.
 //!
-//! Locks: a depot's comes before the directory's; under either no caller's code runs. A thread that
-//! forks holds all of them meanwhile, the depots' in the order of their classes (`fork.rs`).
+//! A depot's lock is taken before the directory's. No caller's code runs under either. A thread that forks
+//! holds all of them, the depots' in the order of their classes (`fork`).
 
 #![allow(
     unsafe_code,
     reason = "the arena hands out raw memory; see the rules above"
 )]
 
-#[cfg(all(debug_assertions, not(taskgrove_loom)))]
 pub mod audit;
 #[cfg(not(taskgrove_malloc))]
 mod blocks;
-mod counted;
+mod class;
+pub(crate) mod counted;
 #[cfg(not(taskgrove_malloc))]
 mod depot;
 #[cfg(all(unix, not(any(taskgrove_malloc, taskgrove_loom))))]
 mod fork;
 #[cfg(not(taskgrove_malloc))]
+mod free_map;
+#[cfg(not(taskgrove_malloc))]
 mod magazine;
 #[cfg(taskgrove_loom)]
 pub(crate) mod model;
 #[cfg(not(taskgrove_malloc))]
-mod page;
-mod system;
-
-pub(crate) use counted::Counted;
-use std::num::NonZeroU32;
-use std::ptr::NonNull;
-pub(crate) use system::give_up;
-
-#[cfg(not(any(taskgrove_malloc, taskgrove_loom)))]
-pub(crate) use magazine::Arena;
-#[cfg(any(taskgrove_malloc, taskgrove_loom))]
-pub(crate) use single::Arena;
-#[cfg(taskgrove_loom)]
-pub(crate) use single::end_model;
-
-/// The process's arena.
-pub(crate) static ARENA: Arena = Arena::new();
-
-/// The largest slot in bytes. Every slot is aligned to 8.
-pub(crate) const MAX_SLOT: usize = 512;
-
-/// The size in bytes of the slot that `bytes` gets; `None` if it is more than [`MAX_SLOT`].
-#[cfg(test)]
-pub(crate) const fn class_size(bytes: usize) -> Option<usize> {
-    match Class::of(bytes) {
-        Some(class) => Some(class.size()),
-        None => None,
-    }
-}
-
-/// A slot just allocated, uninitialised.
-#[derive(Debug)]
-pub(crate) struct Slot {
-    /// Its address, valid for reads and writes of the class's size until it is freed.
-    pub(crate) ptr: NonNull<u8>,
-    /// Its index.
-    pub(crate) index: SlotIndex,
-}
-
-/// The name of a live slot in its arena. `Option<SlotIndex>` has the same size.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(transparent)]
-pub(crate) struct SlotIndex(NonZeroU32);
-
-impl SlotIndex {
-    /// The index as a number, which is not 0.
-    #[inline]
-    pub(crate) const fn get(self) -> u32 {
-        self.0.get()
-    }
-
-    /// The index with this number; `None` for 0.
-    #[inline]
-    pub(crate) const fn from_u32(number: u32) -> Option<SlotIndex> {
-        match NonZeroU32::new(number) {
-            Some(number) => Some(SlotIndex(number)),
-            None => None,
-        }
-    }
-}
-
-/// How many class numbers there are, with those that no class has.
-#[cfg(not(taskgrove_malloc))]
-const CLASSES: usize = 64;
-const SMALLEST: usize = 64;
-
-/// A size class, by number: eights of bytes above the smallest.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Class(u8);
-
-impl Class {
-    /// The class for `bytes`; `None` above [`MAX_SLOT`].
-    #[inline]
-    const fn of(bytes: usize) -> Option<Class> {
-        let size = if bytes <= SMALLEST {
-            SMALLEST
-        } else if bytes <= 256 {
-            bytes.next_multiple_of(8)
-        } else if bytes <= MAX_SLOT {
-            bytes.next_multiple_of(16)
-        } else {
-            return None;
-        };
-        Some(Class(((size - SMALLEST) / 8) as u8))
-    }
-
-    /// The size of its slots in bytes.
-    #[inline]
-    const fn size(self) -> usize {
-        SMALLEST + self.0 as usize * 8
-    }
-}
-
-#[cfg(not(taskgrove_malloc))]
-impl Class {
-    /// Every class number, in order.
-    fn all() -> impl Iterator<Item = Class> {
-        (0..CLASSES as u8).map(Class)
-    }
-
-    /// The class whose number is the tag of a table entry.
-    #[inline]
-    const fn from_tag(tag: usize) -> Class {
-        Class(tag as u8)
-    }
-
-    #[inline]
-    const fn number(self) -> u8 {
-        self.0
-    }
-
-    /// The number as a place in an array of [`CLASSES`].
-    #[inline]
-    const fn place(self) -> usize {
-        self.0 as usize % CLASSES
-    }
-
-    /// How many slots a page of this class has.
-    const fn capacity(self) -> u32 {
-        (page::PAGE_BYTES / self.size()) as u32
-    }
-}
-
-/// Fetches what a walk looks at in a slot into the cache: the lines its first 104 bytes are in.
-#[inline(always)]
-pub(crate) fn prefetch(slot: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    for offset in [0, 64, 103] {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a hint, which may be given for any address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(slot.wrapping_add(offset).cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = slot;
-}
-
+mod pages;
 #[cfg(any(taskgrove_malloc, taskgrove_loom))]
 mod single;
+mod slot;
+mod system;
+
+pub(crate) use class::MAX_SLOT;
+#[cfg(taskgrove_loom)]
+pub(crate) use single::end_model;
+pub(crate) use slot::{SlotIndex, prefetch};
+pub(crate) use system::release_spare;
+
+#[cfg(not(taskgrove_malloc))]
+use {class::Class, depot::Depots, slot::Slot, std::ptr::NonNull};
+
+/// The process's arena.
+#[cfg(not(any(taskgrove_malloc, taskgrove_loom)))]
+pub(crate) static ARENA: Arena = Arena::new();
+#[cfg(any(taskgrove_malloc, taskgrove_loom))]
+pub(crate) static ARENA: single::Single = single::Single::new();
+
+/// An allocator of slots; see the module's documentation. All zero until it is used.
+#[cfg(not(taskgrove_malloc))]
+pub(crate) struct Arena {
+    depots: Depots,
+}
+
+#[cfg(not(taskgrove_malloc))]
+impl Arena {
+    /// Creates an arena without pages.
+    #[cfg(not(taskgrove_loom))]
+    pub(crate) const fn new() -> Arena {
+        Arena {
+            depots: Depots::new(),
+        }
+    }
+
+    #[cfg(taskgrove_loom)]
+    pub(crate) fn new() -> Arena {
+        Arena {
+            depots: Depots::new(),
+        }
+    }
+
+    /// Allocates a slot of at least `bytes` bytes, aligned to 8 and not initialised.
+    ///
+    /// # Panics
+    ///
+    /// If `bytes` is more than [`MAX_SLOT`]. When memory is out, the process ends by `handle_alloc_error`.
+    #[inline]
+    pub(crate) fn alloc(&'static self, bytes: usize) -> Slot {
+        let class = Class::of(bytes).expect("no slot is that large");
+        let raw = magazine::pop(&self.depots, class).unwrap_or_else(|| self.refill(class));
+        let index = SlotIndex::from_u32(raw).expect("page numbers start at 1");
+        // SAFETY: rule 2: the slot was allocated by this thread just now.
+        let ptr = unsafe { self.address(index) };
+        Slot { ptr, index }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refill(&'static self, class: Class) -> u32 {
+        #[cfg(all(unix, not(taskgrove_loom)))]
+        fork::watch(&ARENA.depots);
+        magazine::refill(&self.depots, class)
+    }
+
+    /// Frees a slot, on any thread, also while the thread's locals are being destroyed.
+    ///
+    /// # Safety
+    ///
+    /// Rule 2. The slot and its index are not used afterwards.
+    #[inline]
+    pub(crate) unsafe fn free(&'static self, index: SlotIndex) {
+        // SAFETY: rule 2, which the caller keeps.
+        let (_, class) = unsafe { self.depots.pages().locate(index) };
+        magazine::give(&self.depots, class, index.get());
+    }
+
+    /// The address of a live slot: two dependent loads, no lock.
+    ///
+    /// # Safety
+    ///
+    /// Rule 2.
+    #[inline]
+    pub(crate) unsafe fn address(&self, index: SlotIndex) -> NonNull<u8> {
+        // SAFETY: rule 2, which the caller keeps.
+        unsafe { self.depots.pages().locate(index) }.0
+    }
+
+    /// Prefetches a slot that may be used soon. The index need not be live.
+    #[cfg(not(taskgrove_loom))]
+    #[inline]
+    pub(crate) fn prefetch(&self, index: SlotIndex) {
+        self.depots.pages().prefetch(index);
+    }
+
+    /// The number of pages that exist, including the spare of each class.
+    #[cfg(any(test, taskgrove_loom))]
+    pub(crate) fn live_pages(&self) -> usize {
+        self.depots.pages().live()
+    }
+
+    /// Gives the free slots in the calling thread's magazines back to the depots.
+    pub(crate) fn flush_thread(&'static self) {
+        magazine::flush(&self.depots);
+    }
+
+    /// See [`audit::live_slots`].
+    #[cfg(not(taskgrove_loom))]
+    fn audit(&'static self, thorough: bool) -> usize {
+        let audit = |class| self.audit_class(class, thorough);
+        Class::all().map(audit).sum()
+    }
+
+    fn audit_class(&'static self, class: Class, thorough: bool) -> usize {
+        let in_magazine = magazine::contents(&self.depots, class);
+        let mut depot = self.depots.lock(class);
+        if thorough {
+            depot.audit_magazine(&in_magazine);
+        }
+        depot.audit(thorough) - in_magazine.len()
+    }
+}
 
 #[cfg(test)]
 #[cfg(not(taskgrove_loom))]

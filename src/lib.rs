@@ -33,7 +33,6 @@
 //! With `panic = "abort"`, a panic in a task ends the process.
 
 mod arena;
-#[cfg(all(debug_assertions, not(taskgrove_loom)))]
 #[doc(hidden)]
 pub use arena::audit;
 mod error;

@@ -11,7 +11,7 @@ mod src {
 
 /// What the timers use of the rest: instead of slots of the arena they have boxes here.
 mod arena {
-    pub(crate) fn give_up<T>(memory: &mut [std::mem::MaybeUninit<T>]) {
+    pub(crate) fn release_spare<T>(memory: &mut [std::mem::MaybeUninit<T>]) {
         memory.fill_with(std::mem::MaybeUninit::zeroed);
     }
 }

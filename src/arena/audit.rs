@@ -1,15 +1,14 @@
-//! The arena looks itself over: for the fuzzing harness, in builds with debug assertions.
+//! The process's arena checks itself, for the tests and the fuzzing harness.
 
 use super::ARENA;
 
-/// The number of slots of the process that are live, or lie in other threads' magazines. A
-/// `thorough` look is at each slot in this thread's magazines, too.
+/// Returns the number of slots of the process that are live or lie in the magazines of other threads. A
+/// `thorough` audit also checks each slot in the calling thread's magazines, and each released unit.
 ///
 /// # Panics
 ///
-/// If what the arena knows of its slots does not agree with itself: a slot that is free twice, or
-/// in two places; a page that hangs in the wrong list, or in none; counts that are not the sums of
-/// what they count.
+/// If the arena's data disagree: a slot is free twice or in two places, a page is in the wrong list or in
+/// none, or a count is not the sum of what it counts.
 pub fn live_slots(thorough: bool) -> usize {
     ARENA.audit(thorough)
 }

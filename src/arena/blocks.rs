@@ -1,50 +1,61 @@
-//! Blocks: the memory of pages, taken from the global allocator in [`Region`]s and given back.
+//! Blocks: the memory of pages, which comes from the global allocator in [`Region`]s.
 //!
-//! A block without a page is *warm*, as its last page left it, or *cold*: the system has been told that
-//! it is of no use. Up to [`WARM`] blocks stay warm, those with the lowest addresses; when there are
-//! [`SPARE`] more, these become cold together, so that work which goes up and down by less tells the
-//! system nothing. A region all of whose blocks are cold goes back to the global allocator.
+//! A block that belongs to no page is *warm*, as its last page left it, or *cold*, after its system pages
+//! were released. Up to [`WARM`] blocks stay warm, those with the lowest addresses. When [`SPARE`] more are
+//! warm, all in excess become cold together, so that work whose memory goes up and down by less makes no
+//! system call. A region goes back to the global allocator once all of its blocks are cold.
 
-use std::alloc::{Layout, alloc, dealloc};
+use super::class::PAGE_BYTES;
+use super::system;
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::collections::BTreeSet;
 use std::ptr::NonNull;
 
-use super::page::{OutOfMemory, PAGE_BYTES};
-use super::system;
-
-/// How many blocks a region is cut into.
+/// The number of blocks in a region.
 const PER_REGION: usize = if cfg!(taskgrove_loom) { 2 } else { 4 };
 
-/// Aligned to the smallest piece that can be given up; the waste is that of one alignment a region.
-pub(super) const LAYOUT: Layout = match Layout::from_size_align(PAGE_BYTES * PER_REGION, 4096) {
+/// A region's layout. It is aligned to the smallest unit that can be released, which wastes at most one
+/// unit for each region.
+const LAYOUT: Layout = match Layout::from_size_align(PAGE_BYTES * PER_REGION, 4096) {
     Ok(layout) => layout,
     Err(_) => panic!("a region is a valid layout"),
 };
 
-/// How many blocks stay warm: 4 MiB, so that work which comes in batches of some ten thousand tasks
-/// does not go to the system for each.
+/// The number of blocks that stay warm: 4 MiB, so that work that comes in batches of some ten thousand
+/// tasks makes no system call for each batch.
 pub(super) const WARM: usize = if cfg!(taskgrove_loom) { 1 } else { 64 };
 
-/// How many more there have to be before any becomes cold.
+/// The number of further warm blocks at which the excess becomes cold: 1 MiB.
 pub(super) const SPARE: usize = if cfg!(taskgrove_loom) { 0 } else { 16 };
 
-/// Memory from the global allocator. What is in it belongs to the blocks.
+/// The error when there is no memory, or no page number, for another page.
+#[derive(Debug)]
+pub(super) struct OutOfMemory;
+
+impl OutOfMemory {
+    /// Ends the process as the standard library's collections do. The caller holds no lock.
+    pub(super) fn raise(self) -> ! {
+        handle_alloc_error(LAYOUT)
+    }
+}
+
+/// A piece of memory from the global allocator. Its contents belong to its blocks.
 pub(super) struct Region(NonNull<u8>);
 
 impl Region {
-    /// Takes one from the global allocator. Its memory is not touched, so none of it is resident yet.
+    /// Allocates a region. Its memory is not touched, so none of it is resident yet.
     pub(super) fn allocate() -> Result<Region, OutOfMemory> {
         // SAFETY: the layout's size is not zero.
         let start = unsafe { alloc(LAYOUT) };
         NonNull::new(start).map(Region).ok_or(OutOfMemory)
     }
 
-    /// Its blocks, whoever owns them.
+    /// The region's blocks, in ascending order of address, regardless of their owners.
     fn blocks(&self) -> impl Iterator<Item = Block> {
         let region = self.0;
-        (0..PER_REGION).map(move |place| {
-            // SAFETY: inside the region.
-            let start = unsafe { region.add(place * PAGE_BYTES) };
+        (0..PER_REGION).map(move |nth| {
+            // SAFETY: the offset is inside the region.
+            let start = unsafe { region.add(nth * PAGE_BYTES) };
             Block { start, region }
         })
     }
@@ -57,46 +68,45 @@ pub(super) struct Block {
     region: NonNull<u8>,
 }
 
-// SAFETY: rule 7: a block owns its memory as a `Box` would; moving it to another thread moves nothing
-// but addresses.
+// SAFETY: rule 7: a block owns its memory as a `Box` does; it holds addresses only.
 unsafe impl Send for Block {}
 
 impl Block {
-    /// Where its first slot starts: on a cache line of its own.
+    /// The address of the first slot, which starts a cache line.
     pub(super) fn slots(&self) -> *mut u8 {
         self.start.as_ptr()
     }
 }
 
-/// Regions that have no block in use, to be dropped without a lock.
+/// Regions without a block in use. They are freed on drop, for which the caller holds no lock.
 #[derive(Default)]
 pub(super) struct Unused(Vec<Region>);
 
 impl Drop for Unused {
     fn drop(&mut self) {
         for region in self.0.drain(..) {
-            // SAFETY: rule 7: it came from `alloc` with this layout; whoever made this owned all of
-            // its blocks, and by rule 4 no slot in them is live.
+            // SAFETY: rule 7: the region came from `alloc` with this layout, and `Blocks::cool`, which
+            // made this value, owned all of its blocks; by rule 4 no slot in them is live.
             unsafe { dealloc(region.0.as_ptr(), LAYOUT) }
         }
     }
 }
 
-/// The blocks that no page has.
+/// The blocks that belong to no page.
 #[derive(Default)]
 pub(super) struct Blocks {
-    /// Mostly by falling addresses.
+    /// Mostly in descending order of address.
     warm: Vec<Block>,
     cold: BTreeSet<Block>,
 }
 
 impl Blocks {
-    /// A block: a warm one if there is one, else of a region that has others in use.
+    /// Takes a block: a warm one if there is one, else a cold one.
     pub(super) fn take(&mut self) -> Option<Block> {
         self.warm.pop().or_else(|| self.cold.pop_first())
     }
 
-    /// Adds a new region's blocks, but for the first, which is returned.
+    /// Adds the blocks of a new region except for the first one, which it returns.
     pub(super) fn add(&mut self, region: Region) -> Block {
         self.cold.extend(region.blocks().skip(1));
         Block {
@@ -105,13 +115,13 @@ impl Blocks {
         }
     }
 
-    /// Keeps a block that has lost its page.
+    /// Keeps a block whose page has been retired.
     pub(super) fn give(&mut self, block: Block) {
         self.warm.push(block);
     }
 
-    /// The blocks that are too many: to be given to [`discard`], without a lock, and then to
-    /// [`Blocks::cool`].
+    /// Removes the warm blocks that are in excess. The caller passes them to [`release`], without the
+    /// lock, and then to [`Blocks::cool`].
     pub(super) fn excess(&mut self) -> Vec<Block> {
         if self.warm.len() <= WARM + SPARE {
             return Vec::new();
@@ -121,7 +131,7 @@ impl Blocks {
         self.warm.drain(..excess).collect()
     }
 
-    /// Takes blocks that have been discarded, and gives those regions up that have no others.
+    /// Takes blocks that have been released, and removes the regions all of whose blocks are cold.
     pub(super) fn cool(&mut self, blocks: Vec<Block>) -> Unused {
         let mut unused = Unused::default();
         for block in blocks {
@@ -137,23 +147,23 @@ impl Blocks {
         unused
     }
 
-    /// How many blocks are warm.
+    /// The number of warm blocks.
     #[cfg(test)]
     pub(super) fn warm(&self) -> usize {
         self.warm.len()
     }
 }
 
-/// Tells the system that what is in these blocks is of no use: neighbours at once.
-pub(super) fn discard(blocks: &[Block]) {
-    let neighbours = |a: &Block, b: &Block| {
+/// Releases the system pages of these blocks, with one call for adjacent blocks.
+pub(super) fn release(blocks: &[Block]) {
+    let adjacent = |a: &Block, b: &Block| {
         a.region == b.region && a.start.addr().get() == b.start.addr().get() + PAGE_BYTES
     };
-    for run in blocks.chunk_by(neighbours) {
+    for run in blocks.chunk_by(adjacent) {
         if let Some(lowest) = run.last() {
-            // SAFETY: rule 7: the blocks are the caller's, and no slot in them is live; neighbours in
-            // a region are one piece of memory, from the lowest, which is the last, on.
-            unsafe { system::discard(lowest.slots(), run.len() * PAGE_BYTES) }
+            // SAFETY: rule 7: the caller owns the blocks, and no slot in them is live. Adjacent blocks of
+            // a region are one range of memory, which starts with the lowest block, the last of the run.
+            unsafe { system::release(lowest.slots(), run.len() * PAGE_BYTES) }
         }
     }
 }

@@ -1,6 +1,8 @@
 //! [`Counted`]: a shared value in a slot of the arena.
 
-use super::{ARENA, MAX_SLOT, SlotIndex};
+use super::ARENA;
+use super::class::MAX_SLOT;
+use super::slot::SlotIndex;
 use crate::sync::atomic::{AtomicU32, Ordering};
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, offset_of, size_of};

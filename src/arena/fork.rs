@@ -1,44 +1,31 @@
 //! The arena across `fork`.
 //!
-//! The child has a copy of the process's memory and one thread. A lock that another thread holds at that
-//! moment would be held there for ever, and what it guards is half changed. So the thread that forks
-//! takes all of the arena's locks before, in their order, and gives them back after: in the parent
-//! and in the child. (None of the handlers waits for anything but these locks, whose holders wait for
-//! nothing but the allocator; and the system locks that after the handlers have run.)
+//! The child has a copy of the process's memory and one thread. A lock that another thread holds when the
+//! process forks would never be released in the child, and the data it protects could be half changed. So the
+//! thread that forks takes every lock of the arena before, in their order, and releases them after, in the
+//! parent and in the child. The holders of these locks wait for nothing but the global allocator, whose locks
+//! the system takes after these handlers have run; so the handlers do not deadlock.
 //!
-//! What other threads' magazines hold in the parent is lost to the child, and nothing else is.
+//! The child loses the slots that lie in the magazines of the parent's other threads, and nothing else.
 
-use super::depot::Depot;
-use super::page::HeldPages;
-use super::{ARENA, Arena, CLASSES};
-use crate::sync::MutexGuard;
+use super::depot::{AllLocks, Depots};
+use crate::sync::atomic::{AtomicPtr, Ordering};
 use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::ptr::null_mut;
 
-/// All locks of an arena, until it is dropped.
-struct Held {
-    _shelves: [MutexGuard<'static, Option<Box<Depot>>>; CLASSES],
-    _pages: HeldPages<'static>,
-}
+/// The depots that the handlers lock; null until [`watch`] is called.
+///
+/// `watch` sets it once, with `Release`; the handlers' `Acquire` load pairs with that.
+static WATCHED: AtomicPtr<Depots> = AtomicPtr::new(null_mut());
 
-impl Held {
-    /// Takes them, in their order.
-    fn take(arena: &'static Arena) -> Held {
-        Held {
-            _shelves: std::array::from_fn(|class| arena.shelves[class].0.lock()),
-            _pages: arena.pages.hold(),
-        }
-    }
-}
+/// The locks, from the handler that runs before the fork to the one that runs after it.
+struct Kept(UnsafeCell<Option<AllLocks<'static>>>);
 
-/// The locks, between the moment before and the moment after.
-struct Handed(UnsafeCell<Option<Held>>);
+// SAFETY: only the handlers below access it, on the thread that forks, which holds all the locks: it is
+// filled after they were taken, and emptied before they are released.
+unsafe impl Sync for Kept {}
 
-// SAFETY: it is touched only by the handlers below, on the thread that forks and has all the locks:
-// filled once it has them, emptied before it gives them back.
-unsafe impl Sync for Handed {}
-
-static HANDED: Handed = Handed(UnsafeCell::new(None));
+static KEPT: Kept = Kept(UnsafeCell::new(None));
 
 unsafe extern "C" {
     fn pthread_atfork(
@@ -49,23 +36,31 @@ unsafe extern "C" {
 }
 
 extern "C" fn before() {
-    let held = Held::take(&ARENA);
-    // SAFETY: this thread has all the locks.
-    unsafe { *HANDED.0.get() = Some(held) };
+    // SAFETY: `watch` stored a `&'static Depots` before it registered this handler.
+    let depots: &'static Depots = unsafe { &*WATCHED.load(Ordering::Acquire) };
+    let locks = depots.lock_all();
+    // SAFETY: this thread holds all the locks.
+    unsafe { *KEPT.0.get() = Some(locks) };
 }
 
 extern "C" fn after() {
-    // SAFETY: this thread has all the locks since `before`.
-    let held = unsafe { (*HANDED.0.get()).take() };
-    drop(held);
+    // SAFETY: this thread has held all the locks since `before`.
+    let locks = unsafe { (*KEPT.0.get()).take() };
+    drop(locks);
 }
 
-/// Has the handlers run from now on.
-pub(super) fn watch() {
-    static WATCHES: AtomicBool = AtomicBool::new(false);
-    if !WATCHES.load(Ordering::Relaxed) && !WATCHES.swap(true, Ordering::Relaxed) {
-        // SAFETY: the handlers are functions for the life of the process, and do not unwind. Where
-        // there is no memory for them, a child has to do without.
+/// Registers the handlers for the process's arena. Every call passes the same depots.
+pub(super) fn watch(depots: &'static Depots) {
+    // Relaxed: the load only decides whether to try, and no data depend on it.
+    if !WATCHED.load(Ordering::Relaxed).is_null() {
+        return;
+    }
+    let depots = (&raw const *depots).cast_mut();
+    // Relaxed on failure: another thread registers the handlers.
+    let stored = WATCHED.compare_exchange(null_mut(), depots, Ordering::Release, Ordering::Relaxed);
+    if stored.is_ok() {
+        // SAFETY: the handlers are functions for the life of the process, and do not unwind. Without
+        // memory for them, a child has to do without.
         unsafe { pthread_atfork(Some(before), Some(after), Some(after)) };
     }
 }

@@ -3,8 +3,9 @@
 
 #![allow(missing_docs, missing_debug_implementations)]
 
-use super::magazine::Arena;
-use super::{MAX_SLOT, SlotIndex};
+use super::Arena;
+use super::class::{Class, MAX_SLOT};
+use super::slot::SlotIndex;
 
 /// An arena. It lives until [`Slots::end`].
 #[derive(Clone, Copy)]
@@ -56,8 +57,10 @@ impl Slots {
         self.0.live_pages()
     }
 
-    /// Ends the arena; nobody else uses it any more, and all magazines are empty.
+    /// Checks the arena, and ends it. No other thread uses it any more, and all slots are in the depot.
     pub fn end(self) {
+        let class = Class::of(MAX_SLOT).expect("the largest class");
+        assert_eq!(self.0.audit_class(class, true), 0, "slots are left");
         // SAFETY: it was leaked in `new`, and nobody else uses it.
         drop(unsafe { Box::from_raw((&raw const *self.0).cast_mut()) });
     }

@@ -1,36 +1,34 @@
-//! Each slot an allocation, for tools that watch allocations.
+//! [`Single`]: an arena in which each slot is an allocation of its own, for tools that watch allocations.
 
+use super::class::Class;
+use super::slot::{Slot, SlotIndex};
+use crate::sync::process::{Mutex, MutexGuard, PoisonError};
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::collections::BTreeMap;
-
-// Not `crate::sync`'s: like malloc's own lock this one is no part of what loom explores, and a
-// static needs it to be made by a `const fn`.
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use super::{Class, NonNull, Slot, SlotIndex};
+use std::ptr::NonNull;
 
 /// A slot's memory and layout.
 struct Allocation(NonNull<u8>, Layout);
 
 #[cfg(taskgrove_loom)]
 std::thread_local! {
-    /// Freed slots of the model that runs on this thread: their memory stays as it is, so that
-    /// a use after free is seen and not undefined.
+    /// The freed slots of the model that runs on this thread. Their memory stays, so that a use after free
+    /// is found and is not undefined behaviour.
     static FREED: std::cell::RefCell<Vec<Allocation>> = const { std::cell::RefCell::new(Vec::new()) };
-    /// Its slots that are live.
+    /// The number of its live slots.
     static LIVE: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 #[cfg(taskgrove_loom)]
 impl Drop for Allocation {
     fn drop(&mut self) {
-        // SAFETY: it was allocated with this layout; nothing of the model is left.
+        // SAFETY: the memory was allocated with this layout, and the model that used it is over.
         unsafe { dealloc(self.0.as_ptr(), self.1) }
     }
 }
 
-/// Ends a model on the calling thread: gives the memory of its freed slots back, and says how
-/// many are live.
+/// Ends a model on the calling thread: frees the memory of its freed slots, and returns how many slots are
+/// live.
 #[cfg(taskgrove_loom)]
 pub(crate) fn end_model() -> usize {
     drop(FREED.take());
@@ -45,13 +43,14 @@ struct Table {
     last: u32,
 }
 
-/// An allocator of slots with the interface of the one in pages.
-pub(crate) struct Arena(Mutex<Table>);
+/// An allocator of slots with the interface of the one in pages. Like malloc's own, its lock is no part of what
+/// loom explores.
+pub(crate) struct Single(Mutex<Table>);
 
-impl Arena {
-    /// An arena without slots.
-    pub(crate) const fn new() -> Arena {
-        Arena(Mutex::new(Table {
+impl Single {
+    /// Creates an arena without slots.
+    pub(crate) const fn new() -> Single {
+        Single(Mutex::new(Table {
             live: BTreeMap::new(),
             last: 0,
         }))
@@ -61,8 +60,11 @@ impl Arena {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Allocates a slot of at least `bytes`, aligned to 8 and not initialised. Panics above
-    /// [`MAX_SLOT`](super::MAX_SLOT).
+    /// Allocates a slot of at least `bytes` bytes, aligned to 8 and not initialised.
+    ///
+    /// # Panics
+    ///
+    /// If `bytes` is more than [`MAX_SLOT`](super::class::MAX_SLOT).
     pub(crate) fn alloc(&'static self, bytes: usize) -> Slot {
         let class = Class::of(bytes).expect("no slot is that large");
         let layout = Layout::from_size_align(class.size(), 8).expect("a small layout");
@@ -84,11 +86,15 @@ impl Arena {
         Slot { ptr, index }
     }
 
-    /// Frees a slot, from any thread. Panics if the index is not live.
+    /// Frees a slot, on any thread.
+    ///
+    /// # Panics
+    ///
+    /// If the index is not live.
     ///
     /// # Safety
     ///
-    /// Rule 2. Nothing uses the slot or its index afterwards.
+    /// Rule 2. The slot and its index are not used afterwards.
     pub(crate) unsafe fn free(&'static self, index: SlotIndex) {
         let removed = self.table().live.remove(&index.get());
         let allocation = removed.expect("a slot is freed once");
@@ -97,17 +103,21 @@ impl Arena {
             LIVE.set(LIVE.get() - 1);
             FREED.with_borrow_mut(|freed| freed.push(allocation));
         }
-        // SAFETY: it was allocated with this layout, and is freed once: it was in the table.
+        // SAFETY: the memory was allocated with this layout. It was in the table, so it is freed once.
         #[cfg(not(taskgrove_loom))]
         unsafe {
             dealloc(allocation.0.as_ptr(), allocation.1);
         }
     }
 
-    /// Slots that are each an allocation of their own are not fetched ahead.
+    /// Does nothing: an index leads to no address without the lock.
     pub(crate) fn prefetch(&self, _index: SlotIndex) {}
 
-    /// The address of a live slot. Panics if the index is not live.
+    /// The address of a live slot.
+    ///
+    /// # Panics
+    ///
+    /// If the index is not live.
     ///
     /// # Safety
     ///
@@ -117,19 +127,17 @@ impl Arena {
         table.live.get(&index.get()).expect("the slot is live").0
     }
 
-    /// How many slots are live: each is its own page.
-    #[allow(dead_code, reason = "for tests")]
+    /// The number of live slots; each is its own page.
+    #[cfg(test)]
     pub(crate) fn live_pages(&self) -> usize {
         self.table().live.len()
     }
 
-    /// See [`audit`](super::audit): the table is all there is.
-    #[cfg(all(debug_assertions, not(taskgrove_loom)))]
+    /// See [`audit::live_slots`](super::audit::live_slots).
     pub(super) fn audit(&self, _thorough: bool) -> usize {
-        self.live_pages()
+        self.table().live.len()
     }
 
-    /// Does nothing: there are no magazines.
-    #[allow(dead_code, reason = "for tests")]
+    /// Does nothing, because there are no magazines.
     pub(crate) fn flush_thread(&'static self) {}
 }

@@ -1,42 +1,41 @@
-//! What the operating system is told: that memory which stays allocated is of no use for now.
+//! Advice to the operating system: releases system pages that stay allocated but hold nothing.
 //!
-//! The memory is the global allocator's, so that its counts and limits hold for tasks, too. On Unix the
-//! system pages in it are given up by `madvise`: they are not resident any more, and come back, with
-//! zeros or as they were, when they are written. Elsewhere nothing is done.
+//! The arena's memory comes from the global allocator, so that an allocator that counts or limits memory
+//! counts tasks, too. On Unix `madvise` releases the system pages of memory that is not in use: they stop
+//! being resident, and return when they are written again. On other systems nothing happens.
 
 use std::mem::MaybeUninit;
-use std::sync::OnceLock;
 
-/// The smallest piece that is ever given up.
-const SMALLEST: usize = if cfg!(taskgrove_loom) { 1024 } else { 4096 };
+/// The smallest range in bytes that is ever released.
+const MIN_UNIT: usize = if cfg!(taskgrove_loom) { 1024 } else { 4096 };
 
-/// The size of the pieces that can be given up: a system page, or several.
+/// The size in bytes of a unit, the smallest range that can be released: one system page, or several.
+#[inline]
 pub(super) fn unit() -> usize {
-    static UNIT: OnceLock<usize> = OnceLock::new();
-    *UNIT.get_or_init(|| imp::page_size().max(SMALLEST))
+    imp::page_size().max(MIN_UNIT)
 }
 
-/// Gives up what lies in memory without values: before it is freed, since the global allocator may keep
+/// Releases memory that holds no values and is about to be freed, because the global allocator may keep
 /// it resident.
-pub(crate) fn give_up<T>(memory: &mut [MaybeUninit<T>]) {
+pub(crate) fn release_spare<T>(memory: &mut [MaybeUninit<T>]) {
     let bytes = size_of_val(memory);
-    // SAFETY: the memory is the caller's alone, and holds no value.
-    unsafe { discard(memory.as_mut_ptr().cast(), bytes) }
+    // SAFETY: the caller has exclusive access to the memory, which holds no values.
+    unsafe { release(memory.as_mut_ptr().cast(), bytes) }
 }
 
-/// Gives the units up that lie wholly in a range of memory.
+/// Releases the units that lie completely inside a range of memory.
 ///
 /// # Safety
 ///
-/// The range is allocated, belongs to the caller alone, and nobody reads again what is in it before
-/// writing it.
-pub(super) unsafe fn discard(start: *mut u8, bytes: usize) {
+/// The range is allocated, the caller has exclusive access to it, and its contents are written before
+/// they are read again.
+pub(super) unsafe fn release(start: *mut u8, bytes: usize) {
     let unit = unit();
     let first = start.addr().next_multiple_of(unit);
     let end = (start.addr() + bytes) / unit * unit;
     if first < end {
-        // SAFETY: inside of the range; the rest is the caller's promise.
-        unsafe { imp::discard(start.wrapping_add(first - start.addr()), end - first) }
+        // SAFETY: the units lie inside the range, for which the caller guarantees the rest.
+        unsafe { imp::release(start.wrapping_add(first - start.addr()), end - first) }
     }
 }
 
@@ -49,8 +48,8 @@ mod imp {
         fn madvise(address: *mut c_void, length: usize, advice: c_int) -> c_int;
     }
 
-    /// `MADV_DONTNEED` on Linux, where it takes the pages at once; `MADV_FREE` on the systems on which
-    /// that is 5, which takes them when memory is short.
+    /// `MADV_DONTNEED` on Linux, which releases the pages immediately; on the systems where it is 5,
+    /// `MADV_FREE`, which releases them when memory is short.
     const ADVICE: Option<c_int> = if cfg!(any(target_os = "linux", target_os = "android")) {
         Some(4)
     } else if cfg!(any(target_vendor = "apple", target_os = "freebsd")) {
@@ -59,17 +58,18 @@ mod imp {
         None
     };
 
+    #[inline]
     pub(super) fn page_size() -> usize {
-        usize::try_from(getpagesize()).map_or(super::SMALLEST, usize::next_power_of_two)
+        usize::try_from(getpagesize()).map_or(super::MIN_UNIT, usize::next_power_of_two)
     }
 
     /// # Safety
     ///
-    /// As [`super::discard`].
-    pub(super) unsafe fn discard(start: *mut u8, bytes: usize) {
+    /// As [`super::release`].
+    pub(super) unsafe fn release(start: *mut u8, bytes: usize) {
         if let Some(advice) = ADVICE {
-            // SAFETY: the pages are ours, and what is in them is of no use. A system that refuses has
-            // changed nothing.
+            // SAFETY: the caller has exclusive access to the pages and does not need their contents. If
+            // the system refuses, it has changed nothing.
             unsafe { madvise(start.cast(), bytes, advice) };
         }
     }
@@ -78,17 +78,17 @@ mod imp {
 #[cfg(any(not(unix), miri, taskgrove_loom))]
 mod imp {
     pub(super) fn page_size() -> usize {
-        super::SMALLEST
+        super::MIN_UNIT
     }
 
-    /// In a model, as harmful as it may be elsewhere.
+    /// Overwrites the memory in a model, so that a use of released memory is found.
     ///
     /// # Safety
     ///
-    /// As [`super::discard`].
-    pub(super) unsafe fn discard(start: *mut u8, bytes: usize) {
+    /// As [`super::release`].
+    pub(super) unsafe fn release(start: *mut u8, bytes: usize) {
         if cfg!(taskgrove_loom) {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller has exclusive access to the memory.
             unsafe { start.write_bytes(0, bytes) };
         }
     }

@@ -3,7 +3,17 @@
 use std::collections::HashSet;
 use std::sync::mpsc;
 
+use super::class::Class;
+#[cfg(taskgrove_malloc)]
+use super::single::Single as Arena;
+use super::slot::Slot;
 use super::*;
+use std::ptr::NonNull;
+
+/// The size in bytes of the slot that a request for `bytes` gets.
+fn class_size(bytes: usize) -> Option<usize> {
+    Class::of(bytes).map(Class::size)
+}
 
 /// A live slot, filled with its own index.
 struct Filled(SlotIndex, usize);
@@ -106,7 +116,7 @@ fn memory_returns_after_a_peak() {
     ARENA.flush_thread();
     assert!(ARENA.live_pages() <= 1, "{} pages", ARENA.live_pages());
     #[cfg(not(taskgrove_malloc))]
-    assert!(ARENA.warm_blocks() <= blocks::WARM + blocks::SPARE);
+    assert!(ARENA.depots.pages().warm() <= blocks::WARM + blocks::SPARE);
 }
 
 #[test]
@@ -149,7 +159,7 @@ fn threads_that_pass_slots_around_lose_none() {
         .for_each(|thread| thread.join().unwrap());
     #[cfg(not(taskgrove_malloc))]
     for class in Class::all() {
-        assert_eq!(ARENA.with_depot(class, |depot| depot.slots_out()), 0);
+        assert_eq!(ARENA.depots.lock(class).audit(true), 0);
     }
     #[cfg(taskgrove_malloc)]
     assert_eq!(ARENA.live_pages(), 0);

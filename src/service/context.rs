@@ -2,7 +2,7 @@
 
 use super::manager::Manager;
 use super::waits::RecordWait;
-use crate::arena::Counted;
+use crate::arena::counted::Counted;
 use crate::error::LifecycleError;
 use crate::protect::own;
 use crate::protect::wait::TaskWait;

@@ -1,6 +1,6 @@
 //! [`Launcher`]: a service that has a manager and is yet to be started.
 
-use crate::arena::Counted;
+use crate::arena::counted::Counted;
 use crate::sync::Mutex;
 use crate::task::record::Record;
 use crate::task::{Node, Shared};

@@ -3,7 +3,7 @@
 use super::launcher::Launcher;
 use super::stats::{Stats, TaskStats};
 use super::waits::{RecordWait, note_closing, note_end, wait};
-use crate::arena::Counted;
+use crate::arena::counted::Counted;
 use crate::error::{LifecycleError, ServiceError, StopError, StopTimeout};
 use crate::id::TaskId;
 use crate::protect::own;

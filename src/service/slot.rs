@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::launcher::Launcher;
 use super::manager::Manager;
-use crate::arena::Counted;
+use crate::arena::counted::Counted;
 use crate::error::LifecycleError;
 use crate::protect::own;
 use crate::sync::{Mutex, OnceLock};

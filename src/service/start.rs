@@ -5,7 +5,7 @@ use super::interface::Service;
 use super::launcher::{Launch, LaunchSite, Launcher, Starting};
 use super::manager::Manager;
 use super::slot::ManagerSlot;
-use crate::arena::Counted;
+use crate::arena::counted::Counted;
 use crate::error::{BoxError, LifecycleError, ServiceError, SpawnError};
 use crate::handle::settings::Settings;
 use crate::handle::{Handle, current_shared_for};

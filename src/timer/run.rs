@@ -109,7 +109,7 @@ impl Drop for Run {
 /// much of it.
 fn free(mut nodes: VecDeque<Node>) {
     nodes.clear();
-    crate::arena::give_up(Vec::from(nodes).spare_capacity_mut());
+    crate::arena::release_spare(Vec::from(nodes).spare_capacity_mut());
 }
 
 /// The run that new nodes go to. What comes in order is in order; the *strays* wait until one of

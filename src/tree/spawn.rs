@@ -5,7 +5,7 @@
 
 use super::full;
 use super::links::Children;
-use crate::arena::Counted;
+use crate::arena::counted::Counted;
 use crate::error::{BoxError, JoinError, TooManyChildren};
 use crate::sync::atomic::Ordering;
 use crate::task::cell::{Birth, Extras, Fallible, Joined, Plain, allocate};

@@ -1,7 +1,8 @@
 //! What is typed: the vtable, the stage, and writing a task into a slot.
 
 use super::{Header, Joined, Node, kind};
-use crate::arena::{ARENA, Counted, MAX_SLOT};
+use crate::arena::counted::Counted;
+use crate::arena::{ARENA, MAX_SLOT};
 use crate::error::{BoxError, JoinError};
 use crate::id::TaskId;
 use crate::panics::quietly;
