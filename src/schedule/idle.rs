@@ -1,368 +1,340 @@
-//! Parking and waking of threads: workers, and guests (threads in `block_on`, which run no tasks
-//! but keep the time).
+//! Parking: which threads sleep, which of them are woken, and why no wake-up is lost.
 //!
-//! One word counts workers that *search* and workers that *sleep*; a list under a lock knows the
-//! sleepers. Every change of the word is a read-modify-write.
+//! # The threads and their states
 //!
-//! **No push is lost.** Who pushes into a shared queue does a read-modify-write on the word
-//! *after* the push ([`Idle::notify`]) and wakes a sleeper if nobody searches. Who goes to sleep
-//! does one *before* it looks at the queues for the last time ([`Idle::park`]). The two are
-//! ordered. If the pusher's is first, the sleeper's acquires it, and its last look sees the push.
-//! If the sleeper's is first, the pusher sees a sleeper; it wakes one, unless somebody searches.
-//! A searcher leaves that state in one of two ways, each a read-modify-write after the pusher's,
-//! so that it sees the push: by parking, and then its last look finds it; or by finding work, and
-//! then the last searcher looks whether more is left, and wakes another ([`Idle::found`]).
+//! Two kinds of thread park here: workers, and threads in `block_on`, which run no tasks but keep
+//! the time while no worker does. A worker is in one of three states:
 //!
-//! A push into the worker's own queue does without: the worker itself is awake and will run it.
-//! It wakes help by a plain look at the word, at the push and before each poll; should both miss
-//! a worker that falls asleep at that moment, the next poll's look does not. What a worker takes
-//! from a shared queue into its own has no such second look: it notifies like a push from outside.
+//! - **active**: it runs tasks or jobs;
+//! - **searching**: its own queue is empty, and it looks for work in the shared queues (the injector,
+//!   the overflow, the jobs) and in those of other workers;
+//! - **sleeping**: it is in the list of [`Sleepers`], and is blocked in its [`Parker`] or about to be.
 //!
-//! **Watching.** A task that is alone in a queue is its own worker's, which would mostly have run it
-//! before a sleeper is awake. But the poll that pushed it may last. So while one worker is awake
-//! another sleeps no longer than [`WATCH`], as the *watcher*, and then looks for something to steal
-//! like any that wakes; and a push of a lone task wakes a worker if nobody watches. Whoever falls
-//! asleep decides under the lock whether to watch: a worker that is awake is one that is not in the
-//! list. So either somebody watches, or all sleep, or the next lone push wakes one, and nothing waits
-//! longer than [`WATCH`] behind a poll while a worker sleeps. That push does a read-modify-write, as one
-//! from outside does, and for the same reason: the searcher that it relies on may find other work,
-//! and the watcher may leave; both do one, after which they look. Tasks pushed behind a lone one come to
-//! light with it. The price is a second wake-up for what happens to a runtime that has been idle
-//! for longer than [`WATCH`], if it pushes a task, and one each [`WATCH`] while others work.
+//! [`Counters`] count the searching and the sleeping workers in one word. The list is under a lock.
+//! While the lock is free, the list has as many workers as the word counts sleeping ones: both
+//! change in one section.
 //!
-//! **Unparking** puts a token that parking takes: unpark before park is not lost. Whoever takes a
-//! sleeper off the list, under the lock, moves it from sleeping to searching and unparks it; a
-//! sleeper that wakes by itself takes itself off. A token that is left over makes a later park
-//! return at once, which costs a round and nothing else.
+//! | change of state | by | function |
+//! |---|---|---|
+//! | active to searching | the worker | [`Idle::search`] |
+//! | searching to active | the worker | [`Idle::found`] |
+//! | searching to sleeping | the worker, under the lock | [`Idle::park`] |
+//! | sleeping to searching | the thread that takes it off the list: one that wakes it, or itself | [`Idle::remove`] |
 //!
-//! **Time.** One sleeper is the keeper: it parks with the earliest deadline. Deadlines are read under
-//! the lock when parking, and a new earliest one takes the lock after it was entered
-//! ([`Idle::timer_changed`]): either the keeper sees it, or is woken by it, and parks again. A keeper
-//! whose deadline has come leaves, and fires what is due; mostly it is asleep again, with the next
-//! deadline, before that comes. So it wakes nobody in its place. But the poll that a timer starts may
-//! last. So another sleeper is the *deputy*: it sleeps until [`BACKUP`] after the keeper's deadline at
-//! most, and looks whether something is due that nobody has fired; then it leaves, fires it, and is the
-//! keeper when it parks. Whoever parks decides under the lock which of the two it is.
+//! A thread in `block_on` is in the list while it sleeps, and is not counted.
 //!
-//! The invariant, whenever the lock is free: if a timer is pending and anybody sleeps, then either the
-//! keeper sleeps, until that timer at most, or has been unparked; or some sleeper wakes at most
-//! [`BACKUP`] after the timer. For that, a keeper or a deputy that leaves, and a new
-//! earliest deadline, while no keeper sleeps, wake a sleeper only if none wakes early enough by itself. A deadline that
-//! moves on makes a deputy early, never late. While all are awake, workers look at the
-//! clock every few polls. A keeper's deadline may be later than the earliest (see
-//! `pool/deadlines.rs`): then a new one in between wakes it for nothing.
+//! # The protocol
+//!
+//! A **producer**, that is a thread that pushes to a shared queue,
+//!
+//! 1. pushes;
+//! 2. does a read-modify-write on the counters;
+//! 3. wakes a sleeping worker, if that saw one and no searching worker ([`Idle::notify`]).
+//!
+//! A **worker that goes to sleep**
+//!
+//! 1. enters the list and changes the counters from searching to sleeping;
+//! 2. looks at all queues for the last time, and leaves if it finds work;
+//! 3. blocks until it is unparked or its time has come.
+//!
+//! A **searching worker that finds work**
+//!
+//! 1. changes the counters from searching to active;
+//! 2. if that leaves no searching worker and a sleeping one, looks at the queues for more work;
+//! 3. wakes a sleeping worker if there is more.
+//!
+//! To **wake** a sleeper, a thread takes it off the list under the lock, changes the counters on its
+//! behalf and unparks it. A second producer then sees a searching worker and wakes no other, although
+//! the first one may still be on its way. Unparking puts a token that parking takes, so an unpark
+//! before the park is not lost; a token that is left over makes a later park return at once, which
+//! costs a round and nothing else.
+//!
+//! # The interleaving that would fail
+//!
+//! Suppose the producer's step 2 were a load:
+//!
+//! | producer | worker |
+//! |---|---|
+//! | pushes a task | |
+//! | | changes the counters to sleeping |
+//! | | looks at the queue: empty |
+//! | loads the counters: no worker sleeps | |
+//! | | blocks |
+//!
+//! Under sequential consistency the worker's look would see the push. The memory model does not order
+//! a thread's write before its later load of another place: the load may return the counters from
+//! before the worker's change *and* the look may miss the push. A SeqCst fence on either side would
+//! exclude that; so does one place that both threads change by a read-modify-write.
+//!
+//! # Why no push is lost
+//!
+//! Claim: after a push to a shared queue, a worker looks at that queue, or no worker sleeps (and then
+//! active workers look at the shared queues at bounded intervals).
+//!
+//! All changes of the counters are read-modify-writes that acquire and release, so they are in one
+//! order, and each sees everything that came before any earlier one. Let P be the producer's.
+//!
+//! 1. *A worker goes to sleep after P.* Its change acquires P, so its last look sees the push.
+//! 2. *At P a worker searches.* It leaves that state by a change after P. If it parks, case 1 holds.
+//!    If it has found work, its change acquires P, and it looks at the queues, unless another worker
+//!    searches, to which this case applies in turn, or no worker sleeps. The last searching worker
+//!    sees the push, and wakes a worker.
+//! 3. *At P a worker sleeps and none searches.* The producer takes the lock. If it finds a worker in
+//!    the list, and still none searches, it wakes that one, which looks at the queues. If it finds no
+//!    worker, all that slept at P have begun to search after P: case 2. If a worker searches now, it
+//!    does so at or after P: case 2. The counters are read with a Relaxed load here; it returns a
+//!    value that is not older than P, which the same thread has written.
+//!
+//! # A push into a worker's own queue
+//!
+//! Such a push needs no such care: the worker is awake and will run the task itself. It wakes another
+//! worker for help, as a plain load of the counters says, at the push ([`Idle::pushed_locally`]) and
+//! before each poll ([`Idle::notify_before_poll`]). If both miss a worker that falls asleep at that
+//! moment, the load before the next poll does not. There are two exceptions:
+//!
+//! - A lone task in the queue wakes no worker if a sleeper watches, see [`watcher`]. The poll that
+//!   pushed it may be the last for long, so the push does a read-modify-write as a producer's does, and
+//!   for the same reason: the searching worker that it relies on may find other work, and the watcher
+//!   may leave; both change the counters and look at the queues after that.
+//! - A worker that moves tasks from a shared queue into its own takes them from where the protocol
+//!   covers them. It notifies as a producer does.
+//!
+//! # Time
+//!
+//! Which sleeper wakes for a timer is the subject of [`timekeeper`].
+//!
+//! The room uses `sync` and `timer`'s constants, and knows nothing of tasks and queues: the pool
+//! hands in how to look at them. No code of the user's runs under the lock.
 
-use crate::sync::atomic::{AtomicBool, AtomicWord, Ordering};
+mod counters;
+mod sleepers;
+mod timekeeper;
+mod watcher;
+
+pub(crate) use timekeeper::Deadlines;
+
 use crate::sync::{Arc, Mutex, MutexGuard, Parker};
-use std::time::{Duration, Instant};
+use crate::timer::NEVER;
+use counters::{Counters, Counts};
+use sleepers::{Sleeper, Sleepers};
+use watcher::Watcher;
 
-const SLEEPING: u64 = 1;
-const SEARCHING: u64 = 1 << 32;
-const SLEEPERS: u64 = SEARCHING - 1;
-
-/// How long a watcher sleeps.
-const WATCH: Duration = Duration::from_millis(2);
-
-/// How much later than a timer, in nanoseconds, the deputy may wake. It wakes for nothing once in that
-/// time while timers come and go: longer costs less, and lets a timer wait longer behind a poll.
-const BACKUP: u64 = 20_000_000;
-/// A moment that never comes.
-const NEVER: u64 = u64::MAX;
-
-/// Where in the list the sleeper with this parker is; nowhere once it was taken off.
-fn place(sleepers: &[Sleeper], parker: &Arc<Parker>) -> Option<usize> {
-    sleepers
-        .iter()
-        .position(|sleeper| Arc::ptr_eq(&sleeper.parker, parker))
-}
-
-/// Whether somebody sleeps and nobody searches.
-fn asks_for_a_wake(word: u64) -> bool {
-    (SLEEPING..SEARCHING).contains(&word)
-}
-
-/// What parking needs to know of the runtime's timers.
-pub(crate) trait Deadlines {
-    /// Nanoseconds of the runtime's clock.
-    fn next(&self) -> Option<u64>;
-    /// Now, by that clock.
-    fn now(&self) -> u64;
-    fn instant(&self, ns: u64) -> Instant;
-}
-
-struct Sleeper {
-    parker: Arc<Parker>,
-    worker: bool,
-    keeper: bool,
-    watcher: bool,
-    /// When it wakes by itself, for a timer; [`NEVER`] if it does not.
-    until: u64,
-}
-
-impl Sleeper {
-    /// The timer that it wakes for, or soon after.
-    fn answers_for(&self) -> Option<u64> {
-        let late = if self.keeper { 0 } else { BACKUP };
-        (self.until != NEVER).then(|| self.until.saturating_sub(late))
-    }
-}
-
-/// How long a sleeper sleeps.
+/// How long a sleeper sleeps, as was decided under the lock.
 struct Plan {
+    /// When it wakes for a timer; [`NEVER`] if it does not.
     until: u64,
     watches: bool,
 }
 
+/// The sleeping threads of one runtime.
 pub(crate) struct Idle {
-    word: AtomicWord,
-    /// How many there are, asleep or not.
-    workers: usize,
-    /// Whether one of the sleepers is the watcher. Written under the lock.
-    watched: AtomicBool,
-    sleepers: Mutex<Vec<Sleeper>>,
+    counters: Counters,
+    watcher: Watcher,
+    sleepers: Mutex<Sleepers>,
 }
 
 impl Idle {
+    /// A list without sleepers, for so many workers.
     pub(crate) fn new(workers: usize) -> Self {
         Self {
-            word: AtomicWord::new(0),
-            workers,
-            watched: AtomicBool::new(false),
-            sleepers: Mutex::new(Vec::new()),
+            counters: Counters::new(),
+            watcher: Watcher::new(workers),
+            sleepers: Mutex::new(Sleepers::new()),
         }
     }
 
-    /// A worker has nothing to do and begins to search.
+    /// An active worker has nothing to do and begins to search.
     pub(crate) fn search(&self) {
-        self.word.fetch_add(SEARCHING, Ordering::AcqRel);
+        self.counters.begin_search();
     }
 
-    /// A searching worker has found work; `more` looks whether there is any left.
+    /// A searching worker has found work. `more` looks at the queues and returns whether there is
+    /// any left.
     pub(crate) fn found(&self, more: impl FnOnce() -> bool) {
-        let before = self.word.fetch_sub(SEARCHING, Ordering::AcqRel);
-        if asks_for_a_wake(before - SEARCHING) && more() {
+        if self.counters.end_search().needs_wake() && more() {
             self.wake_worker();
         }
     }
 
-    /// Work was pushed where any worker can take it.
+    /// Work was pushed to a shared queue.
     pub(crate) fn notify(&self) {
-        if asks_for_a_wake(self.word.fetch_add(0, Ordering::AcqRel)) {
+        if self.counters.fence().needs_wake() {
             self.wake_worker();
         }
     }
 
-    /// A worker has pushed into its own queue, in which there are now `queued`.
+    /// A worker has pushed to its own queue, in which there are now `queued` tasks.
     #[inline]
-    pub(crate) fn pushed(&self, queued: impl FnOnce() -> usize) {
-        let word = self.word.load(Ordering::Relaxed);
-        if word & SLEEPERS != 0 {
-            self.pushed_beside(word, queued());
+    pub(crate) fn pushed_locally(&self, queued: impl FnOnce() -> usize) {
+        // Relaxed: a worker that is missed here is seen before the next poll.
+        let counts = self.counters.peek();
+        if counts.any_sleeps() {
+            self.pushed_beside_sleepers(counts, queued());
         }
     }
 
-    /// As [`Idle::pushed`], when somebody sleeps.
     #[inline(never)]
-    fn pushed_beside(&self, word: u64, queued: usize) {
+    fn pushed_beside_sleepers(&self, counts: Counts, queued: usize) {
         let wake = if queued >= 2 {
-            asks_for_a_wake(word)
+            counts.needs_wake()
         } else {
-            // The first of them; no later look of this worker's may come.
-            asks_for_a_wake(self.word.fetch_add(0, Ordering::AcqRel))
-                && !self.watched.load(Ordering::Relaxed)
+            // A lone task: this may be the worker's last look for as long as its poll takes.
+            self.counters.fence().needs_wake() && !self.watcher.is_posted()
         };
         if wake {
             self.wake_worker();
         }
     }
 
-    /// A worker has more in its own queue than it can run at once.
-    pub(crate) fn notify_local(&self) {
+    /// A worker is about to poll a task, and has more in its own queue.
+    pub(crate) fn notify_before_poll(&self) {
         if self.can_wake() {
             self.wake_worker();
         }
     }
 
-    /// Sleeps until woken, or until the next timer is due. A worker comes in, and goes out,
-    /// searching. `recheck` is the last look, and the watcher's; with `true` nobody sleeps.
+    /// Whether a worker sleeps and none searches. The answer may be outdated: Relaxed, since the
+    /// caller asks again before each poll.
+    pub(crate) fn can_wake(&self) -> bool {
+        self.counters.peek().needs_wake()
+    }
+
+    /// Sleeps until woken, or until the next timer is due.
+    ///
+    /// A worker (`is_worker`) is searching before and after. `last_look` looks at the queues, and for
+    /// whatever else should keep the thread awake; if it returns `true`, the thread does not sleep.
+    /// It is called at least once, after the thread was entered into the list.
     pub(crate) fn park(
         &self,
         parker: &Arc<Parker>,
-        worker: bool,
+        is_worker: bool,
         time: &impl Deadlines,
-        recheck: impl Fn() -> bool,
+        last_look: impl Fn() -> bool,
     ) {
         let mut plan = {
             let mut sleepers = self.sleepers.lock();
-            sleepers.push(Sleeper {
-                parker: parker.clone(),
-                worker,
-                keeper: false,
-                watcher: false,
-                until: NEVER,
-            });
-            let me = sleepers.len() - 1;
+            let me = sleepers.add(parker, is_worker);
             let plan = self.plan(&mut sleepers, me, time, true);
-            if worker {
-                let change = SEARCHING - SLEEPING;
-                self.word.fetch_sub(change, Ordering::AcqRel);
+            if is_worker {
+                self.counters.sleep();
             }
             plan
         };
-        while !recheck() {
+        while !last_look() {
             let timer = (plan.until != NEVER).then(|| time.instant(plan.until));
-            // loom has no time, and a deadline there has always come: a watcher would look for ever.
-            let watch = (plan.watches && !cfg!(taskgrove_loom)).then(|| Instant::now() + WATCH);
+            let watch = plan.watches.then(Watcher::next_look).flatten();
             parker.park(timer.into_iter().chain(watch).min());
             let mut sleepers = self.sleepers.lock();
-            let Some(me) = place(&sleepers, parker) else {
+            let Some(me) = sleepers.position_of(parker) else {
                 break;
             };
             if time.next().is_some_and(|at| at <= time.now()) {
                 break;
             }
-            // Nobody has to know of a look that finds nothing.
+            // It stays in the list: a look that finds nothing concerns no other thread.
             plan = self.plan(&mut sleepers, me, time, false);
         }
         let mut sleepers = self.sleepers.lock();
-        if let Some(me) = place(&sleepers, parker) {
-            let left = self.take(&mut sleepers, me);
-            let next = left.answers_for().and_then(|_| time.next());
-            self.hand_on(sleepers, next);
+        if let Some(me) = sleepers.position_of(parker) {
+            let left = self.remove(&mut sleepers, me);
+            let next = left.covers().and_then(|_| time.next());
+            self.cover(sleepers, next);
         }
     }
 
-    /// How long this sleeper sleeps: one that has just come, or one that looks again.
-    fn plan(&self, sleepers: &mut [Sleeper], me: usize, time: &impl Deadlines, new: bool) -> Plan {
-        let next = time.next().unwrap_or(NEVER);
-        let Sleeper {
-            worker, watcher, ..
-        } = sleepers[me];
-        let keeper = sleepers.iter().position(|sleeper| sleeper.keeper);
-        let keeps = match keeper {
-            // One that looks again leaves this to the keeper, which is awake and comes back soon.
-            None => new,
-            // A guest that wakes could only pass the work on.
-            Some(at) => at == me || new && worker && !sleepers[at].worker,
-        };
-        sleepers[me].until = if keeps {
-            if let Some(before) = keeper {
-                sleepers[before].keeper = false;
-            }
-            sleepers[me].keeper = true;
-            next
-        } else {
-            // A keeper that overslept will go by what is next, too.
-            let expected = keeper.map_or(next, |at| sleepers[at].until.max(next));
-            let others = sleepers.iter().enumerate();
-            let mut deputies = others.filter(|(at, other)| *at != me && !other.keeper);
-            let late = expected.saturating_add(BACKUP);
-            if deputies.any(|(_, other)| other.until <= late) {
-                NEVER
-            } else {
-                late
-            }
-        };
-        let may_watch = watcher || new && !self.watched.load(Ordering::Relaxed);
+    /// Decides how long a sleeper sleeps; `is_new`: it has just come, else it looks again.
+    fn plan(
+        &self,
+        sleepers: &mut Sleepers,
+        me: usize,
+        time: &impl Deadlines,
+        is_new: bool,
+    ) -> Plan {
+        timekeeper::plan(sleepers, me, time, is_new);
+        let sleeper = &sleepers[me];
+        let may_watch = sleeper.is_watcher || is_new && !self.watcher.is_posted();
         Plan {
-            until: sleepers[me].until,
-            watches: worker && may_watch && self.decide_to_watch(sleepers, me),
+            until: sleeper.until,
+            watches: sleeper.is_worker && may_watch && self.watcher.decide(sleepers, me),
         }
     }
 
-    /// There is a new earliest deadline.
+    /// A new earliest deadline has been inserted.
     pub(crate) fn timer_changed(&self, at: u64) {
         let mut sleepers = self.sleepers.lock();
-        let keeper = sleepers.iter_mut().find(|sleeper| sleeper.keeper);
-        match keeper {
-            Some(keeper) if keeper.until <= at => {}
-            Some(keeper) => {
-                // It parks again with this deadline; should it be taken off the list before, then
-                // with this duty.
-                keeper.until = at;
-                let parker = keeper.parker.clone();
-                drop(sleepers);
-                parker.unpark();
-            }
-            None => self.hand_on(sleepers, Some(at)),
-        }
-    }
-
-    /// Wakes a guest: it may become a worker.
-    pub(crate) fn wake_guest(&self) {
-        let mut sleepers = self.sleepers.lock();
-        if let Some(guest) = sleepers.iter().position(|sleeper| !sleeper.worker) {
-            let guest = self.take(&mut sleepers, guest);
-            // Keeping the time falls to the next that parks: the guest itself, at the latest.
+        let Some(timekeeper) = sleepers.position(|sleeper| sleeper.is_timekeeper) else {
+            return self.cover(sleepers, Some(at));
+        };
+        let timekeeper = sleepers.get_mut(timekeeper);
+        if at < timekeeper.until {
+            // It parks again, until this deadline. If it is taken off the list before, the deadline
+            // is part of what it covered.
+            timekeeper.until = at;
+            let parker = timekeeper.parker.clone();
             drop(sleepers);
-            guest.parker.unpark();
+            parker.unpark();
         }
     }
 
-    /// Wakes everybody: the runtime has ended.
+    /// Wakes a sleeping thread in `block_on`: it may become a worker.
+    pub(crate) fn wake_block_on_thread(&self) {
+        let mut sleepers = self.sleepers.lock();
+        if let Some(at) = sleepers.position(|sleeper| !sleeper.is_worker) {
+            let thread = self.remove(&mut sleepers, at);
+            // Its timer is covered by the next thread that parks: the woken one, at the latest.
+            drop(sleepers);
+            thread.parker.unpark();
+        }
+    }
+
+    /// Wakes all sleepers: the runtime has terminated.
     pub(crate) fn wake_all(&self) {
         let mut sleepers = self.sleepers.lock();
         let mut woken = Vec::new();
         while !sleepers.is_empty() {
-            woken.push(self.take(&mut sleepers, 0).parker);
+            woken.push(self.remove(&mut sleepers, 0).parker);
         }
         drop(sleepers);
         woken.iter().for_each(|parker| parker.unpark());
     }
 
-    /// Whether any worker sleeps and none searches.
-    pub(crate) fn can_wake(&self) -> bool {
-        asks_for_a_wake(self.word.load(Ordering::Relaxed))
-    }
-
+    /// Wakes a sleeping worker, unless one searches by now.
     fn wake_worker(&self) {
         let mut sleepers = self.sleepers.lock();
-        // Who has a duty is woken last: another would have to be woken for it.
-        let workers = sleepers.iter().enumerate().filter(|(_, s)| s.worker);
-        let chosen = workers
-            .min_by_key(|(_, s)| (s.keeper, s.watcher, s.until != NEVER))
-            .map(|(at, _)| at);
-        let Some(chosen) = chosen else { return };
-        if self.word.load(Ordering::Relaxed) >= SEARCHING {
+        let Some(chosen) = sleepers.worker_to_wake() else {
+            return;
+        };
+        // Relaxed: not older than the caller's own change of the counters, see the proof, 3.
+        if self.counters.peek().any_searches() {
             return;
         }
-        let sleeper = self.take(&mut sleepers, chosen);
-        self.hand_on(sleepers, sleeper.answers_for());
-        sleeper.parker.unpark();
+        let worker = self.remove(&mut sleepers, chosen);
+        self.cover(sleepers, worker.covers());
+        worker.parker.unpark();
     }
 
-    /// Makes this sleeper the watcher if any worker is awake.
-    fn decide_to_watch(&self, sleepers: &mut [Sleeper], at: usize) -> bool {
-        let asleep = sleepers.iter().filter(|sleeper| sleeper.worker).count();
-        let watches = asleep < self.workers;
-        sleepers[at].watcher = watches;
-        self.watched.store(watches, Ordering::Relaxed);
-        watches
-    }
-
-    fn take(&self, sleepers: &mut Vec<Sleeper>, at: usize) -> Sleeper {
-        let sleeper = sleepers.swap_remove(at);
-        if sleeper.watcher {
-            self.watched.store(false, Ordering::Relaxed);
+    /// Takes a sleeper off the list. A worker searches from then on; the caller unparks it, if it is
+    /// not the calling thread itself, and covers its timer.
+    fn remove(&self, sleepers: &mut Sleepers, at: usize) -> Sleeper {
+        let sleeper = sleepers.remove(at);
+        if sleeper.is_watcher {
+            self.watcher.has_left();
         }
-        if sleeper.worker {
-            let change = SEARCHING - SLEEPING;
-            self.word.fetch_add(change, Ordering::AcqRel);
+        if sleeper.is_worker {
+            self.counters.wake();
         }
         sleeper
     }
 
-    /// Somebody who answered for this timer has left: sees to it that a sleeper wakes for it, or soon
-    /// after, if there is one. One that has to be woken for it finds nothing, and parks with the deadline.
-    fn hand_on(&self, mut sleepers: MutexGuard<'_, Vec<Sleeper>>, next: Option<u64>) {
-        let Some(next) = next else { return };
-        let late = next.saturating_add(BACKUP);
-        let in_time = |sleeper: &Sleeper| sleeper.keeper || sleeper.until <= late;
-        if sleepers.is_empty() || sleepers.iter().any(in_time) {
+    /// Wakes a sleeper if none wakes for this timer by itself, see [`timekeeper`]. The woken one
+    /// finds no work, and parks with the deadline.
+    fn cover(&self, mut sleepers: MutexGuard<'_, Sleepers>, deadline: Option<u64>) {
+        let Some(deadline) = deadline else { return };
+        if sleepers.is_empty() || timekeeper::is_covered(&sleepers, deadline) {
             return;
         }
-        let worker = sleepers.iter().position(|sleeper| sleeper.worker);
-        let chosen = self.take(&mut sleepers, worker.unwrap_or(0));
+        let worker = sleepers.position(|sleeper| sleeper.is_worker);
+        let chosen = self.remove(&mut sleepers, worker.unwrap_or(0));
         drop(sleepers);
         chosen.parker.unpark();
     }

@@ -121,7 +121,7 @@ impl Schedule for PoolHandle {
     fn offer(&self, job: Job) {
         self.0.jobs.push(job);
         match current::worker(self.0.serial) {
-            Some(_) => self.0.idle.pushed(|| 1),
+            Some(_) => self.0.idle.pushed_locally(|| 1),
             None => self.0.idle.notify(),
         }
     }
@@ -227,7 +227,7 @@ impl Pool {
     #[inline]
     fn push_local(&self, core: &Core, node: Node) {
         match core.queue.push(node.address()) {
-            Ok(()) => self.idle.pushed(|| core.queue.len()),
+            Ok(()) => self.idle.pushed_locally(|| core.queue.len()),
             Err(refused) => self.give_away(core, Node::from_address(refused)),
         }
     }
@@ -270,7 +270,7 @@ impl Pool {
 
     /// Lets a thread in `block_on` that sleeps look whether it can have the core.
     pub(crate) fn wake_guest(&self) {
-        self.idle.wake_guest();
+        self.idle.wake_block_on_thread();
     }
 
     /// A number that changes as long as any worker gets on: with each poll, each job and each task that

@@ -1,13 +1,14 @@
-//! Who is woken, and who keeps the time. All on one thread: what happens while somebody sleeps
-//! happens in the last look of that sleeper, who is in the list by then.
+//! Which threads are woken, and which keep the time. All on one thread: a sleeper is in the list
+//! when it looks at the queues for the last time, and what happens while it sleeps happens there.
 
-mod time;
-
-use std::cell::Cell;
+mod timekeeper;
 
 use super::*;
+use std::cell::Cell;
+use std::time::Instant;
 
-/// Timers with this earliest deadline, of which every one is due: nobody really sleeps.
+/// Timers with this earliest deadline, which has always passed on the system's clock: no thread
+/// really sleeps.
 struct Time(Cell<Option<u64>>);
 
 impl Deadlines for Time {
@@ -33,15 +34,16 @@ fn timer_at(ns: u64) -> Time {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Who {
+enum Kind {
     Worker,
-    Guest,
+    /// A thread in `block_on`.
+    BlockOn,
 }
-use Who::{Guest, Worker};
+use Kind::{BlockOn, Worker};
 
 /// A thread that sleeps.
 struct Asleep {
-    who: Who,
+    kind: Kind,
     parker: Arc<Parker>,
 }
 
@@ -52,12 +54,12 @@ impl Asleep {
     }
 }
 
-/// Calls `f` while these sleep, having fallen asleep in this order.
-fn while_asleep(idle: &Idle, time: &Time, who: &[Who], f: impl FnOnce(&[Asleep])) {
-    let asleep: Vec<Asleep> = who
+/// Calls `f` while threads of these kinds sleep, which fell asleep in this order.
+fn while_asleep(idle: &Idle, time: &Time, kinds: &[Kind], f: impl FnOnce(&[Asleep])) {
+    let asleep: Vec<Asleep> = kinds
         .iter()
-        .map(|&who| Asleep {
-            who,
+        .map(|&kind| Asleep {
+            kind,
             parker: Arc::new(Parker::new()),
         })
         .collect();
@@ -65,7 +67,7 @@ fn while_asleep(idle: &Idle, time: &Time, who: &[Who], f: impl FnOnce(&[Asleep])
     fall_asleep(idle, time, &asleep, &|| {
         f.take().expect("once")(&asleep);
     });
-    assert_eq!(idle.word.load(Ordering::Relaxed), 0, "all are awake again");
+    assert_eq!(idle.counters.peek(), Counts::ALL_ACTIVE);
     assert!(idle.sleepers.lock().is_empty());
 }
 
@@ -73,7 +75,7 @@ fn fall_asleep(idle: &Idle, time: &Time, rest: &[Asleep], f: &dyn Fn()) {
     let Some((first, rest)) = rest.split_first() else {
         return f();
     };
-    let worker = first.who == Worker;
+    let worker = first.kind == Worker;
     if worker {
         idle.search();
     }
@@ -91,10 +93,10 @@ fn woken(asleep: &[Asleep]) -> Vec<bool> {
 }
 
 #[test]
-fn a_push_wakes_one_worker_until_that_has_stopped_searching() {
-    for notify in [Idle::notify, Idle::notify_local] {
+fn a_push_wakes_no_second_worker_while_the_first_searches() {
+    for notify in [Idle::notify, Idle::notify_before_poll] {
         let idle = Idle::new(0);
-        while_asleep(&idle, &no_timer(), &[Guest, Worker, Worker], |asleep| {
+        while_asleep(&idle, &no_timer(), &[BlockOn, Worker, Worker], |asleep| {
             assert!(idle.can_wake());
             notify(&idle);
             assert_eq!(woken(asleep), [false, false, true]);
@@ -106,10 +108,10 @@ fn a_push_wakes_one_worker_until_that_has_stopped_searching() {
             notify(&idle);
             assert_eq!(woken(asleep), [false, true, false]);
             idle.found(|| false);
-            assert!(!idle.can_wake(), "nobody is left");
+            assert!(!idle.can_wake(), "none is left");
             notify(&idle);
             assert_eq!(woken(asleep), [false; 3]);
-            // As the two will do when they notice.
+            // Both are searching when they return from `park`.
             idle.search();
             idle.search();
         });
@@ -117,12 +119,12 @@ fn a_push_wakes_one_worker_until_that_has_stopped_searching() {
 }
 
 #[test]
-fn the_last_searcher_wakes_another_if_more_is_left() {
+fn the_last_searching_worker_wakes_another_if_more_is_left() {
     let idle = Idle::new(0);
     while_asleep(&idle, &no_timer(), &[Worker, Worker], |asleep| {
         idle.search();
         idle.search();
-        idle.found(|| unreachable!("somebody else searches still"));
+        idle.found(|| unreachable!("another worker searches"));
         idle.found(|| false);
         assert_eq!(woken(asleep), [false, false], "nothing is left");
         idle.search();
@@ -130,7 +132,7 @@ fn the_last_searcher_wakes_another_if_more_is_left() {
         assert_eq!(woken(asleep), [false, true]);
     });
     idle.search();
-    idle.found(|| unreachable!("nobody could be woken"));
+    idle.found(|| unreachable!("no worker sleeps"));
 }
 
 #[test]
@@ -144,7 +146,7 @@ fn workers_that_do_not_keep_the_time_are_woken_first() {
         assert_eq!(
             woken(asleep),
             [true, false],
-            "the keeper, if there is no other"
+            "the timekeeper, if there is no other"
         );
         idle.found(|| false);
         idle.search();
@@ -153,39 +155,35 @@ fn workers_that_do_not_keep_the_time_are_woken_first() {
 }
 
 #[test]
-fn the_keeper_is_woken_for_earlier_timers_only() {
-    for who in [Worker, Guest] {
+fn the_timekeeper_is_woken_only_for_earlier_timers() {
+    for kind in [Worker, BlockOn] {
         let idle = Idle::new(0);
-        while_asleep(&idle, &timer_at(50), &[who, Worker], |asleep| {
+        while_asleep(&idle, &timer_at(50), &[kind, Worker], |asleep| {
             idle.timer_changed(60);
             idle.timer_changed(50);
             assert_eq!(woken(asleep), [false, false], "it wakes in time by itself");
         });
     }
     let idle = Idle::new(0);
-    while_asleep(&idle, &timer_at(50), &[Worker, Worker, Guest], |asleep| {
+    while_asleep(&idle, &timer_at(50), &[Worker, Worker, BlockOn], |asleep| {
         idle.timer_changed(49);
         assert_eq!(woken(asleep), [true, false, false]);
     });
     let idle = Idle::new(0);
-    while_asleep(&idle, &no_timer(), &[Worker, Guest], |asleep| {
+    while_asleep(&idle, &no_timer(), &[Worker, BlockOn], |asleep| {
         idle.timer_changed(1_000);
-        assert_eq!(
-            woken(asleep),
-            [true, false],
-            "it kept no deadline until now"
-        );
+        assert_eq!(woken(asleep), [true, false], "it had no deadline until now");
     });
 }
 
 #[test]
-fn a_worker_takes_the_time_over_from_a_guest_but_from_no_worker() {
+fn a_worker_takes_the_time_over_only_from_a_block_on_thread() {
     let idle = Idle::new(0);
-    while_asleep(&idle, &timer_at(50), &[Guest, Worker], |asleep| {
+    while_asleep(&idle, &timer_at(50), &[BlockOn, Worker], |asleep| {
         idle.timer_changed(10);
         assert_eq!(woken(asleep), [false, true]);
     });
-    for second in [Worker, Guest] {
+    for second in [Worker, BlockOn] {
         let idle = Idle::new(0);
         while_asleep(&idle, &timer_at(50), &[Worker, second], |asleep| {
             idle.timer_changed(10);
@@ -193,18 +191,18 @@ fn a_worker_takes_the_time_over_from_a_guest_but_from_no_worker() {
         });
     }
     let idle = Idle::new(0);
-    while_asleep(&idle, &timer_at(50), &[Guest, Guest], |asleep| {
+    while_asleep(&idle, &timer_at(50), &[BlockOn, BlockOn], |asleep| {
         idle.timer_changed(10);
         assert_eq!(woken(asleep), [true, false]);
     });
 }
 
 #[test]
-fn a_guest_is_woken_to_become_a_worker() {
+fn a_block_on_thread_is_woken_to_become_a_worker() {
     let idle = Idle::new(0);
-    while_asleep(&idle, &timer_at(5), &[Worker, Guest, Guest], |asleep| {
+    while_asleep(&idle, &timer_at(5), &[Worker, BlockOn, BlockOn], |asleep| {
         let woken_by_one = || {
-            idle.wake_guest();
+            idle.wake_block_on_thread();
             woken(asleep)
         };
         let mut all = [woken_by_one(), woken_by_one()];
@@ -215,9 +213,9 @@ fn a_guest_is_woken_to_become_a_worker() {
 }
 
 #[test]
-fn the_end_wakes_everybody() {
+fn the_end_wakes_all_sleepers() {
     let idle = Idle::new(0);
-    while_asleep(&idle, &timer_at(5), &[Worker, Guest, Worker], |asleep| {
+    while_asleep(&idle, &timer_at(5), &[Worker, BlockOn, Worker], |asleep| {
         idle.wake_all();
         assert_eq!(woken(asleep), [true; 3]);
         assert!(idle.sleepers.lock().is_empty());
@@ -225,7 +223,7 @@ fn the_end_wakes_everybody() {
 }
 
 #[test]
-fn nobody_sleeps_if_the_last_look_finds_work() {
+fn a_thread_whose_last_look_finds_work_does_not_sleep() {
     struct Panics;
     impl Deadlines for Panics {
         fn next(&self) -> Option<u64> {
@@ -245,22 +243,23 @@ fn nobody_sleeps_if_the_last_look_finds_work() {
 #[test]
 fn a_lone_task_is_watched_while_one_worker_is_awake() {
     let idle = Idle::new(3);
-    while_asleep(&idle, &no_timer(), &[Guest, Worker], |asleep| {
-        idle.pushed(|| 1);
+    while_asleep(&idle, &no_timer(), &[BlockOn, Worker], |asleep| {
+        idle.pushed_locally(|| 1);
         assert_eq!(woken(asleep), [false; 2], "there is a watcher");
-        idle.pushed(|| 2);
+        idle.pushed_locally(|| 2);
         assert_eq!(woken(asleep), [false, true]);
-        assert!(!idle.watched.load(Ordering::Relaxed), "it is awake");
+        assert!(!idle.watcher.is_posted(), "it is awake");
         idle.found(|| false);
         idle.search();
     });
     while_asleep(&idle, &no_timer(), &[Worker, Worker], |asleep| {
-        // It is the first that watches; without it a lone task wakes the other.
-        let first = place(&idle.sleepers.lock(), &asleep[0].parker).expect("it sleeps");
-        assert!(idle.sleepers.lock()[first].watcher);
-        drop(idle.take(&mut idle.sleepers.lock(), first));
+        // The first one watches; without it a lone task wakes the other.
+        let first = idle.sleepers.lock().position_of(&asleep[0].parker);
+        let first = first.expect("it sleeps");
+        assert!(idle.sleepers.lock()[first].is_watcher);
+        drop(idle.remove(&mut idle.sleepers.lock(), first));
         idle.found(|| false);
-        idle.pushed(|| 1);
+        idle.pushed_locally(|| 1);
         assert_eq!(woken(asleep), [false, true]);
         idle.found(|| false);
         idle.search();
@@ -269,13 +268,15 @@ fn a_lone_task_is_watched_while_one_worker_is_awake() {
 }
 
 #[test]
-fn who_neither_watches_nor_keeps_the_time_is_woken_first() {
+fn a_worker_that_neither_watches_nor_keeps_the_time_is_woken_first() {
     let idle = Idle::new(4);
     while_asleep(&idle, &timer_at(5), &[Worker, Worker, Worker], |asleep| {
-        let keeper = place(&idle.sleepers.lock(), &asleep[0].parker).expect("it sleeps");
-        // The first one is both; give its watch to the second.
-        idle.decide_to_watch(&mut idle.sleepers.lock(), keeper + 1);
-        idle.sleepers.lock()[keeper].watcher = false;
+        let timekeeper = idle.sleepers.lock().position_of(&asleep[0].parker);
+        let timekeeper = timekeeper.expect("it sleeps");
+        // The first one has both duties; the second one gets the watch.
+        idle.watcher
+            .decide(&mut idle.sleepers.lock(), timekeeper + 1);
+        idle.sleepers.lock().get_mut(timekeeper).is_watcher = false;
         for expected in [
             [false, false, true],
             [false, true, false],
@@ -290,23 +291,23 @@ fn who_neither_watches_nor_keeps_the_time_is_woken_first() {
 }
 
 #[test]
-fn nobody_watches_when_all_sleep() {
+fn no_worker_watches_when_all_sleep() {
     let idle = Idle::new(1);
     while_asleep(&idle, &no_timer(), &[Worker], |_| {
-        assert!(!idle.watched.load(Ordering::Relaxed));
+        assert!(!idle.watcher.is_posted());
     });
     let idle = Idle::new(2);
     while_asleep(&idle, &no_timer(), &[Worker, Worker], |_| {
         let mut sleepers = idle.sleepers.lock();
         assert!(
-            idle.watched.load(Ordering::Relaxed),
+            idle.watcher.is_posted(),
             "one was awake when it fell asleep"
         );
         assert!(
-            !idle.decide_to_watch(&mut sleepers, 0),
+            !idle.watcher.decide(&mut sleepers, 0),
             "at its next look none is"
         );
-        assert!(!idle.watched.load(Ordering::Relaxed));
+        assert!(!idle.watcher.is_posted());
     });
 }
 
@@ -317,12 +318,12 @@ fn the_watcher_looks_again_and_again_and_leaves_when_it_finds_work() {
     let looks = Cell::new(0);
     idle.search();
     idle.park(&Arc::new(Parker::new()), true, &no_timer(), || {
-        assert_eq!(idle.sleepers.lock().len(), 1, "it is in the list");
+        assert_eq!(idle.sleepers.lock().iter().count(), 1, "it is in the list");
         looks.set(looks.get() + 1);
         looks.get() == 3
     });
     idle.found(|| false);
-    assert_eq!(idle.word.load(Ordering::Relaxed), 0);
-    assert!(began.elapsed() >= 2 * WATCH);
-    assert!(!idle.watched.load(Ordering::Relaxed));
+    assert_eq!(idle.counters.peek(), Counts::ALL_ACTIVE);
+    assert!(began.elapsed() >= 2 * watcher::PERIOD);
+    assert!(!idle.watcher.is_posted());
 }

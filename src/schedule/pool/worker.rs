@@ -148,7 +148,7 @@ impl<'a> Worker<'a> {
         };
         self.stop_searching();
         if !self.core.queue.is_empty() {
-            self.pool.idle.notify_local();
+            self.pool.idle.notify_before_poll();
         }
         bump(&self.core.polls, 1);
         if !self.done.waits_for(node) {

@@ -1,16 +1,17 @@
-//! The keeper of the time and its deputy.
+//! The timekeeper and its backup.
 
 use super::*;
+use crate::schedule::idle::timekeeper::BACKUP_NS;
 
 #[test]
-fn a_keeper_that_is_woken_leaves_the_time_to_who_wakes_soon_enough() {
-    // A guest that was keeper before.
+fn a_timekeeper_that_is_woken_wakes_no_other_if_one_wakes_soon_enough() {
+    // A `block_on` thread that was timekeeper before wakes soon enough.
     let idle = Idle::new(0);
-    let time = timer_at(BACKUP + 50);
-    while_asleep(&idle, &time, &[Guest, Worker], |asleep| {
+    let time = timer_at(BACKUP_NS + 50);
+    while_asleep(&idle, &time, &[BlockOn, Worker], |asleep| {
         idle.notify();
         assert_eq!(woken(asleep), [false, true]);
-        idle.timer_changed(BACKUP + 50);
+        idle.timer_changed(BACKUP_NS + 50);
         idle.timer_changed(50);
         assert_eq!(woken(asleep), [false, false]);
         idle.timer_changed(49);
@@ -18,10 +19,10 @@ fn a_keeper_that_is_woken_leaves_the_time_to_who_wakes_soon_enough() {
         idle.found(|| false);
         idle.search();
     });
-    // Its deputy.
+    // Its backup does.
     let idle = Idle::new(0);
-    while_asleep(&idle, &timer_at(50), &[Worker, Guest], |asleep| {
-        assert_eq!(idle.sleepers.lock()[1].until, 50 + BACKUP);
+    while_asleep(&idle, &timer_at(50), &[Worker, BlockOn], |asleep| {
+        assert_eq!(idle.sleepers.lock()[1].until, 50 + BACKUP_NS);
         idle.notify();
         assert_eq!(woken(asleep), [true, false]);
         idle.timer_changed(50);
@@ -31,39 +32,39 @@ fn a_keeper_that_is_woken_leaves_the_time_to_who_wakes_soon_enough() {
         idle.found(|| false);
         idle.search();
     });
-    // Somebody who has to be woken for it.
+    // No thread does, and one is woken.
     let (idle, time) = (Idle::new(0), no_timer());
-    while_asleep(&idle, &time, &[Worker, Guest], |asleep| {
+    while_asleep(&idle, &time, &[Worker, BlockOn], |asleep| {
         time.0.set(Some(50));
         idle.timer_changed(50);
         assert_eq!(woken(asleep), [true, false]);
         idle.notify();
         assert_eq!(woken(asleep), [true, true]);
     });
-    // Nobody, if no timer is pending.
+    // No timer is pending, so none is woken.
     let idle = Idle::new(0);
-    while_asleep(&idle, &no_timer(), &[Worker, Guest], |asleep| {
+    while_asleep(&idle, &no_timer(), &[Worker, BlockOn], |asleep| {
         idle.notify();
         assert_eq!(woken(asleep), [true, false]);
     });
 }
 
 #[test]
-fn a_keeper_that_leaves_by_itself_wakes_nobody_but_who_would_be_late() {
+fn a_timekeeper_that_leaves_by_itself_wakes_only_a_thread_that_would_be_late() {
     let idle = Idle::new(0);
     let worker_comes_and_goes = |time: &Time| {
         idle.search();
         idle.park(&Arc::new(Parker::new()), true, time, || true);
         idle.found(|| false);
     };
-    for who in [Guest, Worker] {
-        while_asleep(&idle, &timer_at(BACKUP + 50), &[who, who], |asleep| {
-            let keeper = if who == Guest { 1 } else { 0 };
-            for due in [BACKUP + 50, 50] {
+    for kind in [BlockOn, Worker] {
+        while_asleep(&idle, &timer_at(BACKUP_NS + 50), &[kind, kind], |asleep| {
+            let timekeeper = if kind == BlockOn { 1 } else { 0 };
+            for due in [BACKUP_NS + 50, 50] {
                 worker_comes_and_goes(&timer_at(due));
                 assert_eq!(woken(asleep), [false, false], "it wakes soon enough");
             }
-            if who == Guest {
+            if kind == BlockOn {
                 worker_comes_and_goes(&timer_at(49));
                 assert_eq!(
                     woken(asleep),
@@ -71,11 +72,11 @@ fn a_keeper_that_leaves_by_itself_wakes_nobody_but_who_would_be_late() {
                     "it will park with the deadline"
                 );
             } else {
-                assert!(idle.sleepers.lock()[keeper].keeper, "and keeps the time");
+                assert!(idle.sleepers.lock()[timekeeper].is_timekeeper);
             }
         });
     }
-    while_asleep(&idle, &no_timer(), &[Guest], |asleep| {
+    while_asleep(&idle, &no_timer(), &[BlockOn], |asleep| {
         worker_comes_and_goes(&no_timer());
         assert_eq!(woken(asleep), [false], "there is no time to keep");
         worker_comes_and_goes(&timer_at(50));
@@ -84,16 +85,19 @@ fn a_keeper_that_leaves_by_itself_wakes_nobody_but_who_would_be_late() {
 }
 
 #[test]
-fn a_deputy_that_leaves_is_replaced_while_no_keeper_sleeps() {
+fn a_backup_that_leaves_is_replaced_while_no_timekeeper_sleeps() {
     let (idle, time) = (Idle::new(0), timer_at(50));
-    while_asleep(&idle, &no_timer(), &[Guest], |asleep| {
-        // The keeper is a worker that has left for its timer; a deputy stays, and is woken for work.
-        idle.sleepers.lock()[0].keeper = false;
+    while_asleep(&idle, &no_timer(), &[BlockOn], |asleep| {
+        // The timekeeper is a worker that has left for its timer; a backup stays, and is woken for
+        // work.
+        idle.sleepers.lock().get_mut(0).is_timekeeper = false;
         idle.search();
         idle.park(&Arc::new(Parker::new()), true, &time, || {
-            let me = idle.sleepers.lock().len() - 1;
-            idle.sleepers.lock()[me].keeper = false;
-            idle.sleepers.lock()[me].until = 50 + BACKUP;
+            let mut sleepers = idle.sleepers.lock();
+            let me = sleepers.iter().count() - 1;
+            sleepers.get_mut(me).is_timekeeper = false;
+            sleepers.get_mut(me).until = 50 + BACKUP_NS;
+            drop(sleepers);
             idle.notify();
             true
         });
@@ -102,7 +106,6 @@ fn a_deputy_that_leaves_is_replaced_while_no_keeper_sleeps() {
     });
 }
 
-/// A keeper that wakes for its timer, and parks with the next one: that is all that happens.
 #[test]
 fn a_timer_that_comes_again_and_again_wakes_one_sleeper_each_time() {
     const TICK: u64 = 5_000_000;
@@ -113,8 +116,7 @@ fn a_timer_that_comes_again_and_again_wakes_one_sleeper_each_time() {
         for tick in 1..=4 {
             time.0.set(Some(tick * TICK));
             idle.search();
-            // It is the keeper when the first two have nothing to keep; here it is their deputy, or
-            // the keeper once the first is taken away.
+            // The first two are timekeeper and backup; this thread comes and goes without a duty.
             idle.park(&lonely, true, &time, || {
                 idle.timer_changed(tick * TICK);
                 true
@@ -127,7 +129,7 @@ fn a_timer_that_comes_again_and_again_wakes_one_sleeper_each_time() {
 }
 
 #[test]
-fn a_deputy_looks_for_what_nobody_fires_and_leaves_for_it() {
+fn a_backup_leaves_for_a_timer_that_no_thread_has_fired() {
     struct Moves {
         next: Cell<u64>,
         now: Cell<u64>,
@@ -141,11 +143,11 @@ fn a_deputy_looks_for_what_nobody_fires_and_leaves_for_it() {
             self.now.get()
         }
         fn instant(&self, ns: u64) -> Instant {
-            // Nobody really sleeps: it is that time.
+            // The thread does not really sleep: this time has come.
             self.now.set(ns);
             self.slept.set(self.slept.get() + 1);
             if self.slept.get() < 3 {
-                // The keeper has fired it, and keeps the next one.
+                // The timekeeper has fired the timer, and sleeps until the next one.
                 self.next.set(ns + 5_000_000);
             }
             Instant::now()
@@ -157,10 +159,10 @@ fn a_deputy_looks_for_what_nobody_fires_and_leaves_for_it() {
         now: Cell::new(0),
         slept: Cell::new(0),
     };
-    while_asleep(&idle, &timer_at(5_000_000), &[Guest], |_| {
+    while_asleep(&idle, &timer_at(5_000_000), &[BlockOn], |_| {
         idle.park(&Arc::new(Parker::new()), false, &time, || false);
         assert_eq!(time.slept.get(), 3);
-        assert_eq!(time.now.get(), 3 * (5_000_000 + BACKUP));
+        assert_eq!(time.now.get(), 3 * (5_000_000 + BACKUP_NS));
         assert!(time.next.get() < time.now.get(), "due, and not fired");
     });
 }
