@@ -1,4 +1,4 @@
-//! `tests/README.md` and `loom-tests/README.md` name tests that there are.
+//! `tests/README.md` and `loom-tests/README.md` name tests and code that exist.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -132,4 +132,60 @@ fn each_model_is_listed() {
         );
     }
     assert_eq!(listed, there);
+}
+
+/// The code that the breakages name in backticks: `a::b`, or a single name, or a path.
+fn breakages(text: &str) -> impl Iterator<Item = String> {
+    let rows = text.lines().filter(|line| line.starts_with("| `"));
+    let cells = rows.filter_map(|row| row.split(" | ").nth(2));
+    let quoted = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    quoted.map(str::to_owned)
+}
+
+/// True if `word` is in the text, and neither preceded nor followed by a letter, digit or `_`.
+fn has_word(text: &str, word: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    text.match_indices(word).any(|(at, _)| {
+        !text[..at].ends_with(is_part) && !text[at + word.len()..].starts_with(is_part)
+    })
+}
+
+/// True if the sources have a file at this path, or a word of this name, or, for `a::b`, a function
+/// `b` in a module `a` or in a file that has an `impl` or a trait `a`.
+fn is_in(sources: &[(PathBuf, String)], named: &str) -> bool {
+    if named.contains('/') {
+        return Path::new(named).exists();
+    }
+    let Some((of, function)) = named.rsplit_once("::") else {
+        return sources.iter().any(|(_, text)| has_word(text, named));
+    };
+    let is_home =
+        |line: &str| (line.starts_with("impl") || line.contains("trait ")) && has_word(line, of);
+    let declared = format!("fn {function}");
+    sources.iter().any(|(path, text)| {
+        let is_module = path.with_extension("").iter().any(|part| part == of);
+        (is_module || text.lines().any(is_home)) && has_word(text, &declared)
+    })
+}
+
+#[test]
+fn the_code_that_the_breakages_name_exists() {
+    if !Path::new("loom-tests").exists() {
+        return;
+    }
+    let texts = sources(Path::new("src")).into_iter();
+    let code = |text: String| -> String {
+        let lines = text.split_inclusive('\n');
+        lines
+            .filter(|line| !line.trim_start().starts_with("//"))
+            .collect()
+    };
+    let texts: Vec<_> = texts.map(|path| (path.clone(), code(read(path)))).collect();
+    let named: BTreeSet<String> = breakages(&read("loom-tests/README.md")).collect();
+    assert!(named.len() > 40, "{} names", named.len());
+    let missing: Vec<_> = named.iter().filter(|name| !is_in(&texts, name)).collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+    for invented in ["src/none.rs", "Inbox::none", "None::pop", "no_such_word"] {
+        assert!(!is_in(&texts, invented), "{invented}");
+    }
 }

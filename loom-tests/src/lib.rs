@@ -1,4 +1,4 @@
-//! What all models share: a run of loom that says which outcomes it has to reach, and a few futures.
+//! What the models share: an exploration that has to reach given outcomes, logs, gates and futures.
 #![cfg(taskgrove_loom)]
 
 use std::cell::Cell;
@@ -13,23 +13,23 @@ use loom::sync::atomic::AtomicBool;
 use taskgrove::model::World;
 
 thread_local! {
-    /// Panics in the model that runs on this thread: all threads of a model are on one.
+    /// Panics in the model that runs on this thread. loom runs all threads of a model on one.
     static PANICS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Which outcomes the runs of a model had, and how often. No part of what loom explores.
+/// Counts the outcomes of a model's runs. loom does not see it.
 #[derive(Clone, Default)]
 pub struct Seen(Arc<Mutex<BTreeMap<&'static str, usize>>>);
 
 impl Seen {
-    /// This run had this outcome.
+    /// Notes that this run had this outcome.
     pub fn saw(&self, outcome: &'static str) {
         *self.0.lock().unwrap().entry(outcome).or_default() += 1;
     }
 }
 
-/// Does `there` on a thread of its own against `here` on this one. Each then works off what there
-/// is to run, and when both are through, so does this thread once more.
+/// Calls `there` on a new thread and `here` on this one. Each thread then works the queue off, and when
+/// both are done, this one does so once more.
 pub fn race(world: &World, there: impl FnOnce() + Send + 'static, here: impl FnOnce()) {
     let other = loom::thread::spawn({
         let world = world.clone();
@@ -48,12 +48,11 @@ pub fn race(world: &World, there: impl FnOnce() + Send + 'static, here: impl FnO
 /// `bound` of them if that is less, and checks that exactly the `expected` outcomes were reached,
 /// each at least once.
 ///
-/// Explores twice: with loads that may be out of date, as the memory model has them, and, because
-/// of a gap in how loom picks the orders it tries, with loads that count as writes (see
-/// `src/sync.rs`).
+/// Explores twice: with loads that may return old values, as the memory model allows, and with loads
+/// that count as writes, because of a gap in the orders that loom tries (see the README).
 ///
-/// The crate under test catches panics of tasks, and with them loom's complaints: so no run may
-/// panic at all, caught or not.
+/// A run that panics fails, also if the panic is caught: the crate catches the panics of tasks, and
+/// with them those of loom.
 pub fn explore_within(
     bound: usize,
     expected: &[&'static str],
@@ -98,7 +97,7 @@ pub fn explore(expected: &[&'static str], body: impl Fn(&Seen) + Send + Sync + '
     explore_within(usize::MAX, expected, body);
 }
 
-/// Counts in the order in which things happen. No part of what loom explores.
+/// Notes what happens, in order. loom does not see it.
 #[derive(Clone, Default)]
 pub struct Log(Arc<Mutex<Vec<&'static str>>>);
 
@@ -116,7 +115,7 @@ impl Log {
             .count()
     }
 
-    /// How often it is there before this, which has to be there once.
+    /// Returns how often `what` was noted before `this`, which was noted once.
     #[track_caller]
     pub fn before(&self, what: &str, this: &str) -> usize {
         let end = self.at(this);
@@ -124,7 +123,7 @@ impl Log {
         log[..end].iter().filter(|w| **w == what).count()
     }
 
-    /// Where it is in the order; it has to be there once.
+    /// Returns the position of `what`, which was noted once.
     #[track_caller]
     pub fn at(&self, what: &str) -> usize {
         assert_eq!(self.count(what), 1, "{what} once in {self:?}");
@@ -139,7 +138,7 @@ impl std::fmt::Debug for Log {
     }
 }
 
-/// Written by everybody who may not be there at the same time, or unordered, with the others.
+/// Lets loom check that accesses by several threads are ordered and exclude each other.
 #[derive(Clone)]
 pub struct Exclusive(Arc<Inner>);
 
@@ -161,14 +160,14 @@ impl Exclusive {
         self.0.0.with_mut(|_| ());
     }
 
-    /// As those who may be there together.
+    /// Accesses it as a reader, which excludes writers only.
     #[track_caller]
     pub fn look(&self) {
         self.0.0.with(|_| ());
     }
 }
 
-/// Notes its drop.
+/// Notes its drop in a log.
 pub struct OnDrop(pub Log, pub &'static str, pub Exclusive);
 
 impl Drop for OnDrop {
@@ -178,8 +177,8 @@ impl Drop for OnDrop {
     }
 }
 
-/// Where a task leaves its waker for others. No part of what loom explores: to be filled before
-/// the threads start, or looked at by those who can do without.
+/// Where a task leaves its waker for other threads. loom does not see it: it is filled before the threads
+/// start, or read by threads that can do without the waker.
 #[derive(Clone, Default)]
 pub struct Place(Arc<Mutex<Option<Waker>>>);
 
@@ -197,7 +196,7 @@ impl Place {
     }
 }
 
-/// A gate that others open: set without any ordering, so that only the wake carries it.
+/// A gate that another thread opens with a Relaxed store, so that only the wake makes it visible.
 #[derive(Clone)]
 pub struct Gate {
     open: loom::sync::Arc<AtomicBool>,
@@ -213,7 +212,7 @@ impl Gate {
         }
     }
 
-    /// Opens it, and wakes who was last polled at it.
+    /// Opens the gate, and wakes the task that was polled at it last.
     pub fn open(&self) {
         let waker = self.place.take();
         self.open.store(true, loom::sync::atomic::Ordering::Relaxed);
@@ -232,8 +231,8 @@ impl Gate {
     }
 
     pub fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
-        // No order between a store without one and this load: a real gate would have to have one.
-        // It is polled before the threads start; the poll after the wake has to see it open.
+        // The load is Relaxed, too; a real gate would need an ordering. This one is polled before the
+        // threads start, and the poll after the wake has to see it open.
         self.place.put(cx.waker());
         if self.is_open() {
             drop(self.place.take());
@@ -243,7 +242,7 @@ impl Gate {
     }
 }
 
-/// A gate for all other cases: it orders what was before its opening with what comes after it.
+/// A gate with an ordering: what a thread did before it opens the gate is visible behind it.
 #[derive(Clone)]
 pub struct Signal(loom::sync::Arc<loom::sync::Mutex<(bool, Option<Waker>)>>);
 
@@ -293,7 +292,7 @@ impl Wake for Blocked {
     }
 }
 
-/// Polls until it is ready, and sleeps in between: loom sees a wake that is lost as a deadlock.
+/// Polls the future until it is ready, and blocks in between. loom reports a lost wake as a deadlock.
 pub fn block_on<F: Future + Unpin>(mut future: F) -> F::Output {
     let blocked = Arc::new(Blocked {
         token: loom::sync::Mutex::new(false),
@@ -312,14 +311,14 @@ pub fn block_on<F: Future + Unpin>(mut future: F) -> F::Output {
     }
 }
 
-/// Notes its polls and its drop; both may only be in one place at a time.
+/// A future that notes its polls and its drop. loom checks that no two of them happen at once.
 pub struct Noted<F> {
     pub future: F,
     pub polled: &'static str,
     pub dropped: OnDrop,
 }
 
-/// A future that notes how often it is polled, and its drop.
+/// Wraps a future so that it notes its polls and its drop.
 pub fn noted<F>(log: &Log, polled: &'static str, dropped: &'static str, future: F) -> Noted<F> {
     Noted {
         future,
@@ -340,7 +339,7 @@ impl<F: Future + Unpin> Future for Noted<F> {
     }
 }
 
-/// Counts how often it is woken.
+/// A waker that counts its wakes.
 #[derive(Default)]
 pub struct Counter(AtomicUsize);
 
@@ -360,12 +359,12 @@ impl Wake for Counter {
     }
 }
 
-/// Polls once.
+/// Polls the future once.
 pub fn poll_once<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Context::from_waker(waker))
 }
 
-/// What a future that must be ready has.
+/// Returns the output of a future that must be ready.
 #[track_caller]
 pub fn ready<F: Future + Unpin>(future: &mut F) -> F::Output {
     match poll_once(future, Waker::noop()) {

@@ -1,5 +1,5 @@
-//! The arena of pages: magazines, depot, page directory. (The other models run on an arena where
-//! each slot is an allocation of its own, and every use of a slot is checked against its free.)
+//! The arena of pages: magazines, depot, page directory. (In the other models each slot is an allocation of
+//! its own.)
 #![cfg(taskgrove_loom)]
 
 use loom::thread;
@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use taskgrove::model::{Held, Slots};
 use taskgrove_loom_tests::*;
 
-/// Who has which slot. No part of what loom explores, except for the touches: loom checks that the
-/// use of one owner is ordered with that of the next.
+/// Tracks which slots are live. loom does not see the map, but it sees the touches, and so checks that
+/// the use of a slot by one owner is ordered with that by the next.
 #[derive(Clone)]
 struct Owners {
     slots: Slots,
@@ -24,7 +24,7 @@ impl Owners {
         }
     }
 
-    /// Allocates; says whether the slot was somebody's before.
+    /// Allocates a slot; also returns whether it was handed out before.
     fn alloc(&self) -> (Held, bool) {
         let held = self.slots.alloc();
         let mut live = self.live.lock().unwrap();
@@ -48,7 +48,7 @@ impl Owners {
         self.slots.free(held);
     }
 
-    /// Everything has been freed and flushed: at most one page is kept.
+    /// Checks, when every slot is free and every magazine flushed, that at most one page is left.
     fn end(self) {
         self.slots.flush();
         assert!(
@@ -60,8 +60,8 @@ impl Owners {
     }
 }
 
-/// Two threads allocate and free, each through magazines of its own, which go back to the depot
-/// when a thread ends.
+/// Two threads allocate and free, each through its own magazines, which go back to the depot when the
+/// thread ends.
 #[test]
 fn two_threads_share_no_slot() {
     explore(&["fresh slots", "the other's slot"], |seen| {
@@ -88,8 +88,8 @@ fn two_threads_share_no_slot() {
     });
 }
 
-/// Slots are allocated on one thread and freed on another, more of them than a magazine holds,
-/// while the first goes on.
+/// One thread frees the slots that another allocated, more than a magazine holds, while the other goes
+/// on allocating.
 #[test]
 fn a_slot_that_another_thread_freed_is_used_again_once() {
     explore(&["fresh", "used again"], |seen| {
@@ -115,8 +115,8 @@ fn a_slot_that_another_thread_freed_is_used_again_once() {
     });
 }
 
-/// A page runs dry, and is given back, while another thread needs one: numbers, blocks and depot
-/// records change hands, and a live slot is always found under its index.
+/// A page is given back while another thread needs one. Numbers, blocks and depot records change
+/// owners, and a live slot is always found under its index.
 #[test]
 fn a_slot_is_found_while_pages_come_and_go() {
     explore(&["one page", "two pages"], |seen| {
@@ -147,8 +147,8 @@ fn a_slot_is_found_while_pages_come_and_go() {
     });
 }
 
-/// All slots of a page but one come back from their owner, which is done with them; the last is
-/// freed, late, by another thread: the page is given back once, by whoever comes last.
+/// The owner frees all slots of a page but one, which another thread frees late. The thread that frees
+/// the last slot gives the page back, once.
 #[test]
 fn a_page_goes_back_after_its_last_slot() {
     explore(&["it was the last", "it was not the last"], |seen| {

@@ -1,4 +1,4 @@
-//! Cancellation: the walks against everything that goes on meanwhile.
+//! A cancellation's walk, while the tree changes under it.
 #![cfg(taskgrove_loom)]
 
 use loom::thread;
@@ -24,8 +24,8 @@ fn idle_under(world: &World, parent: &Task<()>, log: &Log, name: &'static str) -
     world.spawn_under(parent, noted(log, "poll", name, pending()))
 }
 
-/// The middle one of three siblings ends by itself while their parent is cancelled: each future is
-/// dropped once, and all before the parent's.
+/// The middle one of three siblings ends by itself while their parent is cancelled. Each future is
+/// dropped once, and before the parent's.
 #[test]
 fn the_siblings_of_a_child_that_ends_are_cancelled() {
     explore_within(2, &["it was cancelled", "it was first"], |seen| {
@@ -58,8 +58,8 @@ fn the_siblings_of_a_child_that_ends_are_cancelled() {
     });
 }
 
-/// The last child of a task whose future is gone ends while the walk's cursor is at it: what the
-/// walk rests on stays until the walk has left it, and is done then.
+/// The last child of a task whose future is gone ends while a walk is at that child. The task stays
+/// until the walk has left it, and is done then.
 #[test]
 fn a_task_is_not_done_while_the_walk_is_at_its_child() {
     explore(&["it ended", "it was dropped"], |seen| {
@@ -90,7 +90,7 @@ fn a_task_is_not_done_while_the_walk_is_at_its_child() {
     });
 }
 
-/// A child is being polled, or on its way there, while its grandparent is cancelled.
+/// A child is queued or polled while its grandparent is cancelled.
 #[test]
 fn a_child_that_is_polled_is_dropped_before_its_parent() {
     explore(&["it ended", "it was dropped"], |seen| {
@@ -140,7 +140,7 @@ fn a_child_that_is_polled_is_dropped_before_its_parent() {
     });
 }
 
-/// A task and its parent are cancelled from two threads, which then both work.
+/// Two threads cancel a task and its parent, and then both work the queue off.
 #[test]
 fn cancels_of_a_subtree_and_its_root_are_leaves_first() {
     explore(&["root asked first", "subtree asked first"], |seen| {
@@ -180,7 +180,7 @@ fn cancels_of_a_subtree_and_its_root_are_leaves_first() {
     });
 }
 
-/// The same task is cancelled twice, and a child's drop cancels the root once more.
+/// Two threads cancel the same task, and the destructor of a child cancels it once more.
 #[test]
 fn a_destructor_may_cancel_again() {
     struct CancelOnDrop(taskgrove::CancelHandle);
@@ -225,7 +225,7 @@ fn a_destructor_may_cancel_again() {
     });
 }
 
-/// A kill comes while a cancellation walks through the same tree.
+/// A kill walks through a tree while a cancellation does.
 #[test]
 fn a_kill_overtakes_a_cancel() {
     explore(&["asked before the kill", "asked after it"], |seen| {
@@ -262,8 +262,8 @@ fn a_kill_overtakes_a_cancel() {
     });
 }
 
-/// A kill meets a task that has just been woken, or is being polled: it is dropped, once, and
-/// before its parent.
+/// A kill meets a task that has just been woken, or is being polled. The task is dropped once, before
+/// its parent.
 #[test]
 fn a_kill_drops_a_queued_task_once() {
     explore(&["it ended", "it was dropped"], |seen| {

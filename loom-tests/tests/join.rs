@@ -7,8 +7,8 @@ use std::task::{Poll, Waker};
 use taskgrove::model::World;
 use taskgrove_loom_tests::*;
 
-/// The handle is polled with one waker and then with another while the task ends: the last waker
-/// is woken if the poll with it was pending, and nothing is leaked.
+/// The handle is polled with one waker and then with another while the task ends. If the second poll is
+/// pending, its waker is woken; nothing is leaked.
 #[test]
 fn the_last_waker_of_a_handle_is_woken() {
     let expected = ["ready at once", "ready at the second poll", "woken"];
@@ -58,7 +58,7 @@ fn the_last_waker_of_a_handle_is_woken() {
     });
 }
 
-/// The handle is polled once and then dropped while the task ends.
+/// The handle is polled once and then dropped while the task ends. Output and waker are dropped once.
 #[test]
 fn a_dropped_handle_leaves_nothing_behind() {
     let expected = ["dropped first", "dropped last, and woken"];
@@ -85,7 +85,8 @@ fn a_dropped_handle_leaves_nothing_behind() {
     });
 }
 
-/// `wait_done`, of which there may be many, against the task's end: the wait is over, or is woken.
+/// A task ends while a thread begins to wait for it with `wait_done`: the wait is over at once, or is
+/// woken.
 #[test]
 fn a_wait_for_the_end_is_woken() {
     explore(&["it was over", "woken"], |seen| {

@@ -1,4 +1,4 @@
-//! The thread pool with its own workers: parking, waking, and the end.
+//! The thread pool with its workers: parking, waking, and the end.
 #![cfg(taskgrove_loom)]
 
 use loom::sync::{Arc, Condvar, Mutex};
@@ -13,7 +13,7 @@ fn worker(crew: &Crew, index: usize) -> thread::JoinHandle<()> {
     thread::spawn(move || crew.work(index))
 }
 
-/// A task is pushed from outside while the only worker goes to sleep: it is run.
+/// A thread outside pushes a task while the only worker parks. The task runs.
 #[test]
 fn a_push_reaches_the_last_worker_that_parks() {
     taskgrove::model::loosen_queues(true);
@@ -30,8 +30,8 @@ fn a_push_reaches_the_last_worker_that_parks() {
     });
 }
 
-/// A task spawns outside, and again: the second push may come while the worker that was woken for
-/// the first is on its way, or asleep again.
+/// A thread outside spawns while two workers park. The task runs, also if a worker that was woken is
+/// still on its way, or parks again.
 #[test]
 fn a_second_push_reaches_a_worker_on_its_way() {
     explore_within(1, &["run"], |seen| {
@@ -48,8 +48,8 @@ fn a_second_push_reaches_a_worker_on_its_way() {
     });
 }
 
-/// A task spawns more than its worker's queue holds, while a thread outside pushes, too: each is
-/// run once, also those that a full queue gives away.
+/// A task spawns more tasks than its worker's queue has places, while a thread outside pushes one. Each
+/// runs once, also those that the full queue gives away.
 #[test]
 fn each_task_of_an_overflow_runs_once() {
     explore_within(1, &["run"], |seen| {
@@ -76,8 +76,8 @@ fn each_task_of_an_overflow_runs_once() {
     });
 }
 
-/// The runtime is dropped while a thread outside spawns: the task is run, cancelled or refused,
-/// and everybody leaves.
+/// The runtime is dropped while a thread outside spawns. The task runs, is cancelled or refused, and
+/// the worker leaves.
 #[test]
 fn a_drop_that_meets_a_spawn_ends() {
     explore_within(1, &["cancelled", "value"], |seen| {
@@ -97,7 +97,7 @@ fn a_drop_that_meets_a_spawn_ends() {
     });
 }
 
-/// The runtime is dropped while a thread outside wakes a task.
+/// The runtime is dropped while a thread outside wakes a task. The worker leaves.
 #[test]
 fn a_drop_that_meets_a_wake_ends() {
     explore_within(2, &["cancelled", "value"], |seen| {
@@ -111,7 +111,7 @@ fn a_drop_that_meets_a_wake_ends() {
         });
         crew.kill();
         worker.join().unwrap();
-        // All there is of the runtime now is what the waker holds.
+        // From here on only the waker keeps the runtime.
         drop(crew);
         outside.join().unwrap();
         let mut task = task;
@@ -124,7 +124,7 @@ fn a_drop_that_meets_a_wake_ends() {
     });
 }
 
-/// The runtime is shut down in an orderly way while a thread outside cancels a task.
+/// The runtime is shut down, with all the time it needs, while a thread outside cancels a task.
 #[test]
 fn a_shutdown_that_meets_a_cancel_ends() {
     explore_within(1, &["over"], |seen| {
@@ -144,8 +144,8 @@ fn a_shutdown_that_meets_a_cancel_ends() {
     });
 }
 
-/// A worker takes its share of what came from outside, and its next poll takes as long as one of
-/// those, while the other worker finds nothing more and falls asleep: that one is woken.
+/// A worker takes a share of the injector, and its next poll blocks until a task of that share has
+/// run. The other worker found nothing and parks; it is woken, and steals the task.
 #[test]
 fn a_task_behind_a_long_poll_runs_on_the_other_worker() {
     explore_within(1, &["run"], |seen| {
@@ -177,7 +177,8 @@ fn a_task_behind_a_long_poll_runs_on_the_other_worker() {
     });
 }
 
-/// A poll enters a timer and waits for it: the other worker, asleep or about to be, wakes for it.
+/// A poll starts a timer and blocks until it fires. The other worker, which is parked or about to park,
+/// wakes and fires it.
 #[test]
 fn a_sleeping_worker_fires_a_timer_that_a_poll_waits_for() {
     struct Bell(Mutex<bool>, Condvar);
@@ -211,7 +212,7 @@ fn a_sleeping_worker_fires_a_timer_that_a_poll_waits_for() {
     });
 }
 
-/// A token that is put twice while a thread parks is taken once, and not lost.
+/// A thread is unparked twice while it parks with a deadline.
 #[test]
 fn a_token_is_taken_once_and_not_lost() {
     explore(&["early", "woken"], |seen| {

@@ -1,4 +1,4 @@
-//! Protection and turns: cleanups that run while the tree around them is cancelled.
+//! Protection: cleanups that run while the tree around them is cancelled.
 #![cfg(taskgrove_loom)]
 
 use loom::thread;
@@ -7,8 +7,8 @@ use taskgrove::model::World;
 use taskgrove::{finally, shielded};
 use taskgrove_loom_tests::*;
 
-/// The cleanup of a child asks its parent, which is being cancelled, and waits for the answer: the
-/// parent is polled for it, and dropped after it.
+/// The cleanup of a child asks its parent, which is being cancelled, and waits for the answer. The
+/// parent is polled, answers, and is dropped after the child.
 #[test]
 fn a_parent_serves_the_cleanup_of_a_child() {
     explore(&["answered"], |seen| {
@@ -51,8 +51,8 @@ fn a_parent_serves_the_cleanup_of_a_child() {
     });
 }
 
-/// A protected task is idle when the last task below it is done, on another thread: its turn is
-/// the step that says so, and its cleanup runs, once.
+/// A protected task is idle when the last task below it is done, on another thread. Its cleanup runs
+/// once.
 #[test]
 fn an_idle_protected_task_cleans_up_after_its_last_child() {
     explore(&["the child ended", "the child was dropped"], |seen| {
@@ -91,8 +91,8 @@ fn an_idle_protected_task_cleans_up_after_its_last_child() {
     });
 }
 
-/// A shield ends while its task is cancelled: what is inside always runs to its end; what comes
-/// after it does not outlive the next suspension.
+/// A task is cancelled while its shield ends. The code inside always runs to its end; the code after
+/// the shield runs up to its next suspension at most.
 #[test]
 fn what_a_shield_holds_runs_to_its_end() {
     explore(&["after it", "before it"], |seen| {
@@ -137,7 +137,7 @@ fn what_a_shield_holds_runs_to_its_end() {
     });
 }
 
-/// A kill overtakes a cancellation whose cleanup is running: nothing of it is waited for.
+/// A kill overtakes a cancellation whose cleanup is running. The cleanup is dropped.
 #[test]
 fn a_kill_waits_for_no_cleanup() {
     explore(&["it had ended", "it was dropped"], |seen| {

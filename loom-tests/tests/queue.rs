@@ -1,9 +1,9 @@
 //! The run queue, on a ring of four.
 //!
-//! Loom runs the loads of a thread in their order and never shows one a later store. So these
-//! models check the logic and what `tail` publishes; that a thief's reads of slots come before the
+//! loom runs the loads of a thread in program order, and never shows a load a later store. So these
+//! models check the logic and what `tail` publishes. That a thief's reads of places come before the
 //! owner's next stores to them (release and acquire on `head`) rests on the proof in the docs of
-//! `src/queue.rs`.
+//! `src/schedule/queue.rs`.
 #![cfg(taskgrove_loom)]
 
 use loom::sync::Arc;
@@ -23,7 +23,7 @@ fn drain(queue: &Ring) -> Vec<usize> {
     std::iter::from_fn(|| queue.pop()).collect()
 }
 
-/// One steal into a queue of the thief's own: what came of it, oldest first.
+/// Steals once, into a queue of the thief's own. Returns the batch, oldest item first.
 fn steal(victim: &Ring) -> Vec<usize> {
     let mine = Ring::new();
     let Some((first, count)) = victim.steal_into(&mine) else {
@@ -42,7 +42,7 @@ fn assert_each_once(mut got: Vec<usize>, numbers: std::ops::RangeInclusive<usize
     assert!(got.iter().copied().eq(numbers), "{got:?}");
 }
 
-/// The owner goes around the ring while a thief takes a batch from it.
+/// The owner pushes once around the ring while a thief takes a batch from it.
 #[test]
 fn a_push_overwrites_nothing_that_is_being_stolen() {
     explore(&["an overflow", "no overflow", "robbed"], |seen| {
@@ -73,7 +73,7 @@ fn a_push_overwrites_nothing_that_is_being_stolen() {
     });
 }
 
-/// Two thieves, and the owner pops and pushes.
+/// Two thieves steal while the owner pops and pushes.
 #[test]
 fn each_item_comes_out_once() {
     explore(&["one got nothing", "both got some"], |seen| {
@@ -97,7 +97,7 @@ fn each_item_comes_out_once() {
     });
 }
 
-/// A thief is robbed while it steals: nothing of its batch shows before it is its own.
+/// A second thief steals from a thief that is stealing.
 #[test]
 fn a_stolen_batch_shows_only_when_it_is_complete() {
     explore(&["robbed", "not robbed"], |seen| {
@@ -129,7 +129,7 @@ fn a_stolen_batch_shows_only_when_it_is_complete() {
     });
 }
 
-/// What an item stands for is visible to a thief, and to the thief's thief.
+/// A thief sees what the owner wrote before it pushed the item, and so does a thief of that thief.
 #[test]
 fn a_push_publishes_to_each_later_thief() {
     explore(&["to a thief", "to the thief's thief"], |seen| {

@@ -1,4 +1,4 @@
-//! Services: their daemons, their counts and their waits against cancellation.
+//! Services: daemons, counts and waits, while the service is cancelled.
 #![cfg(taskgrove_loom)]
 
 use loom::thread;
@@ -9,7 +9,7 @@ use taskgrove::model::{Reference, World};
 use taskgrove::{Context, FailureKind, Manager, service_fn};
 use taskgrove_loom_tests::*;
 
-/// A service that has started `first` and waits for its cancellation, with its context.
+/// Starts a service that calls `first` and then waits for its cancellation; also returns its context.
 fn service(world: &World, first: impl FnOnce(&Context) + Send + 'static) -> (Manager, Context) {
     let place = Arc::new(Mutex::new(None));
     let inner = place.clone();
@@ -27,7 +27,7 @@ fn service(world: &World, first: impl FnOnce(&Context) + Send + 'static) -> (Man
     (manager, context.expect("it ran"))
 }
 
-/// A daemon ends by itself while its service is cancelled: that is one failure, or none.
+/// A daemon ends by itself while its service is cancelled.
 #[test]
 fn a_daemon_that_ends_is_one_failure_or_none() {
     explore_within(2, &["a failure", "no failure"], |seen| {
@@ -73,8 +73,8 @@ fn a_daemon_that_ends_is_one_failure_or_none() {
     });
 }
 
-/// A task ends while somebody looks at the tree, who may thereby make it done: once it is gone from
-/// the picture it is counted, and it is counted once.
+/// A task ends while another thread takes a snapshot, whose pin may be the last. Once a snapshot does
+/// not have the task, the task is counted, and it is counted once.
 #[test]
 fn a_task_that_left_the_snapshot_is_counted_once() {
     explore(&["gone", "there"], |seen| {
@@ -101,8 +101,8 @@ fn a_task_that_left_the_snapshot_is_counted_once() {
     });
 }
 
-/// A child service fails while somebody looks at the tree, who may thereby make its node done: once it
-/// is counted as finished, its parent knows of the failure; and once it has finished, it is counted.
+/// A child service fails while another thread takes a snapshot, whose pin may be the last. Once it is
+/// counted as finished, its parent knows of the failure; and once it has finished, it is counted.
 #[test]
 fn a_child_service_that_is_counted_has_told_its_failure() {
     explore_within(2, &["running", "finished"], |seen| {
@@ -130,8 +130,8 @@ fn a_child_service_that_is_counted_has_told_its_failure() {
     });
 }
 
-/// A task is scheduled from outside while its service is cancelled: counted and cancelled, or born
-/// done; and never run if `cancel` had returned.
+/// Another thread schedules a task while its service is cancelled. The task is counted and cancelled,
+/// or done from the start; it never runs if `cancel` has returned before.
 #[test]
 fn a_task_scheduled_after_a_cancel_does_not_run() {
     explore(
@@ -185,7 +185,7 @@ fn a_task_scheduled_after_a_cancel_does_not_run() {
     );
 }
 
-/// Somebody waits for the service's end while it comes: the wait is over, or is woken.
+/// A service ends while another thread begins to wait for it: the wait is over at once, or is woken.
 #[test]
 fn a_wait_for_the_end_of_a_service_is_woken() {
     explore(&["it was over", "woken"], |seen| {
@@ -215,8 +215,8 @@ fn a_wait_for_the_end_of_a_service_is_woken() {
     });
 }
 
-/// `Context::cancelled`, outside of tasks, is first polled while the service is cancelled: it
-/// resolves, or is woken.
+/// `Context::cancelled`, outside of tasks, is first polled while the service is cancelled: it resolves
+/// at once, or is woken.
 #[test]
 fn cancelled_resolves_at_a_cancel() {
     explore(&["it had been asked", "woken"], |seen| {
@@ -247,8 +247,8 @@ fn cancelled_resolves_at_a_cancel() {
     });
 }
 
-/// A `cancelled()` that was moved out of its task is dropped while that task ends: to leave the
-/// task's list it holds the task, and gives the hold back.
+/// A `cancelled()` that was moved out of its task is dropped while that task ends. It pins the task to
+/// leave the task's list, and gives the pin back.
 #[test]
 fn a_wait_that_was_moved_out_keeps_no_task() {
     explore(&["before the end", "after the end"], |seen| {

@@ -1,4 +1,4 @@
-//! A simulation on its thread, and another thread that looks, spawns, wakes, cancels or completes.
+//! A simulation, and another thread that takes a snapshot, spawns, wakes, cancels or completes.
 #![cfg(taskgrove_loom)]
 
 use loom::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use taskgrove::sim::{Sim, external_work};
 use taskgrove::{Task, time};
 use taskgrove_loom_tests::*;
 
-/// A simulation with a task that notes its polls and its drop, and is idle at this signal.
+/// Creates a simulation with a task that notes its polls and its drop, and waits for the signal.
 fn idle(log: &Log, signal: &Signal) -> (Sim, Task<()>) {
     assert_eq!(World::slots(), 0, "a model begins");
     let sim = Sim::new(1);
@@ -30,8 +30,8 @@ fn idle(log: &Log, signal: &Signal) -> (Sim, Task<()>) {
     (sim, task)
 }
 
-/// Drops a simulation against what another thread does: the future is dropped once, and nothing is
-/// left.
+/// Drops a simulation while another thread calls `there`. The task's future is dropped once, before
+/// the simulation is gone, and nothing is left.
 fn drop_against(
     log: &Log,
     signal: Signal,
@@ -41,7 +41,7 @@ fn drop_against(
 ) {
     let other = thread::spawn(there);
     drop(sim);
-    // It is dropped by then, whoever is still there.
+    // Noted once: the future was dropped with the simulation, although the other thread goes on.
     log.at("drop");
     assert!(task.is_done());
     other.join().unwrap();
@@ -111,8 +111,8 @@ fn a_drop_waits_for_a_cancel() {
     });
 }
 
-/// A thread that only looks holds the task as it ends; the simulation waits for it. (A deadlock
-/// would be a panic, and so would be the timeout.)
+/// A thread that takes a snapshot pins the task as it ends. The simulation waits for that thread: it
+/// neither reports a deadlock nor lets time pass (each would be a panic).
 #[test]
 fn a_snapshot_lets_no_time_pass() {
     for with_timeout in [false, true] {
@@ -144,7 +144,8 @@ fn a_snapshot_lets_no_time_pass() {
     }
 }
 
-/// A future that another thread completes is waited for while the thread's work is counted.
+/// The simulation waits for a future that another thread completes while that thread's work is
+/// announced.
 #[test]
 fn announced_work_is_waited_for() {
     explore(&["there", "waited for"], |seen| {
@@ -172,7 +173,7 @@ fn announced_work_is_waited_for() {
     });
 }
 
-/// A task that another thread spawns is run, while the thread's work is counted.
+/// The simulation runs a task that another thread spawns while that thread's work is announced.
 #[test]
 fn a_task_that_announced_work_spawns_runs() {
     explore(&["7"], |seen| {
@@ -198,8 +199,8 @@ fn a_task_that_announced_work_spawns_runs() {
     });
 }
 
-/// Another thread wakes the future of `block_on` twice, and what it wrote between the two is seen:
-/// the second wake may come while the simulation takes note of the first.
+/// Another thread wakes the main future twice and writes in between. The second wake may come while the
+/// simulation takes note of the first; a poll that follows sees what was written.
 #[test]
 fn a_wake_that_follows_a_wake_is_not_lost() {
     explore(&["1 poll", "2 polls", "3 polls"], |seen| {

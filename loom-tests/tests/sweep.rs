@@ -1,4 +1,4 @@
-//! The sweep of a cancellation, shared by two workers.
+//! Two workers share the sweep of a cancellation.
 #![cfg(taskgrove_loom)]
 
 use loom::sync::{Arc, Condvar, Mutex};
@@ -8,7 +8,7 @@ use taskgrove::Task;
 use taskgrove::model::World;
 use taskgrove_loom_tests::*;
 
-/// What threads wait for.
+/// Blocks threads until it is opened.
 #[derive(Clone)]
 struct Latch(Arc<(Mutex<bool>, Condvar)>);
 
@@ -30,7 +30,7 @@ impl Latch {
     }
 }
 
-/// Runs a closure in its drop.
+/// Runs a closure when it is dropped.
 struct Falls<F: FnOnce()>(Option<F>);
 
 impl<F: FnOnce()> Drop for Falls<F> {
@@ -49,8 +49,8 @@ fn falls(f: impl FnOnce() + Send + 'static) -> impl Future<Output = ()> + Send +
     }
 }
 
-/// A destructor blocks until those of its siblings have run, the one that is swept before it and the
-/// one after it: a worker that is idle by then, and only by then, runs the others.
+/// The destructor of one of three siblings blocks until those of the other two have run. A worker that
+/// becomes idle while it blocks runs them.
 fn one_waits_for_the_others(waits: usize) {
     explore_within(2, &["helped"], move |seen| {
         let world = World::new();
@@ -108,7 +108,7 @@ fn a_later_destructor_may_wait_for_its_siblings() {
     one_waits_for_the_others(1);
 }
 
-/// Two workers sweep a tree with two branches together: each future is dropped once, and before its
+/// Two workers sweep a tree with two branches together. Each future is dropped once, and before its
 /// parent's.
 #[test]
 fn two_workers_that_sweep_together_are_leaves_first() {
@@ -152,8 +152,8 @@ fn two_workers_that_sweep_together_are_leaves_first() {
     });
 }
 
-/// A child's end brings the turn of its parent, whose destructor waits for the task that comes next in
-/// the queue: a worker that is idle by then runs that, or the destructor.
+/// The end of a child lets its parent be dropped, whose destructor waits for the next task in the queue.
+/// An idle worker runs that task, or the destructor.
 #[test]
 fn a_parents_destructor_may_wait_for_the_next_task() {
     explore_within(2, &["helped"], |seen| {

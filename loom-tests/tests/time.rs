@@ -1,4 +1,4 @@
-//! Timers, on a clock that is moved by hand.
+//! Timers, on a clock that the model moves.
 #![cfg(taskgrove_loom)]
 
 use loom::thread;
@@ -11,7 +11,7 @@ use taskgrove_loom_tests::*;
 
 const NAP: Duration = Duration::from_nanos(10);
 
-/// A sleep is dropped while it fires: its waker is woken at most once, and dropped.
+/// A sleep is dropped while it fires. Its waker is woken at most once, and dropped.
 #[test]
 fn a_sleep_that_is_dropped_wakes_nobody_later() {
     explore(&["dropped first", "fired first"], |seen| {
@@ -32,7 +32,7 @@ fn a_sleep_that_is_dropped_wakes_nobody_later() {
     });
 }
 
-/// A sleep is polled with another waker while it fires: it is ready, or that waker is woken.
+/// A sleep is polled with another waker while it fires. It is ready, or that waker is woken.
 #[test]
 fn the_last_waker_of_a_sleep_is_woken() {
     explore(&["ready", "woken"], |seen| {
@@ -57,7 +57,7 @@ fn the_last_waker_of_a_sleep_is_woken() {
     });
 }
 
-/// A task that sleeps is cancelled while its timer fires.
+/// A task that sleeps is cancelled while its timer fires. It has one outcome.
 #[test]
 fn a_sleeping_task_may_be_cancelled_while_its_timer_fires() {
     explore(&["cancelled", "slept"], |seen| {
@@ -87,7 +87,7 @@ fn a_sleeping_task_may_be_cancelled_while_its_timer_fires() {
     });
 }
 
-/// The runtime ends while a sleep is made outside of its tasks: it resolves all the same.
+/// A runtime ends while a thread outside its tasks begins to sleep.
 #[test]
 fn a_sleep_resolves_at_the_end_of_the_runtime() {
     explore(&["ready", "woken"], |seen| {

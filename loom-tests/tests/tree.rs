@@ -1,4 +1,4 @@
-//! The tree: spawning and finishing, from two sides.
+//! Spawning children and finishing tasks, from two threads.
 #![cfg(taskgrove_loom)]
 
 use loom::thread;
@@ -6,8 +6,8 @@ use std::future::{pending, poll_fn};
 use taskgrove::model::World;
 use taskgrove_loom_tests::*;
 
-/// A child is spawned while its parent ends: it is in the tree, and the parent done after it, or it
-/// is refused.
+/// A child is spawned while its parent ends. Either the child is in the tree and done before the
+/// parent, or it is refused.
 #[test]
 fn a_child_is_done_before_its_parent_or_refused() {
     explore(&["in the tree", "refused"], |seen| {
@@ -40,7 +40,8 @@ fn a_child_is_done_before_its_parent_or_refused() {
     });
 }
 
-/// A child is spawned under a task whose parent is cancelled: it ends with them, or is refused.
+/// A child is spawned under a task whose parent is being cancelled. The child is cancelled with them, or
+/// refused.
 #[test]
 fn no_child_escapes_a_cancel_above() {
     explore(&["cancelled in the tree", "ran", "refused"], |seen| {
@@ -81,8 +82,8 @@ fn no_child_escapes_a_cancel_above() {
     });
 }
 
-/// Two children of a parent that has ended are done at the same time, with nobody else to keep the
-/// parent: the last takes it along, and nobody touches it after that.
+/// Two children of a task whose future is gone are done at the same time, and nothing else keeps that
+/// task. The last child finishes it, and nothing touches it later.
 #[test]
 fn the_last_child_finishes_its_parent() {
     explore(&["left last", "right last"], |seen| {
@@ -118,7 +119,7 @@ fn the_last_child_finishes_its_parent() {
     });
 }
 
-/// A snapshot is taken while a child is done and its parent with it.
+/// A snapshot is taken while a child and its parent end. Its walk uses no task that is gone.
 #[test]
 fn a_snapshot_keeps_the_tasks_that_it_shows() {
     explore(&["0 nodes", "1 node", "2 nodes"], |seen| {

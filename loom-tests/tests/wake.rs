@@ -1,4 +1,4 @@
-//! The state word under wakes, polls and cancellations of one task.
+//! Wakes, polls and cancellations of one task.
 #![cfg(taskgrove_loom)]
 
 use loom::sync::atomic::{AtomicBool, Ordering};
@@ -8,8 +8,8 @@ use std::task::Poll;
 use taskgrove::model::World;
 use taskgrove_loom_tests::*;
 
-/// Two wakes from two threads while a third polls: what each waker did before is seen by a later
-/// poll, there is one more poll a wake at most, and never two at once.
+/// Two threads wake a task while a third polls it. A later poll sees what each of them wrote before
+/// its wake, there is at most one more poll for each wake, and never two at once.
 #[test]
 fn every_wake_is_followed_by_a_poll_that_sees_it() {
     explore(&["one poll", "two polls"], |seen| {
@@ -57,7 +57,7 @@ fn every_wake_is_followed_by_a_poll_that_sees_it() {
     });
 }
 
-/// A waker that outlives its task, and its runtime, on a thread of its own.
+/// A thread wakes a task whose runtime ends meanwhile.
 #[test]
 fn a_waker_may_outlive_its_runtime() {
     explore(
@@ -101,7 +101,7 @@ fn a_waker_may_outlive_its_runtime() {
     );
 }
 
-/// A task that ends is woken meanwhile by a waker that may be the last to refer to it.
+/// A task ends while it is woken through a waker that may be the last reference to it.
 #[test]
 fn a_waker_may_outlive_its_task() {
     explore(&["before its end", "after it"], |seen| {
@@ -139,7 +139,7 @@ fn a_waker_may_outlive_its_task() {
     });
 }
 
-/// A task that completes is cancelled meanwhile: one outcome, one drop.
+/// A task is cancelled while it completes. Its future is dropped once.
 #[test]
 fn a_task_that_completes_while_it_is_cancelled_has_one_outcome() {
     explore(&["cancelled", "value"], |seen| {
@@ -167,7 +167,8 @@ fn a_task_that_completes_while_it_is_cancelled_has_one_outcome() {
     });
 }
 
-/// A task that never ends by itself is cancelled before, during or after its first poll.
+/// A task that never ends by itself is cancelled before, during or after its first poll. At most one
+/// poll happens.
 #[test]
 fn a_task_that_is_cancelled_before_its_first_poll_is_not_polled() {
     explore(&["never polled", "polled once"], |seen| {
@@ -196,8 +197,8 @@ fn a_task_that_is_cancelled_before_its_first_poll_is_not_polled() {
     });
 }
 
-/// A task that wakes itself in its polls is cancelled during one of them, or between two: it is
-/// dropped at the end of that poll, once, and not polled again.
+/// A task that wakes itself in its polls is cancelled during one of them, or between two. It is dropped
+/// once, at the end of that poll, and not polled again.
 #[test]
 fn a_cancel_during_a_poll_takes_effect_at_its_end() {
     let expected = [
