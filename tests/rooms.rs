@@ -236,3 +236,36 @@ fn arrows_go_to_the_file_that_a_path_leads_to() {
         .collect();
     assert_eq!(to, ["a/child", "b", "b/c", "e", "f", "g", "k"]);
 }
+
+/// The index has a line for each decision, and the files that decisions name exist.
+#[test]
+fn every_decision_is_in_the_index_and_names_files_that_exist() {
+    let folder = root().join("docs/decisions");
+    let index = std::fs::read_to_string(folder.join("README.md")).unwrap();
+    let mut missing = BTreeSet::new();
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let text = std::fs::read_to_string(folder.join(&name)).unwrap();
+        for part in text.split('`').skip(1).step_by(2) {
+            let tops = ["src/", "tests/", ".ci/", "benches/", "fuzz/"];
+            let is_path = tops.iter().any(|top| part.starts_with(top));
+            assert!(
+                !is_path || root().join(part).exists(),
+                "{name} names {part}"
+            );
+        }
+        if name == "README.md" {
+            continue;
+        }
+        let title = text.strip_prefix("# ").and_then(|text| text.lines().next());
+        let (number, title) = title.and_then(|title| title.split_once(": ")).expect(&name);
+        let line = format!("| {number} | [{title}]({name}) | ");
+        if !index.contains(&line) {
+            missing.insert(line);
+        }
+    }
+    assert!(
+        missing.is_empty(),
+        "add to docs/decisions/README.md: {missing:#?}"
+    );
+}
