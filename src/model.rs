@@ -1,8 +1,10 @@
-//! What the models in `loom-tests/` need of the inside: the real code behind a scheduler that is
-//! driven by hand ([`World`]), the real thread pool with its workers as loom's threads ([`Crew`]),
-//! the run queue by itself ([`Ring`]), and the arena of pages ([`Slots`]).
+//! What the loom models in `loom-tests/` see of the crate's inside: the tasks and the tree behind a
+//! scheduler that the model drives ([`World`]), the thread pool with loom's threads as its workers
+//! ([`Crew`]), the run queue ([`Ring`]), the parker ([`Sleeper`]) and the arena of pages ([`Slots`]).
 //!
-//! Not part of the API; it exists only under `cfg(taskgrove_loom)`.
+//! It exists only under `cfg(taskgrove_loom)` and is not part of the API. It guards nothing and lies
+//! above all rooms: nothing in the crate uses it. Its own counters are std's atomics, so that loom
+//! explores the crate's accesses alone.
 #![allow(missing_docs, missing_debug_implementations)]
 
 use crate::arena;
@@ -25,7 +27,10 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Waker;
 
-/// The queues of a [`World`]. Counters are no part of what loom explores.
+/// The queues of a [`World`].
+///
+/// `live` and `ended` are std's atomics, which loom does not see. They are Relaxed: a model reads them when
+/// its threads are joined, and loom runs all threads of a model on one.
 struct Queue {
     tasks: SegQueue<Node>,
     jobs: SegQueue<Job>,
@@ -45,7 +50,7 @@ struct Manual(Arc<Queue>);
 impl Schedule for Manual {
     fn push(&self, node: Node) {
         self.0.tasks.push(node);
-        // As a pool's, which now looks for sleepers.
+        // A pool would look for a worker to unpark now, so the queue has to be there still.
         self.0.life.used();
     }
 
@@ -83,8 +88,7 @@ impl Schedule for Manual {
 }
 
 /// The tree, the tasks and the timers of a runtime, with a queue that any thread may work off (jobs first,
-/// as in the pool),
-/// and a clock that stands still.
+/// as in the pool), and a clock that the model moves.
 #[derive(Clone)]
 pub struct World {
     shared: Arc<Shared>,
@@ -92,8 +96,8 @@ pub struct World {
 }
 
 impl World {
-    /// To be made once in each run of a model, first of all.
-    #[allow(clippy::new_without_default, reason = "it has cold effects")]
+    /// Creates the world of a run. A run of a model creates one, before anything else.
+    #[allow(clippy::new_without_default, reason = "it has side effects")]
     pub fn new() -> World {
         arena::end_model();
         let shared = Arc::new(Shared::new(Clock::manual(), false));
@@ -112,19 +116,19 @@ impl World {
         Handle::new(self.shared.clone())
     }
 
-    /// Runs `f` as code of a worker.
+    /// Calls `f` as code of a worker.
     pub fn as_worker<R>(&self, f: impl FnOnce() -> R) -> R {
         let _in_runtime = InRuntime::enter(self.shared.clone(), Some(0));
         f()
     }
 
-    /// As a worker: works the queue off.
+    /// Works the queue off, as a worker.
     pub fn run(&self) {
         let mut done = Batch::default();
         self.as_worker(|| while self.step(&mut done) {});
     }
 
-    /// As a worker: does one thing; `false` if there is nothing.
+    /// Does one piece of work, as a worker; returns `false` if there is none.
     pub fn run_one(&self) -> bool {
         let mut done = Batch::default();
         self.as_worker(|| {
@@ -134,7 +138,7 @@ impl World {
     }
 
     fn step(&self, done: &mut Batch) -> bool {
-        // As a pool's worker: nothing is in hand while code of the user's may run.
+        // As a pool's worker does, so that it has no task in hand while user code runs.
         if !self.queue.jobs.is_empty() && done.flush() {
             return true;
         }
@@ -158,7 +162,7 @@ impl World {
         true
     }
 
-    /// A task below one that its caller has a handle of, from any thread.
+    /// Spawns a child of this task, from any thread.
     #[track_caller]
     pub fn spawn_under<P, F>(&self, parent: &Task<P>, future: F) -> Task<F::Output>
     where
@@ -173,34 +177,34 @@ impl World {
         Task::new(joined, parent)
     }
 
-    /// Moves the clock, and fires what is due.
+    /// Moves the clock to this time in nanoseconds, and fires the timers that are due.
     pub fn advance_to(&self, ns: u64) {
         self.shared.clock.advance_to(ns);
         let timers = &self.shared.timers;
         timers.fire(ns, usize::MAX, Waker::wake, |job| self.queue.jobs.push(job));
     }
 
-    /// Timers that have not fired.
+    /// Returns the number of timers that have not fired.
     pub fn timers(&self) -> usize {
         self.shared.timers.len()
     }
 
-    /// Tasks begun and not done.
+    /// Returns the number of tasks that are not done.
     pub fn live_tasks(&self) -> usize {
         self.queue.live.load(Ordering::Relaxed)
     }
 
-    /// What `shutdown_timeout` does first.
+    /// Cancels every task, as `shutdown_timeout` does first.
     pub fn cancel_all(&self) {
         cancel::request_all(&self.shared, Level::Cancel);
     }
 
-    /// What dropping the runtime does first.
+    /// Kills every task, as the drop of a runtime does first.
     pub fn kill_all(&self) {
         cancel::request_all(&self.shared, Level::Kill);
     }
 
-    /// What both do next.
+    /// Lets the runtime end when its last task is done, as both do next.
     pub fn close(&self) {
         cancel::release_sentinels(&self.shared);
     }
@@ -209,13 +213,13 @@ impl World {
         self.queue.ended.load(Ordering::Relaxed)
     }
 
-    /// Slots of this model that are live.
+    /// Returns the number of live slots of this run.
     pub fn slots() -> usize {
         arena::end_model()
     }
 
-    /// Kills what is left, works it off, and checks that nothing stays behind. Every other thread,
-    /// handle and waker has to be gone.
+    /// Kills the tasks that are left, works the queue off, and checks that no task, timer or slot is
+    /// left. Every other thread, handle and waker has to be gone.
     pub fn end(self) {
         if !self.has_ended() {
             self.kill_all();
@@ -230,18 +234,18 @@ impl World {
     }
 }
 
-/// From now on loads of words on this thread count as writes, or do not any more.
+/// Sets whether loom takes the loads of words on this thread for writes (see `loom-tests/README.md`).
 pub fn take_loads_for_writes(on: bool) {
     crate::sync::atomic::LOADS_ARE_WRITES.set(on);
 }
 
-/// From now on, on this thread, looking whether the pool's queues are empty orders nothing; or it
-/// does, as a lock.
+/// Sets whether, on this thread, a look whether a queue is empty orders nothing. Otherwise it orders
+/// as a lock does.
 pub fn loosen_queues(on: bool) {
     crate::sync::LOOSE_QUEUES.set(on);
 }
 
-/// A counted reference to a task, and nothing else.
+/// A counted reference to a task.
 #[derive(Clone)]
 pub struct Reference(TaskRef);
 
@@ -255,7 +259,7 @@ impl Reference {
     }
 }
 
-/// What threads sleep on.
+/// A parker.
 #[derive(Clone)]
 pub struct Sleeper(Arc<Parker>);
 
@@ -269,7 +273,7 @@ impl Sleeper {
         assert!(self.0.park(None));
     }
 
-    /// Until a deadline that has come; says whether there was a token.
+    /// Parks with a deadline that has come; returns whether there was a token.
     pub fn park_no_longer(&self) -> bool {
         self.0.park(Some(std::time::Instant::now()))
     }
@@ -279,7 +283,7 @@ impl Sleeper {
     }
 }
 
-/// A runtime as `Runtime` makes one, except that its workers are loom's threads.
+/// A runtime with a thread pool whose workers are loom's threads.
 #[derive(Clone)]
 pub struct Crew {
     shared: Arc<Shared>,
@@ -287,7 +291,8 @@ pub struct Crew {
 }
 
 impl Crew {
-    /// To be made once in each run of a model, first of all. Each worker has to be run.
+    /// Creates the runtime of a run. A run of a model creates one, before anything else, and runs each
+    /// worker.
     pub fn new(workers: usize) -> Crew {
         arena::end_model();
         let shared = Arc::new(Shared::new(Clock::manual(), false));
@@ -300,25 +305,25 @@ impl Crew {
         Handle::new(self.shared.clone())
     }
 
-    /// A worker's life, on the calling thread.
+    /// Runs a worker on the calling thread until the runtime ends.
     pub fn work(self, index: usize) {
         let Crew { shared, pool } = self;
         let _in_runtime = InRuntime::enter(shared.clone(), Some(index));
         Worker::new(&pool, &shared, index, Arc::new(Parker::new())).run();
     }
 
-    /// Whether a worker sleeps and none searches.
+    /// Returns whether a worker is parked and none searches.
     pub fn all_sleep(&self) -> bool {
         self.pool.all_sleep()
     }
 
-    /// What dropping the runtime does, except for joining the workers.
+    /// Does what the drop of a runtime does, except for joining the workers.
     pub fn kill(&self) {
         cancel::request_all(&self.shared, Level::Kill);
         cancel::release_sentinels(&self.shared);
     }
 
-    /// What `shutdown_timeout` does, with all the time there is.
+    /// Does what `shutdown_timeout` does, without a timeout.
     pub fn shut_down(&self) {
         cancel::request_all(&self.shared, Level::Cancel);
         cancel::release_sentinels(&self.shared);
@@ -327,7 +332,7 @@ impl Crew {
         }
     }
 
-    /// Checks that nothing stays behind, once everybody else is gone.
+    /// Checks that no task or slot is left. Every other thread, handle and waker has to be gone.
     pub fn end(self) {
         assert!(self.pool.has_ended(), "the last root is not done");
         drop(self);
@@ -335,7 +340,7 @@ impl Crew {
     }
 }
 
-/// The run queue; items are numbers above 0.
+/// A run queue. Its items are numbers above 0.
 pub struct Ring(Local<u8>);
 
 fn item(n: usize) -> NonNull<u8> {
@@ -352,24 +357,25 @@ impl Ring {
         Ring(Local::new())
     }
 
-    /// By the owner; gives back what does not fit.
+    /// Pushes an item, as the owner; gives it back if there is no room.
     pub fn push(&self, n: usize) -> Result<(), usize> {
         self.0.push(item(n)).map_err(number)
     }
 
-    /// By the owner.
+    /// Pops an item, as the owner.
     pub fn pop(&self) -> Option<usize> {
         self.0.pop().map(number)
     }
 
-    /// By the owner.
+    /// Takes the older half of the items, as the owner.
     pub fn take_half(&self) -> Vec<usize> {
         let mut half = Vec::new();
         self.0.take_half(&mut half);
         half.into_iter().map(number).collect()
     }
 
-    /// By the owner of `into`: the oldest, and how many were taken in all.
+    /// Steals a batch, as the owner of `into`. Returns the oldest item, which is not pushed into `into`, and
+    /// the number of items in the batch.
     pub fn steal_into(&self, into: &Ring) -> Option<(usize, usize)> {
         let (first, count) = self.0.steal_into(&into.0, 32)?;
         Some((number(first), count))
