@@ -1,9 +1,10 @@
 //! [`Handle`]: spawning, starting and looking at a runtime, from anywhere.
 
+pub(crate) mod defer;
 pub(crate) mod settings;
 
 use crate::id::TaskId;
-use crate::protect::own;
+use crate::protect::checkpoint;
 use crate::snapshot::Snapshot;
 use crate::sync::Arc;
 use crate::task::cell::{Held, fits};
@@ -305,7 +306,7 @@ pub async fn yield_now() {
         cx.waker().wake_by_ref();
         Poll::Pending
     };
-    poll_fn(|cx| own::poll_own(cx, || None, &mut poll)).await;
+    poll_fn(|cx| checkpoint::poll(cx, || None, &mut poll)).await;
 }
 
 impl TaskId {

@@ -60,10 +60,11 @@ pub use error::{
     BoxError, FailureKind, Failures, JoinError, LifecycleError, Panic, Result, ServiceError,
     SpawnError, StopError, StopTimeout, TaskFailure, TooManyChildren,
 };
+pub use handle::defer::{Defer, defer};
 pub use handle::{Handle, Metrics, RootBuilder, spawn, yield_now};
 pub use id::TaskId;
-pub use protect::defer::{Defer, defer};
-pub use protect::shield::{finally, shielded};
+pub use protect::finally::finally;
+pub use protect::shield::shielded;
 pub use runtime::{Builder, Runtime};
 pub use service::{
     BoxService, ChildServiceBuilder, Context, Manager, ManagerBuilder, ManagerSlot, Service,

@@ -8,8 +8,8 @@
 pub use crate::error::Elapsed;
 
 use crate::handle::{current_shared, current_shared_for};
-use crate::protect::own;
-use crate::protect::shield::poll_to_its_end;
+use crate::protect::checkpoint;
+use crate::protect::last_poll::poll_to_its_end;
 use crate::sync::Arc;
 use crate::task::awaited::Awaited;
 use crate::task::{Shared, current};
@@ -133,7 +133,7 @@ impl Future for Sleep {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         let at = this.deadline;
-        own::poll_own(cx, || Some(Awaited::Time(at)), |cx| this.poll_timer(cx))
+        checkpoint::poll(cx, || Some(Awaited::Time(at)), |cx| this.poll_timer(cx))
     }
 }
 
@@ -235,7 +235,7 @@ async fn timeout_from<F: Future>(
         }
         sleep.poll_timer(cx).map(|()| Err(Elapsed))
     };
-    poll_fn(|cx| own::poll_own(cx, || Some(Awaited::Time(at)), &mut poll)).await
+    poll_fn(|cx| checkpoint::poll(cx, || Some(Awaited::Time(at)), &mut poll)).await
 }
 
 /// Ticks at multiples of `period` from now; the first tick is at once. Ticks that were missed are

@@ -1,33 +1,25 @@
-//! Where in the protection of its task the calling code runs: in the task's own code, in the body
-//! of a `finally` or a `background_service`, or in code that the turn does not reach.
+//! The scope that the calling thread's code is in.
+//!
+//! A thread keeps two values for it: the kind of its code, which is among the values that each poll
+//! copies ([`PlaceKind`]), and the innermost body around that code. The functions that poll or drop
+//! such code set both, and restore them when the code returns or panics.
 
 use super::scope::{Body, Scope};
 use crate::sync::Arc;
 use crate::task::cell::Node;
-use crate::task::current::{Apart, Current, Lent, change, current};
+use crate::task::current::code::PlaceKind;
+use crate::task::current::view::Apart;
+use crate::task::current::{Current, Lent, change, current};
 use std::cell::RefCell;
 use std::task::{Context, Waker};
 
-/// What kind of code the thread runs, as far as its callers in this crate know.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PlaceKind {
-    /// The task's own code.
-    Root,
-    /// The body that `BODY` names.
-    Body,
-    /// The destructor of the body that `BODY` names.
-    BodyDrop,
-    /// A shield or a cleanup, outside of any body: the turn is not seen.
-    Hard,
-    /// A shield or a cleanup, inside the body that `BODY` names.
-    HardInBody,
-}
-
 crate::sync::thread_local! {
+    /// The innermost body around the calling code. Code of a [`PlaceKind`] that is inside no body
+    /// leaves it as it is, so only [`body`] reads it.
     static BODY: Lent<Option<Arc<Body>>> = const { Lent::new(RefCell::new(None)) };
 }
 
-/// What the calling code's place comes to.
+/// The place of the calling code: a [`Scope`] without what it refers to.
 enum Place {
     Outside,
     Root(Node),
@@ -47,9 +39,9 @@ fn place(cx: &Context<'_>) -> Place {
     }
 }
 
-/// Whether code of the task or of a body cannot be suspended for good although it is its turn,
-/// since it is in a destructor, or in a `block_on` inside the poll. What such code polls, it polls
-/// with a waker of its own.
+/// Whether code of the task or of a body has to run on at its turn, because it is in a destructor, or
+/// in a `block_on` inside the poll: suspending it for good would block the thread. Such code polls
+/// with a waker other than the task's.
 #[inline]
 pub(crate) fn must_run_on(current: &Current, waker: &Waker) -> bool {
     let Some(node) = current.node else {
@@ -59,6 +51,7 @@ pub(crate) fn must_run_on(current: &Current, waker: &Waker) -> bool {
         || (current.stalls.are_endless() || std::thread::panicking()) && !node.is_waker(waker)
 }
 
+/// Restores the kind of the code when it is dropped.
 struct Restore(PlaceKind);
 
 impl Restore {
@@ -73,7 +66,7 @@ impl Drop for Restore {
     }
 }
 
-/// Runs `f` as code of a shield or a cleanup: the turn is not seen in there.
+/// Runs `f` as code of a shield or a cleanup, which is not told of the turn.
 pub(crate) fn hard<R>(f: impl FnOnce() -> R) -> R {
     let _apart = Apart::begin();
     let _restore = Restore::replace(match current().place {
@@ -83,7 +76,7 @@ pub(crate) fn hard<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// Runs `f` as code of a deferred cleanup, which was left by that body.
+/// Runs `f` as code of a deferred cleanup that `body` has left behind.
 pub(crate) fn hard_of<R>(body: Option<&Arc<Body>>, f: impl FnOnce() -> R) -> R {
     match body {
         Some(body) => with_body(body, PlaceKind::HardInBody, f),
@@ -91,12 +84,12 @@ pub(crate) fn hard_of<R>(body: Option<&Arc<Body>>, f: impl FnOnce() -> R) -> R {
     }
 }
 
-/// Runs `f`, which polls a body.
+/// Runs `f`, which polls the future of `body`.
 pub(crate) fn in_body<R>(body: &Arc<Body>, f: impl FnOnce() -> R) -> R {
     with_body(body, PlaceKind::Body, f)
 }
 
-/// Runs `f`, which drops a body's future: the turn is not seen in there.
+/// Runs `f`, which drops the future of `body`. The destructor is not told of the turn.
 pub(crate) fn in_body_drop<R>(body: &Arc<Body>, f: impl FnOnce() -> R) -> R {
     with_body(body, PlaceKind::BodyDrop, f)
 }
@@ -115,7 +108,7 @@ fn with_body<R>(body: &Arc<Body>, kind: PlaceKind, f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// The innermost body around the calling code.
+/// Returns the innermost body around the calling code.
 pub(crate) fn body() -> Option<Arc<Body>> {
     match current().place {
         PlaceKind::Root | PlaceKind::Hard => None,
@@ -125,7 +118,7 @@ pub(crate) fn body() -> Option<Arc<Body>> {
     }
 }
 
-/// The scope that the calling code, which polls with this context, is in.
+/// Returns the scope that the calling code is in. It polls with the context `cx`.
 pub(crate) fn scope(cx: &Context<'_>) -> Scope {
     match place(cx) {
         Place::Outside => Scope::Outside,
@@ -135,7 +128,7 @@ pub(crate) fn scope(cx: &Context<'_>) -> Scope {
     }
 }
 
-/// Whether that is this scope.
+/// Whether `scope` is the one that [`scope`] would return.
 pub(crate) fn is_in(scope: &Scope, cx: &Context<'_>) -> bool {
     let is_body = |of: Option<&Arc<Body>>| body().as_ref().map(Arc::as_ptr) == of.map(Arc::as_ptr);
     match (scope, place(cx)) {
@@ -147,8 +140,8 @@ pub(crate) fn is_in(scope: &Scope, cx: &Context<'_>) -> bool {
     }
 }
 
-/// Whether this body is the innermost that is being polled or dropped, so that its owner looks at
-/// it after that.
+/// Whether the calling code is code of this body, outside of hard code: then the body is being polled
+/// or dropped, and its owner looks at it after that.
 pub(crate) fn is_polled(body: &Arc<Body>) -> bool {
     let kind = current().place;
     matches!(kind, PlaceKind::Body | PlaceKind::BodyDrop)
@@ -164,7 +157,10 @@ mod tests {
     #[test]
     fn code_is_in_one_scope() {
         let cx = &Context::from_waker(Waker::noop());
-        let (body, other) = (Body::new(true, cx), Body::new(true, cx));
+        let (body, other) = (
+            Body::inside_of(Scope::Outside, true),
+            Body::inside_of(Scope::Outside, true),
+        );
         let scopes = [
             Scope::Outside,
             Scope::Hard(None),

@@ -3,7 +3,7 @@
 use super::driver::{Driver, PassOn, waker};
 use crate::error::ServiceError;
 use crate::handle::Handle;
-use crate::protect::shield::poll_to_its_end;
+use crate::protect::last_poll::poll_to_its_end;
 use crate::schedule::pool::Pool;
 use crate::service::{Manager, Service};
 use crate::sync::atomic::{AtomicBool, Ordering};

@@ -5,17 +5,19 @@ use super::manager::Manager;
 use super::waits::RecordWait;
 use crate::error::ServiceError;
 use crate::handle::settings::Settings;
-use crate::panics::discard;
-use crate::protect::scope::{Body, Entered};
-use crate::protect::{own, place};
-use crate::sync::atomic::Ordering;
-use crate::task::{arced, current};
+use crate::protect::body::BodyEnd;
+use crate::protect::entered::Entered;
+use crate::protect::last_poll::resume_first;
+use crate::protect::scope::Body;
+use crate::protect::{checkpoint, place};
+use crate::task::arced;
+use crate::task::current::view::note_panic;
 use crate::tree::cancel_guard::CancelGuard;
 use std::future::{pending, poll_fn};
-use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::panic::{Location, resume_unwind};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, ready};
 
 /// Runs `body` in the calling task while the service runs in the background; stops the service
 /// when the body ends, and ends the body, as a cancellation would, when the service fails. The
@@ -69,10 +71,10 @@ where
 {
     let manager = match Manager::with(service, Settings::default()) {
         Ok(manager) => manager,
-        Err(error) => return own::refused(error.into()).await,
+        Err(error) => return checkpoint::refused(error.into()).await,
     };
     if let Err(error) = manager.start_here(location) {
-        return own::refused(error.into()).await;
+        return checkpoint::refused(error.into()).await;
     }
     let cancel = CancelGuard(&manager);
     let mut output = None;
@@ -95,35 +97,20 @@ where
                 (record.has_errored() || record.is_finished()).then(|| record.has_errored())
             });
             if failed == Poll::Ready(true) {
-                scope.ended.store(true, Ordering::Release);
+                scope.cut_short();
             }
-            scope.announce();
-            let mut panicked = None;
-            if !scope.is_due()
-                && let Some(future) = body.as_mut().as_pin_mut()
-            {
-                let poll = || place::in_body(scope, || future.poll(cx));
-                match catch_unwind(AssertUnwindSafe(poll)) {
-                    Ok(Poll::Ready(value)) => output = Some(value),
-                    Ok(Poll::Pending) if !scope.is_due() => return Poll::Pending,
-                    Ok(Poll::Pending) => {}
-                    Err(panic) => panicked = Some(panic),
+            let ended = ready!(scope.poll(body.as_mut(), cx));
+            let dropped = scope.drop_future(body.as_mut());
+            let dropped = match ended {
+                BodyEnd::Due => dropped,
+                // A panic in the drop of the body hides neither what the body returned nor its panic.
+                BodyEnd::Returned(value) => {
+                    output = Some(value);
+                    dropped.or_else(note_panic)
                 }
-            }
-            let end = || place::in_body_drop(scope, || body.set(None));
-            let ended = catch_unwind(AssertUnwindSafe(end));
-            // A panic in the drop of a body does not hide what the body has returned, nor its panic.
-            let ended = match (&output, &panicked) {
-                (None, None) => ended,
-                _ => ended.or_else(current::note_panic),
+                BodyEnd::Panicked(first) => resume_first(first, dropped.or_else(note_panic)),
             };
-            if let Some(first) = panicked {
-                if let Err(second) = ended {
-                    discard(second);
-                }
-                resume_unwind(first);
-            }
-            if let Err(panic) = ended {
+            if let Err(panic) = dropped {
                 resume_unwind(panic);
             }
             Poll::Ready(())

@@ -4,7 +4,7 @@ use super::manager::Manager;
 use super::waits::RecordWait;
 use crate::arena::counted::Counted;
 use crate::error::LifecycleError;
-use crate::protect::own;
+use crate::protect::checkpoint;
 use crate::protect::wait::TaskWait;
 use crate::task::awaited::Event;
 use crate::task::record::Record;
@@ -134,9 +134,9 @@ impl Context {
             Poll::Pending
         };
         let awaited = || Some(self.manager.record.awaited(Event::Cancel));
-        poll_fn(|cx| own::poll_own(cx, awaited, &mut poll)).await;
+        poll_fn(|cx| checkpoint::poll(cx, awaited, &mut poll)).await;
         // A thread that goes on from here does so because of it.
-        current::see();
+        current::view::see();
     }
 }
 

@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::slot::ManagerSlot;
 use crate::error::Result;
-use crate::protect::shield::poll_to_its_end;
+use crate::protect::last_poll::poll_to_its_end;
 use crate::task::arced;
 use std::borrow::Cow;
 use std::future::poll_fn;

@@ -6,8 +6,8 @@ use super::waits::{RecordWait, note_closing, note_end, wait};
 use crate::arena::counted::Counted;
 use crate::error::{LifecycleError, ServiceError, StopError, StopTimeout};
 use crate::id::TaskId;
-use crate::protect::own;
-use crate::protect::shield::poll_to_its_end;
+use crate::protect::checkpoint;
+use crate::protect::last_poll::poll_to_its_end;
 use crate::snapshot::Snapshot;
 use crate::sync::atomic::Ordering;
 use crate::task::awaited::Event;
@@ -116,7 +116,7 @@ impl Manager {
     /// As [`cancel`](Manager::cancel).
     pub async fn stop(&self) -> Result<(), LifecycleError> {
         if let Err(error) = self.cancel() {
-            return own::refused(error).await;
+            return checkpoint::refused(error).await;
         }
         self.wait_finished().await;
         Ok(())
@@ -148,7 +148,7 @@ impl Manager {
     /// ```
     pub async fn stop_timeout(&self, timeout: Duration) -> Result<(), StopError> {
         if let Err(error) = self.cancel() {
-            return own::refused(error.into()).await;
+            return checkpoint::refused(error.into()).await;
         }
         let Some(shared) = self.record.shared() else {
             self.wait_finished().await;
@@ -165,7 +165,7 @@ impl Manager {
             Pin::new(&mut sleep).poll(cx).map(|()| false)
         };
         let awaited = || Some(self.record.awaited(Event::End));
-        let finished = poll_fn(|cx| own::poll_own(cx, awaited, &mut poll));
+        let finished = poll_fn(|cx| checkpoint::poll(cx, awaited, &mut poll));
         if finished.await {
             return Ok(());
         }
@@ -257,7 +257,7 @@ impl Manager {
             poll_to_its_end(f.as_mut(), cx).map(Some)
         };
         let awaited = || Some(self.record.awaited(Event::Call));
-        let done = poll_fn(|cx| own::poll_own(cx, awaited, &mut poll));
+        let done = poll_fn(|cx| checkpoint::poll(cx, awaited, &mut poll));
         done.await.ok_or_else(|| self.not_running())
     }
 }

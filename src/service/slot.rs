@@ -5,7 +5,7 @@ use super::launcher::Launcher;
 use super::manager::Manager;
 use crate::arena::counted::Counted;
 use crate::error::LifecycleError;
-use crate::protect::own;
+use crate::protect::checkpoint;
 use crate::sync::{Mutex, OnceLock};
 use crate::task::record::Record;
 use std::any::TypeId;
@@ -163,7 +163,7 @@ impl ManagerSlot {
     pub async fn external_api<F: Future>(&self, f: F) -> Result<F::Output, LifecycleError> {
         match self.get() {
             Ok(manager) => manager.external_api(f).await,
-            Err(error) => own::refused(error).await,
+            Err(error) => checkpoint::refused(error).await,
         }
     }
 }

@@ -10,8 +10,8 @@ use crate::error::{BoxError, LifecycleError, ServiceError, SpawnError};
 use crate::handle::settings::Settings;
 use crate::handle::{Handle, current_shared_for};
 use crate::panics::quietly;
-use crate::protect::own;
-use crate::protect::shield::poll_to_its_end;
+use crate::protect::checkpoint;
+use crate::protect::last_poll::poll_to_its_end;
 use crate::sync::atomic::Ordering;
 use crate::task::cell::fits;
 use crate::task::record::Record;
@@ -212,7 +212,7 @@ impl Manager {
     ) -> Result<(), ServiceError> {
         match Self::with(service, Settings::default()) {
             Ok(manager) => manager.run_from(location).await,
-            Err(error) => own::refused(error.into()).await,
+            Err(error) => checkpoint::refused(error.into()).await,
         }
     }
 
@@ -237,7 +237,7 @@ impl Manager {
 
     async fn run_from(&self, location: &'static Location<'static>) -> Result<(), ServiceError> {
         if let Err(error) = self.start_here(location) {
-            return own::refused(error.into()).await;
+            return checkpoint::refused(error.into()).await;
         }
         let _cancel = CancelGuard(self);
         self.wait_finished().await;

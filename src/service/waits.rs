@@ -1,8 +1,8 @@
 //! Waits for an event in the life of a service.
 
-use crate::protect::own;
+use crate::protect::checkpoint;
 use crate::task::awaited::{Awaited, Event, Whom};
-use crate::task::current;
+use crate::task::current::view;
 use crate::task::record::Record;
 use crate::wait_list::WaitList;
 use crate::wait_list::registration::{HasWaitList, Registration};
@@ -68,7 +68,7 @@ impl Drop for RecordWait<'_> {
 #[inline]
 pub(super) fn note_end(record: &Record) {
     if record.is_swept() {
-        current::see();
+        view::see();
     }
 }
 
@@ -76,8 +76,8 @@ pub(super) fn note_end(record: &Record) {
 /// of a cancellation from above, or of one that includes the calling task, the calling code has
 /// seen that cancellation.
 pub(super) fn note_closing(record: &Record) {
-    if record.is_swept() || current::is_within(record) {
-        current::see();
+    if record.is_swept() || view::is_within(record) {
+        view::see();
     }
 }
 
@@ -89,5 +89,5 @@ pub(super) async fn wait<T>(
 ) -> T {
     let mut waiting = RecordWait::new(record);
     let awaited = || Some(record.awaited(event));
-    poll_fn(|cx| own::poll_own(cx, awaited, |cx| waiting.poll(cx, &look))).await
+    poll_fn(|cx| checkpoint::poll(cx, awaited, |cx| waiting.poll(cx, &look))).await
 }

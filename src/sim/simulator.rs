@@ -5,7 +5,7 @@ use super::engine::{Driving, Engine, Step};
 use super::scheduler::Scheduler;
 use super::{deadlock, livelock};
 use crate::handle::Handle;
-use crate::protect::shield::poll_to_its_end;
+use crate::protect::last_poll::poll_to_its_end;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::task::Shared;

@@ -6,8 +6,6 @@ use super::requests::Seen;
 use super::shared::Shared;
 use super::state::Snapshot;
 use crate::id::TaskId;
-use crate::protect::own::{READY_IN_POLL, Stalls, UNLIMITED};
-use crate::protect::place::PlaceKind;
 use crate::sync::Arc;
 #[cfg(taskgrove_loom)]
 use crate::sync::CellKey as _;
@@ -16,22 +14,22 @@ use std::mem::ManuallyDrop;
 use std::num::NonZeroU64;
 use std::panic::Location;
 
-mod view;
+pub(crate) mod code;
+pub(crate) mod view;
 
-use view::Ended;
-pub(crate) use view::*;
+use code::{Ended, PlaceKind, READY_IN_POLL, Stalls, UNLIMITED};
 
 /// What code the thread runs.
 #[derive(Clone, Copy)]
 pub(crate) struct Current {
     pub(crate) node: Option<Node>,
-    /// See [`View`].
+    /// See [`view::View`].
     word: Snapshot,
     requests: Seen,
     /// Own awaits that may still be ready in this poll.
     pub(crate) budget: u32,
     pub(crate) place: PlaceKind,
-    /// See [`View`].
+    /// See [`view::View`].
     ended: Ended,
     /// Whether the task was woken by the code it runs.
     woken: bool,

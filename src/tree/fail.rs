@@ -12,7 +12,9 @@ use crate::error::{FailureKind, JoinError, Moment, Panic, TaskFailure};
 use crate::panics::{discard, quietly};
 use crate::task::cell::Polled;
 use crate::task::cold::Cold;
-use crate::task::current::{self, InTask, Protected, View};
+use crate::task::current::InTask;
+use crate::task::current::code::Protected;
+use crate::task::current::view::{self, View};
 use crate::task::record::Record;
 use crate::task::state::Level;
 use crate::task::{Node, kind};
@@ -58,14 +60,14 @@ pub(super) fn broke(node: Node, polled: Polled) {
 /// When what the future has ended with happened, if it was before this poll's end: in the body of a
 /// `finally` that was cleaned up after since.
 fn view_moment() -> Option<Moment> {
-    current::view().moment
+    view::view().moment
 }
 
 /// Whether an error that is returned now is a failure, and not a consequence of a cancellation: it
 /// counts if that was asked for during this poll at the earliest, or if it comes from inside
 /// protection. By whoever runs the task.
 fn error_counts(node: Node) -> bool {
-    let view = current::view();
+    let view = view::view();
     if view.protected == Protected::Yes || !was_asked(node, view) {
         return true;
     }

@@ -2,7 +2,7 @@
 
 use crate::error::JoinError;
 use crate::id::TaskId;
-use crate::protect::own;
+use crate::protect::checkpoint;
 use crate::protect::wait::TaskWait;
 use crate::sync::atomic::Ordering;
 use crate::task::awaited::{Awaited, Whom};
@@ -150,7 +150,7 @@ impl<T> Task<T> {
 #[inline]
 fn note_end(node: Node) {
     if node.swept.load(Ordering::Relaxed) {
-        current::see();
+        current::view::see();
     }
 }
 
@@ -169,7 +169,7 @@ async fn wait_done(node: &TaskRef) {
         }
     };
     let awaited = || Some(Awaited::Done(Whom::task(**node)));
-    poll_fn(|cx| own::poll_own(cx, awaited, &mut poll)).await;
+    poll_fn(|cx| checkpoint::poll(cx, awaited, &mut poll)).await;
 }
 
 impl<T> Future for Task<T> {
@@ -178,7 +178,7 @@ impl<T> Future for Task<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let node = self.joined.node();
         let awaited = || Some(Awaited::Result(Whom::task(node)));
-        let polled = own::poll_own(cx, awaited, |cx| self.joined.poll(cx));
+        let polled = checkpoint::poll(cx, awaited, |cx| self.joined.poll(cx));
         if polled.is_ready() {
             note_end(node);
         }

@@ -190,7 +190,7 @@ where
         };
         // Both come out: a panic in the drop does not hide what was before.
         if let Err(second) = dropped {
-            let _noted = current::note_panic(second);
+            let _noted = current::view::note_panic(second);
         }
         ended
     }

@@ -1,13 +1,16 @@
-//! Whether an error that the running code returns would be a failure, or a consequence of a
-//! cancellation, as far as that depends on this poll.
+//! What the running code knows of cancellations. It decides whether an error that the code returns
+//! is a failure, or a consequence of a cancellation.
 //!
-//! A poll begins with a view: the task's word, and the latest request for cancellation. What had been
-//! asked for by then is no news to the code, and makes what it returns a consequence. As the poll goes
-//! on the view changes with what ends: a shield's end says that what comes out of it counts; that of a
-//! `finally` brings back the view in which its body ended, however long the cleanup took; and the
-//! first end that one of the crate's own awaits reports, of something that was cancelled from above,
-//! makes it the view of that moment.
+//! A poll begins with a view: the task's state word, and the latest request for cancellation. The code
+//! knows of every cancellation that was requested by then, so an error that it returns is a
+//! consequence of those. During the poll the view changes with what ends:
+//!
+//! - The end of a shield says that an error that comes out of it is a failure.
+//! - The end of a `finally` restores the view in which its body ended, however long the cleanup took.
+//! - When one of the crate's own awaits reports the end of something that was cancelled from above,
+//!   the view becomes that of this moment.
 
+use super::code::{Ended, Protected};
 use super::{Current, change, current, node};
 use crate::error::Moment;
 #[cfg(taskgrove_loom)]
@@ -22,56 +25,22 @@ use std::cell::Cell;
 /// What the running code knows of cancellations.
 #[derive(Clone, Copy)]
 pub(crate) struct View {
-    /// The task's word.
+    /// The task's state word.
     pub(crate) word: Snapshot,
-    /// The requests that there were.
+    /// The latest request for cancellation.
     pub(crate) requests: Seen,
-    /// Whether what it returns comes from inside protection.
     pub(crate) protected: Protected,
-    /// When what it returns happened, if that is over.
+    /// When the code made what it returns, if that was before the end of this poll.
     pub(crate) moment: Option<Moment>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Protected {
-    /// Nothing is known.
-    Unknown,
-    /// A `finally` has ended, whose body was not inside protection, or did not end there.
-    No,
-    Yes,
-}
-
-/// [`View::protected`], and whether there is a [`View::moment`], in the byte that each poll copies.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ended(u8);
-
-impl Ended {
-    pub(crate) const NOTHING: Ended = Ended(0);
-    const MOMENT: u8 = 1 << 7;
-
-    fn new(protected: Protected, has_moment: bool) -> Ended {
-        Ended(protected as u8 | if has_moment { Self::MOMENT } else { 0 })
-    }
-
-    fn protected(self) -> Protected {
-        match self.0 & !Self::MOMENT {
-            0 => Protected::Unknown,
-            1 => Protected::No,
-            _ => Protected::Yes,
-        }
-    }
-
-    fn has_moment(self) -> bool {
-        self.0 & Self::MOMENT != 0
-    }
-}
-
 crate::sync::thread_local! {
-    /// The moment of the view that has one: few have, and each poll copies the rest.
+    /// The moment of a view that has one. Few views have one, so it is not among the values that each
+    /// poll copies.
     static MOMENT: Cell<Option<Moment>> = const { Cell::new(None) };
 }
 
-/// The view of the calling code.
+/// Returns the view of the calling code.
 pub(crate) fn view() -> View {
     let Current {
         word,
@@ -87,7 +56,7 @@ pub(crate) fn view() -> View {
     }
 }
 
-/// The calling code goes on with this view.
+/// Gives the calling code this view.
 pub(crate) fn set_view(view: View) {
     if view.moment.is_some() {
         MOMENT.set(view.moment);
@@ -99,7 +68,8 @@ pub(crate) fn set_view(view: View) {
     });
 }
 
-/// Until dropped, what ends does not change the view of the code around.
+/// Restores the view when it is dropped: what ends in between does not change the view of the code
+/// around.
 pub(crate) struct Apart(View);
 
 impl Apart {
@@ -116,13 +86,13 @@ impl Drop for Apart {
     }
 }
 
-/// What the calling code returns comes from inside protection, which has ended.
+/// Notes that protection has ended, and that what the calling code returns comes from inside it.
 pub(crate) fn set_protected() {
     change(|current| current.ended = Ended::new(Protected::Yes, false));
 }
 
-/// Protection was dropped before its end: what the calling code returns comes from inside, unless
-/// something has ended since.
+/// Notes that protection was dropped before its end: what the calling code returns comes from inside
+/// it, unless something has ended since.
 pub(crate) fn set_protected_if_unknown() {
     change(|current| {
         if current.ended.protected() == Protected::Unknown {
@@ -131,11 +101,13 @@ pub(crate) fn set_protected_if_unknown() {
     });
 }
 
-/// An own await reports the end of something that was cancelled from above.
+/// Notes that one of the crate's own awaits reports the end of something that was cancelled from
+/// above: the calling code knows of that cancellation from here on.
 #[cold]
 pub(crate) fn see() {
     if let Some(node) = node() {
-        // In this order: what had marked by then shows in the task's own word.
+        // The requests are read before the word. If one of them had marked what it covers by then,
+        // the word that is read after that shows its mark.
         let requests = node.shared().requests.look();
         set_view(View {
             word: node.state.load(),
@@ -159,8 +131,8 @@ pub(crate) fn is_within(record: &Record) -> bool {
     false
 }
 
-/// Notes a panic that must not hide what the calling code returns: the task ends with it after this
-/// poll. Outside of tasks there is nobody to tell, and it is given back.
+/// Notes a panic beside what the calling code returns, which the panic must not hide. It is counted
+/// when this poll of the task ends. Outside of tasks the caller gets the panic back.
 pub(crate) fn note_panic(panic: Box<dyn Any + Send>) -> Result<(), Box<dyn Any + Send>> {
     match node() {
         Some(node) => {
