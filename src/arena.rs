@@ -1,58 +1,61 @@
 //! The arena: a process-wide allocator of small slots, which are addressed by pointer and by index.
 //!
-//! Every task lives in a slot, and so does every service's record. Wakers, queues and handles hold a slot's
-//! address; the links of the tree hold its 32-bit [`SlotIndex`]. A slot never moves.
+//! Every task lives in a slot, and so does every service's record. Wakers, queues and handles hold
+//! a slot's address; the links of the tree hold its 32-bit [`SlotIndex`]. A slot never moves.
 //!
-//! The arena guards the memory of slots that are not live, and the table that maps an index to an address. It
-//! does not read or write the memory of a slot, live or free, does not run the caller's code, and knows nothing
-//! of tasks.
+//! The arena guards the memory of slots that are not live, and the table that maps an index to an
+//! address. It does not read or write the memory of a slot, live or free, does not run the caller's
+//! code, and knows nothing of tasks.
 //!
-//! The design is that of a slab allocator with magazines and depots (Bonwick and Adams, "Magazines and Vmem:
-//! Extending the Slab Allocator to Many CPUs and Arbitrary Resources", USENIX 2001), with threads in the place
-//! of CPUs:
+//! The design is that of a slab allocator with magazines and depots (Bonwick and Adams, "Magazines
+//! and Vmem: Extending the Slab Allocator to Many CPUs and Arbitrary Resources", USENIX 2001), with
+//! threads in the place of CPUs:
 //!
-//! - A page (`pages`) is 64 KiB of slots of one size class (`class`). A slot's index consists of the page's
-//!   number and the slot's position in the page. The `slab` crate numbers the pages: a page's number is the key
-//!   of its memory block in one `Slab`. A two-level table maps the number to the block's address.
-//! - A depot (`depot`), one for each class, behind a lock, holds the free slots of the class's pages. It hands
-//!   them out from the fullest pages first, and gives wholly free pages back.
-//! - A magazine (`magazine`) is a thread's stock of free slots of a class. Allocating is a pop, freeing a push.
+//! - A page (`pages`) is 64 KiB of slots of one size class (`class`). A slot's index consists of
+//!   the page's number and the slot's position in the page. The `slab` crate numbers the pages: a
+//!   page's number is the key of its memory block in one `Slab`. A two-level table maps the number
+//!   to the block's address.
+//! - A depot (`depot`), one for each class, behind a lock, holds the free slots of the class's
+//!   pages. It hands them out from the fullest pages first, and gives wholly free pages back.
+//! - A magazine (`magazine`) is a thread's stock of free slots of a class. Allocating is a pop,
+//!   freeing a push.
 //!
-//! A slot may be freed on any thread; it then lies in that thread's magazine. A thread's magazines hold at most
-//! 256 slots for each class, and a page is not given back while one of its slots lies in a magazine. Apart from
-//! that, an arena without live slots keeps one page for each class that was ever used, and at most 5 MiB of
-//! blocks. The memory is the global allocator's. Memory that stays free, also beside live slots, is not resident
-//! (see `blocks`, `depot::trim` and `system`).
+//! A slot may be freed on any thread; it then lies in that thread's magazine. A thread's magazines
+//! hold at most 256 slots for each class, and a page is not given back while one of its slots lies
+//! in a magazine. Apart from that, an arena without live slots keeps one page for each class that
+//! was ever used, and at most 5 MiB of blocks. The memory is the global allocator's. Memory that
+//! stays free, also beside live slots, is not resident (see `blocks`, `depot::trim` and `system`).
 //!
-//! With `cfg(taskgrove_malloc)`, and under loom, each slot is an allocation of its own and no index is used
-//! twice (`single`), so that sanitizers and valgrind find a use after free.
+//! With `cfg(taskgrove_malloc)`, and under loom, each slot is an allocation of its own and no index
+//! is used twice (`single`), so that sanitizers and valgrind find a use after free.
 //!
 //! # Rules for the unsafe code
 //!
-//! 1. Between its allocation and its free a slot belongs to the caller alone. The arena never reads or writes
-//!    its memory.
-//! 2. The caller passes an index to [`Arena::address`] or [`Arena::free`] only while its slot is live in that
-//!    arena, and the allocation happens before the call (the index came through a lock, a channel or an acquire
-//!    load). It frees a slot once, and every other use of the slot and its index happens before that.
-//! 3. A chunk of the page table is initialised before a release store publishes it. It is never moved or
-//!    freed, and only ever shared.
-//! 4. A page's address in the table is stored before the page's first slot is handed out, and cleared after
-//!    the depot has every slot back. Both happen under the depot's lock. The page's number and block are used
-//!    again after that, under the directory's lock. So the table's address for a live slot's page is that
-//!    page's.
-//! 5. The slots of a page are those below its class's capacity. Capacity times size is at most a block's size,
-//!    so they lie inside the block.
-//! 6. The first slot of a page is aligned to 64, so the low six bits of its address can hold the class's
-//!    number. Sizes are multiples of 8, so every slot is aligned to 8.
-//! 7. A block has one owner, a page or `Blocks`. A region is freed with the layout it was allocated with, and
-//!    only by the owner of all of its blocks.
-//! 8. Memory is released to the system only while no slot in it is live or can be handed out: a block by its
-//!    owner, and units of a page while the depot is trimming the page.
-//! 9. A page's free map is initialised before the table shows the page to its depot, and is then accessed only
-//!    through that depot's lock, until the depot removes the page from the table.
+//! 1. Between its allocation and its free a slot belongs to the caller alone. The arena never reads
+//!    or writes its memory.
+//! 2. The caller passes an index to [`Arena::address`] or [`Arena::free`] only while its slot is
+//!    live in that arena, and the allocation happens before the call (the index came through a
+//!    lock, a channel or an acquire load). It frees a slot once, and every other use of the slot
+//!    and its index happens before that.
+//! 3. A chunk of the page table is initialised before a release store publishes it. It is never
+//!    moved or freed, and only ever shared.
+//! 4. A page's address in the table is stored before the page's first slot is handed out, and
+//!    cleared after the depot has every slot back. Both happen under the depot's lock. The page's
+//!    number and block are used again after that, under the directory's lock. So the table's
+//!    address for a live slot's page is that page's.
+//! 5. The slots of a page are those below its class's capacity. Capacity times size is at most a
+//!    block's size, so they lie inside the block.
+//! 6. The first slot of a page is aligned to 64, so the low six bits of its address can hold the
+//!    class's number. Sizes are multiples of 8, so every slot is aligned to 8.
+//! 7. A block has one owner, a page or `Blocks`. A region is freed with the layout it was allocated
+//!    with, and only by the owner of all of its blocks.
+//! 8. Memory is released to the system only while no slot in it is live or can be handed out: a
+//!    block by its owner, and units of a page while the depot is trimming the page.
+//! 9. A page's free map is initialised before the table shows the page to its depot, and is then
+//!    accessed only through that depot's lock, until the depot removes the page from the table.
 //!
-//! A depot's lock is taken before the directory's. No caller's code runs under either. A thread that forks
-//! holds all of them, the depots' in the order of their classes (`fork`).
+//! A depot's lock is taken before the directory's. No caller's code runs under either. A thread
+//! that forks holds all of them, the depots' in the order of their classes (`fork`).
 
 #![allow(
     unsafe_code,
@@ -79,6 +82,7 @@ mod pages;
 #[cfg(any(taskgrove_malloc, taskgrove_loom))]
 mod single;
 mod slot;
+pub(crate) mod slot_box;
 mod system;
 
 pub(crate) use class::MAX_SLOT;
@@ -123,7 +127,8 @@ impl Arena {
     ///
     /// # Panics
     ///
-    /// If `bytes` is more than [`MAX_SLOT`]. When memory is out, the process ends by `handle_alloc_error`.
+    /// If `bytes` is more than [`MAX_SLOT`]. When memory is out, the process ends by
+    /// `handle_alloc_error`.
     #[inline]
     pub(crate) fn alloc(&'static self, bytes: usize) -> Slot {
         let class = Class::of(bytes).expect("no slot is that large");

@@ -3,11 +3,12 @@
 pub(crate) mod defer;
 pub(crate) mod settings;
 
+use crate::arena::slot_box::SlotBox;
 use crate::id::TaskId;
 use crate::protect::checkpoint;
 use crate::snapshot::Snapshot;
 use crate::sync::Arc;
-use crate::task::cell::{Held, fits};
+use crate::task::cell::fits;
 use crate::task::{Shared, current, fitting, held};
 use crate::tree::handle::Task;
 use crate::tree::{snapshot, spawn};
@@ -30,7 +31,7 @@ pub struct Handle {
 #[must_use = "the task is not spawned until `spawn` is called"]
 pub struct RootBuilder<'a, F> {
     handle: &'a Handle,
-    future: Held<F>,
+    future: SlotBox<F>,
     settings: Settings,
 }
 

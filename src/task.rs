@@ -30,13 +30,13 @@ macro_rules! fitting {
     };
 }
 
-/// Makes a [`Held`](cell::Held) of a value, which may be large: a macro for the same reason.
+/// Makes a [`SlotBox`](crate::arena::slot_box::SlotBox) of a value, which may be large: a macro for the same reason.
 macro_rules! held {
     ($value:ident: $T:ty) => {
         if const { $crate::task::cell::fits::<$T>() } {
-            $crate::task::cell::Held::<$T>::in_slot($value)
+            $crate::arena::slot_box::SlotBox::<$T>::in_slot($value)
         } else {
-            $crate::task::cell::Held::<$T>::in_box(Box::new($value))
+            $crate::arena::slot_box::SlotBox::<$T>::in_box(Box::new($value))
         }
     };
 }

@@ -1,45 +1,51 @@
-//! The deadlines of one runtime, and its clock.
+//! The timer queue: the pending deadlines of one runtime, what each of them fires, and the clock.
 //!
-//! One structure per runtime, behind one lock that is held for a few dozen instructions: nobody's
-//! code runs under it. Wakers are cloned, dropped and woken outside, by whoever called; what is due
-//! is handed out. There is no thread: whoever parks looks at [`Timers::next_deadline`], and whoever
-//! inserts a new earliest deadline wakes a sleeper.
+//! This room is below the tasks: it stores wakers and jobs, and hands out those that are due. The
+//! room `time` is above: the public functions that sleep, each with an entry here.
 //!
-//! The earliest deadline is also kept in an atomic, written under the lock, so that looking at it
-//! costs a load. It is exact once what changed it happens before the look. A parking protocol needs
-//! SeqCst fences of its own: the sleeper between announcing itself and the look, the inserter
-//! between [`Timers::insert`] and looking for sleepers.
+//! A runtime has one queue, behind a lock that is held for a few dozen instructions. It guards the
+//! order of the deadlines and the claim that each entry either fires or is removed, once. No code
+//! of the user runs under the lock: the caller clones, wakes and drops wakers outside. No thread
+//! belongs to the queue. A thread that parks asks for [`Timers::next_deadline`], and a thread that
+//! inserts a new earliest deadline tells the scheduler, which wakes a sleeper if necessary
+//! (`schedule/idle`).
+
+pub(crate) mod fire;
 
 mod clock;
-pub(crate) mod fire;
-mod pages;
 mod queue;
 mod run;
+mod store;
 
-use std::task::Waker;
+pub(crate) use clock::{Clock, NEVER};
+pub(crate) use queue::TimerKey;
 
 use crate::panics::quietly;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
-
-pub(crate) use clock::{Clock, NEVER};
 use queue::Queue;
-pub(crate) use queue::TimerKey;
+use std::task::Waker;
 
-/// What is to be done when a deadline has come.
+/// What happens when a deadline has passed.
 #[derive(Debug)]
 pub(crate) enum Fire<J> {
-    /// Wake this.
+    /// This waker is woken.
     Waker(Waker),
-    /// A job of the runtime's own.
+    /// This job of the runtime runs.
     Job(J),
 }
 
-/// Deadlines in nanoseconds since the runtime's origin (see [`Clock`]), and what they fire.
+/// Deadlines, in nanoseconds since the runtime's origin (see [`Clock`]), and what they fire.
 #[derive(Debug)]
 pub(crate) struct Timers<J> {
     inner: Mutex<Inner<J>>,
-    /// The earliest deadline, [`NEVER`] if there is none. Written under the lock.
+    /// The earliest deadline; [`NEVER`] if there is none.
+    ///
+    /// Written under the lock, and read without it. All accesses are `Relaxed`: a reader uses the
+    /// number alone, and takes the lock before it touches the queue. A thread that parks reads it
+    /// under the lock of the sleepers, which a thread with a new earliest deadline takes after it
+    /// has written it; so either the former reads the new deadline, or the latter finds a sleeper
+    /// to wake.
     next: AtomicU64,
 }
 
@@ -50,7 +56,7 @@ struct Inner<J> {
 }
 
 impl<J> Timers<J> {
-    /// No deadlines.
+    /// Creates a queue without deadlines.
     pub(crate) fn new() -> Self {
         Self {
             inner: Mutex::new(Inner {
@@ -61,11 +67,13 @@ impl<J> Timers<J> {
         }
     }
 
-    /// Adds a deadline, which fires after those that are earlier or the same and were there before.
-    /// One of [`NEVER`] never fires, and one that has passed fires at the next look.
+    /// Adds a deadline. It fires after earlier ones, and after those of the same time that were
+    /// inserted before. [`NEVER`] never fires, and a deadline that has passed fires at the next
+    /// [`Timers::fire_due`].
     ///
-    /// Returns the key, and whether this is the new earliest deadline (somebody who sleeps until the
-    /// old one has to be woken). `None` once the timers are closed; `fire` is dropped then.
+    /// Returns the key, and whether this is the new earliest deadline; then the caller wakes a
+    /// thread that sleeps until the old one. Returns `None`, and drops `fire`, if the queue is
+    /// closed.
     pub(crate) fn insert(&self, deadline: u64, fire: Fire<J>) -> Option<(TimerKey, bool)> {
         let mut inner = self.inner.lock();
         if inner.closed {
@@ -78,10 +86,10 @@ impl<J> Timers<J> {
         Some((key, is_next))
     }
 
-    /// Makes a live entry wake `waker`, and says whether it is live: `false` means that it has fired
-    /// or was removed, or that the timers are closed (or that the entry is a job, which stays).
+    /// Makes a pending entry wake `waker`. Returns `false` if the entry has fired, was removed, or
+    /// is a job, which stays.
     ///
-    /// An entry which would wake the same task is left as it is, and costs no clone.
+    /// An entry that would wake the same task is left as it is, which saves a clone.
     pub(crate) fn set_waker(&self, key: TimerKey, waker: &Waker) -> bool {
         match self.inner.lock().queue.get_mut(key) {
             Some(Fire::Waker(old)) if old.will_wake(waker) => return true,
@@ -90,19 +98,19 @@ impl<J> Timers<J> {
         }
         let new = waker.clone();
         let mut inner = self.inner.lock();
-        let Some(Fire::Waker(place)) = inner.queue.get_mut(key) else {
+        let Some(Fire::Waker(pending)) = inner.queue.get_mut(key) else {
             drop(inner);
             quietly(|| drop(new));
             return false;
         };
-        let old = std::mem::replace(place, new);
+        let old = std::mem::replace(pending, new);
         drop(inner);
         quietly(|| drop(old));
         true
     }
 
-    /// Takes an entry out and drops it; `false` if it was not there any more. Constant, but for the
-    /// first of a run (see `queue.rs`).
+    /// Removes an entry and drops what it would have fired. Returns `false` if it was not pending.
+    /// Takes constant time unless the deadline is the first of its run (see `queue`).
     pub(crate) fn remove(&self, key: TimerKey) -> bool {
         let fire = self.take(key);
         let was_there = fire.is_some();
@@ -110,7 +118,7 @@ impl<J> Timers<J> {
         was_there
     }
 
-    /// As [`Timers::remove`], for a caller that has a use for what would have been fired.
+    /// Removes an entry, and returns what it would have fired.
     pub(crate) fn take(&self, key: TimerKey) -> Option<Fire<J>> {
         let mut inner = self.inner.lock();
         let fire = inner.queue.remove(key)?;
@@ -118,16 +126,16 @@ impl<J> Timers<J> {
         Some(fire)
     }
 
-    /// The earliest deadline; `None` if nothing will fire. One atomic load.
+    /// The earliest deadline; `None` if nothing will fire. This is one atomic load.
     #[inline]
     pub(crate) fn next_deadline(&self) -> Option<u64> {
-        let next = self.next.load(Ordering::Acquire);
+        let next = self.next.load(Ordering::Relaxed);
         (next != NEVER).then_some(next)
     }
 
-    /// Takes out what is due at `now`, at most `max`, and appends it to `out` in the order of
-    /// deadlines and, within one, of insertion. Returns how many; if that is `max`, more may be due.
-    /// The caller does the waking. Costs one atomic load when nothing is due.
+    /// Appends what is due at `now` to `out`, at most `max`, in the order of the deadlines and, for
+    /// the same time, of insertion. Returns how many; if that is `max`, more may be due. The caller
+    /// wakes them. This is one atomic load when nothing is due.
     pub(crate) fn fire_due(&self, now: u64, max: usize, out: &mut Vec<Fire<J>>) -> usize {
         if self.next_deadline().is_none_or(|next| next > now) {
             return 0;
@@ -138,7 +146,7 @@ impl<J> Timers<J> {
         count
     }
 
-    /// Takes everything out, in order, and refuses what comes later. The caller drops or wakes.
+    /// Closes the queue, which then refuses new entries. Returns all pending entries, in order.
     pub(crate) fn close(&self) -> Vec<Fire<J>> {
         let mut inner = self.inner.lock();
         inner.closed = true;
@@ -147,18 +155,19 @@ impl<J> Timers<J> {
         all
     }
 
-    /// How many entries are live.
+    /// The number of pending entries.
     pub(crate) fn len(&self) -> usize {
         self.inner.lock().queue.len()
     }
 
-    /// Makes the earliest deadline known; says whether it is earlier than the one known so far.
+    /// Publishes the earliest deadline. Returns whether it is earlier than the one published
+    /// before.
     #[inline]
     fn publish(&self, inner: &MutexGuard<'_, Inner<J>>) -> bool {
         let next = inner.queue.first().unwrap_or(NEVER);
         let known = self.next.load(Ordering::Relaxed);
         if next != known {
-            self.next.store(next, Ordering::Release);
+            self.next.store(next, Ordering::Relaxed);
         }
         next < known
     }

@@ -44,7 +44,6 @@ const ROOMS: &[&[&str]] = &[
 const ALLOWED: &[(&str, &str)] = &[
     ("schedule/pool/worker", "schedule/pool"),
     ("task/ancestry", "tree/links"),
-    ("task/cell", "task/cell/held"),
     ("task/cell", "task/cell/raw"),
     ("task/cell", "task/cell/waker"),
     ("task/cell", "task/cold"),
@@ -60,7 +59,6 @@ const ALLOWED: &[(&str, &str)] = &[
     ("task/record", "tree/hold"),
     ("task/shared", "task/wakes"),
     ("task/state/word", "task/state"),
-    ("timer/pages", "task/cell"),
     ("tree/batch", "tree/finish"),
     ("tree/cancel", "tree/expire"),
     ("tree/cancel", "tree/finish"),

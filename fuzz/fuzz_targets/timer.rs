@@ -9,33 +9,24 @@ mod src {
     pub(crate) mod timer;
 }
 
-/// What the timers use of the rest: instead of slots of the arena they have boxes here.
+/// What the timer queue uses of the rooms below: instead of slots of the arena it has boxes here.
 mod arena {
     pub(crate) fn release_spare<T>(memory: &mut [std::mem::MaybeUninit<T>]) {
         memory.fill_with(std::mem::MaybeUninit::zeroed);
     }
-}
-mod task {
-    pub(crate) mod cell {
+
+    pub(crate) mod slot_box {
         use std::ops::{Deref, DerefMut};
 
-        pub(crate) struct Held<T>(Box<T>);
+        pub(crate) struct SlotBox<T>(Box<T>);
 
-        pub(crate) const fn fits<T>() -> bool {
-            false
-        }
-
-        impl<T> Held<T> {
-            pub(crate) fn in_slot(value: T) -> Self {
-                Held(Box::new(value))
-            }
-
-            pub(crate) fn in_box(value: Box<T>) -> Self {
-                Held(value)
+        impl<T> SlotBox<T> {
+            pub(crate) fn new(value: T) -> Self {
+                SlotBox(Box::new(value))
             }
         }
 
-        impl<T> Deref for Held<T> {
+        impl<T> Deref for SlotBox<T> {
             type Target = T;
 
             fn deref(&self) -> &T {
@@ -43,7 +34,7 @@ mod task {
             }
         }
 
-        impl<T> DerefMut for Held<T> {
+        impl<T> DerefMut for SlotBox<T> {
             fn deref_mut(&mut self) -> &mut T {
                 &mut self.0
             }

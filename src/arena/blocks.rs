@@ -1,9 +1,10 @@
 //! Blocks: the memory of pages, which comes from the global allocator in [`Region`]s.
 //!
-//! A block that belongs to no page is *warm*, as its last page left it, or *cold*, after its system pages
-//! were released. Up to [`WARM`] blocks stay warm, those with the lowest addresses. When [`SPARE`] more are
-//! warm, all in excess become cold together, so that work whose memory goes up and down by less makes no
-//! system call. A region goes back to the global allocator once all of its blocks are cold.
+//! A block that belongs to no page is *warm*, as its last page left it, or *cold*, after its system
+//! pages were released. Up to [`WARM`] blocks stay warm, those with the lowest addresses. When
+//! [`SPARE`] more are warm, all in excess become cold together, so that work whose memory goes up
+//! and down by less makes no system call. A region goes back to the global allocator once all of
+//! its blocks are cold.
 
 use super::class::PAGE_BYTES;
 use super::system;
@@ -14,15 +15,15 @@ use std::ptr::NonNull;
 /// The number of blocks in a region.
 const PER_REGION: usize = if cfg!(taskgrove_loom) { 2 } else { 4 };
 
-/// A region's layout. It is aligned to the smallest unit that can be released, which wastes at most one
-/// unit for each region.
+/// A region's layout. It is aligned to the smallest unit that can be released, which wastes at most
+/// one unit for each region.
 const LAYOUT: Layout = match Layout::from_size_align(PAGE_BYTES * PER_REGION, 4096) {
     Ok(layout) => layout,
     Err(_) => panic!("a region is a valid layout"),
 };
 
-/// The number of blocks that stay warm: 4 MiB, so that work that comes in batches of some ten thousand
-/// tasks makes no system call for each batch.
+/// The number of blocks that stay warm: 4 MiB, so that work that comes in batches of some ten
+/// thousand tasks makes no system call for each batch.
 pub(super) const WARM: usize = if cfg!(taskgrove_loom) { 1 } else { 64 };
 
 /// The number of further warm blocks at which the excess becomes cold: 1 MiB.
@@ -85,8 +86,8 @@ pub(super) struct Unused(Vec<Region>);
 impl Drop for Unused {
     fn drop(&mut self) {
         for region in self.0.drain(..) {
-            // SAFETY: rule 7: the region came from `alloc` with this layout, and `Blocks::cool`, which
-            // made this value, owned all of its blocks; by rule 4 no slot in them is live.
+            // SAFETY: rule 7: the region came from `alloc` with this layout, and `Blocks::cool`,
+            // which made this value, owned all of its blocks; by rule 4 no slot in them is live.
             unsafe { dealloc(region.0.as_ptr(), LAYOUT) }
         }
     }
@@ -120,8 +121,8 @@ impl Blocks {
         self.warm.push(block);
     }
 
-    /// Removes the warm blocks that are in excess. The caller passes them to [`release`], without the
-    /// lock, and then to [`Blocks::cool`].
+    /// Removes the warm blocks that are in excess. The caller passes them to [`release`], without
+    /// the lock, and then to [`Blocks::cool`].
     pub(super) fn excess(&mut self) -> Vec<Block> {
         if self.warm.len() <= WARM + SPARE {
             return Vec::new();
@@ -161,8 +162,9 @@ pub(super) fn release(blocks: &[Block]) {
     };
     for run in blocks.chunk_by(adjacent) {
         if let Some(lowest) = run.last() {
-            // SAFETY: rule 7: the caller owns the blocks, and no slot in them is live. Adjacent blocks of
-            // a region are one range of memory, which starts with the lowest block, the last of the run.
+            // SAFETY: rule 7: the caller owns the blocks, and no slot in them is live. Adjacent
+            // blocks of a region are one range of memory, which starts with the lowest block, the
+            // last of the run.
             unsafe { system::release(lowest.slots(), run.len() * PAGE_BYTES) }
         }
     }

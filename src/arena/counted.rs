@@ -1,113 +1,95 @@
 //! [`Counted`]: a shared value in a slot of the arena.
 
-use super::ARENA;
-use super::class::MAX_SLOT;
 use super::slot::SlotIndex;
+use super::slot_box::SlotBox;
 use crate::sync::atomic::{AtomicU32, Ordering};
 use std::marker::PhantomData;
-use std::mem::{ManuallyDrop, offset_of, size_of};
+use std::mem::{ManuallyDrop, offset_of};
 use std::ops::Deref;
 use std::ptr::NonNull;
 
-/// One count of a shared value, as an `Arc`'s: that of a service's record. Unlike an `Arc` it knows
-/// no weak counts, costs no malloc, begins with as many counts as its maker needs, and the last
-/// owner, who is nobody's rival, drops it without a read-modify-write.
+/// A reference-counted pointer, like `Arc`, to a value in a slot: that of a service's record.
+///
+/// In contrast to `Arc` there are no weak references, the value is created with as many references
+/// as its creator needs, and a sole owner skips the atomic decrement.
 pub(crate) struct Counted<T>(NonNull<Inner<T>>, PhantomData<T>);
 
 #[repr(C)]
 struct Inner<T> {
+    /// The number of references. Every owner reads and writes it.
+    ///
+    /// A decrement is `AcqRel`, and the load before it `Acquire`: the owner that finds itself to be
+    /// the last one acquires what the others released with their decrements, and then drops the
+    /// value.
     count: AtomicU32,
-    /// The slot; `None` for a value that fits none, which is boxed.
-    index: Option<SlotIndex>,
+    /// The slot; `None` for a value that does not fit one and is in a `Box`.
+    slot: Option<SlotIndex>,
     value: T,
 }
 
-// SAFETY: as an `Arc`: the value is shared, and dropped on the thread of the last count.
+// SAFETY: as for an `Arc`: the value is shared, and dropped on the thread of the last owner.
 unsafe impl<T: Send + Sync> Send for Counted<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send + Sync> Sync for Counted<T> {}
 
 impl<T> Counted<T> {
-    const FITS: bool = size_of::<Inner<T>>() <= MAX_SLOT && align_of::<Inner<T>>() <= 8;
-
-    /// Shares a value, with `N` counts to begin with.
+    /// Shares a value, with `N` references to begin with.
     #[inline]
     pub(crate) fn several<const N: usize>(value: T) -> [Self; N] {
         const { assert!(N > 0 && N < 1 << 8) };
-        let inner = |index| Inner {
+        let inner = SlotBox::new(Inner {
             count: AtomicU32::new(N as u32),
-            index,
+            slot: None,
             value,
-        };
-        let pointer = if Self::FITS {
-            let slot = ARENA.alloc(size_of::<Inner<T>>());
-            let pointer = slot.ptr.cast::<Inner<T>>();
-            // SAFETY: the slot is ours, of that size, and aligned to 8, which is enough.
-            unsafe { pointer.write(inner(Some(slot.index))) };
-            pointer
-        } else {
-            NonNull::from(Box::leak(Box::new(inner(None))))
-        };
+        });
+        let (mut pointer, slot) = inner.into_raw();
+        // SAFETY: no other reference to the value exists yet.
+        unsafe { pointer.as_mut() }.slot = slot;
         std::array::from_fn(|_| Counted(pointer, PhantomData))
     }
 
     #[inline]
     fn inner(&self) -> &Inner<T> {
-        // SAFETY: there until the last count goes, and this is one.
+        // SAFETY: the value lives until the last reference is dropped, and this is one.
         unsafe { self.0.as_ref() }
     }
 
-    /// The value's address, as long as there are counts.
+    /// The value's address, which is valid as long as there are references.
     pub(crate) fn as_ptr(this: &Self) -> *const T {
-        // SAFETY: it is there, see above; no reference is made.
+        // SAFETY: the value lives, as above. This makes no reference to it, so that the address may
+        // be used for all of `Inner` in `from_raw`.
         unsafe { &raw const (*this.0.as_ptr()).value }
     }
 
-    /// Keeps the count, as the value's address.
+    /// Turns a reference into the value's address. [`Counted::from_raw`] turns it back.
     pub(crate) fn into_raw(this: Self) -> *const T {
         Self::as_ptr(&ManuallyDrop::new(this))
     }
 
-    /// The count that was kept.
+    /// Turns the value's address back into a reference.
     ///
     /// # Safety
     ///
-    /// The address is from [`Counted::into_raw`], and comes back once.
+    /// The address is the result of one call of [`Counted::into_raw`], and comes back once.
     pub(crate) unsafe fn from_raw(value: *const T) -> Self {
         let offset = offset_of!(Inner<T>, value);
-        // SAFETY: the address points into an `Inner`, from whose own address it was made.
+        // SAFETY: the address points into an `Inner`, and was derived from the pointer to it.
         let inner = unsafe { value.byte_sub(offset) }.cast_mut().cast();
-        // SAFETY: it is not null.
+        // SAFETY: the address of a value is not null.
         Counted(unsafe { NonNull::new_unchecked(inner) }, PhantomData)
     }
 
     #[inline(never)]
     fn free(&mut self) {
-        /// Also when the value's drop panics.
-        struct FreeSlot(SlotIndex);
-        impl Drop for FreeSlot {
-            fn drop(&mut self) {
-                // SAFETY: the value is gone, or what is left of it after a panic is never used.
-                unsafe { ARENA.free(self.0) }
-            }
-        }
-        let pointer = self.0.as_ptr();
-        // SAFETY: the last count is gone: it is dropped once, and its slot or box freed once.
-        unsafe {
-            match (*pointer).index {
-                Some(index) => {
-                    let _free = FreeSlot(index);
-                    std::ptr::drop_in_place(pointer);
-                }
-                None => drop(Box::from_raw(pointer)),
-            }
-        }
+        // SAFETY: the last reference is gone, so the value is dropped once. It came from a
+        // `SlotBox` with this slot.
+        drop(unsafe { SlotBox::from_raw(self.0, self.inner().slot) });
     }
 }
 
 impl<T> Clone for Counted<T> {
     fn clone(&self) -> Self {
-        // Relaxed: whoever has a count may make more; the new one is handed on by other means.
+        // Relaxed: an owner may create further references, and passes them on by other means.
         if self.inner().count.fetch_add(1, Ordering::Relaxed) > u32::MAX / 2 {
             std::process::abort();
         }
@@ -119,8 +101,8 @@ impl<T> Drop for Counted<T> {
     #[inline]
     fn drop(&mut self) {
         let count = &self.inner().count;
-        // Ours is the only one: nobody else can make another, no need to write. Acquire, here and
-        // below: with the Release of those who went before.
+        // If this is the only reference, no one else can create another one, and there is nothing
+        // to write.
         if count.load(Ordering::Acquire) == 1 || count.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.free();
         }
@@ -141,7 +123,8 @@ mod tests {
     use super::Counted;
     use std::sync::Arc;
 
-    /// Whatever its size and the way its counts go, a value is there to the last and dropped once.
+    /// Whatever its size and the order of the drops, a value lives until the last reference and is
+    /// dropped once.
     fn dropped_once<const SIZE: usize>() {
         let probe = Arc::new(());
         let [a, b, c] = Counted::several((probe.clone(), [7_u8; SIZE]));
@@ -158,7 +141,7 @@ mod tests {
         assert_eq!(Arc::strong_count(&probe), 1);
     }
 
-    /// Its memory comes back also when the value's drop panics: it is the next to be given out.
+    /// The slot that is freed last is the next to be handed out.
     #[cfg(not(taskgrove_malloc))]
     #[test]
     fn a_slot_is_free_after_a_drop_that_panics() {
@@ -177,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_dropped_with_its_last_count() {
+    fn a_value_is_dropped_with_its_last_reference() {
         dropped_once::<10>();
         dropped_once::<400>();
         dropped_once::<5000>();

@@ -1,9 +1,10 @@
-//! The depots: one for each class, with the free slots of the class's pages that lie in no magazine.
+//! The depots: one for each class, with the free slots of the class's pages that lie in no
+//! magazine.
 //!
-//! Pages with free slots are in lists by the number of free slots. A depot hands out slots from the fullest
-//! pages, so that the emptiest ones become wholly free and can be given back. It keeps one wholly free page,
-//! the spare, so that a class whose use goes up and down around the edge of a page does not create a page
-//! each time; further ones are retired.
+//! Pages with free slots are in lists by the number of free slots. A depot hands out slots from the
+//! fullest pages, so that the emptiest ones become wholly free and can be given back. It keeps one
+//! wholly free page, the spare, so that a class whose use goes up and down around the edge of a
+//! page does not create a page each time; further ones are retired.
 
 mod audit;
 mod exchange;
@@ -28,8 +29,8 @@ pub(super) struct Depots {
     states: [CachePadded<Mutex<State>>; CLASSES],
 }
 
-/// What the lock of a depot protects, besides the free maps of its pages. All zero at first, so that an
-/// arena that is not used takes no space in the binary.
+/// What the lock of a depot protects, besides the free maps of its pages. All zero at first, so
+/// that an arena that is not used takes no space in the binary.
 #[derive(Debug)]
 pub(super) struct State {
     /// The first page of each bucket, by number; 0 for an empty one.
@@ -85,7 +86,8 @@ impl Depots {
         }
     }
 
-    /// Takes every lock of the arena, in the order of the locks, for a thread that is about to fork.
+    /// Takes every lock of the arena, in the order of the locks, for a thread that is about to
+    /// fork.
     #[cfg(all(unix, not(taskgrove_loom)))]
     pub(super) fn lock_all(&self) -> AllLocks<'_> {
         AllLocks {
@@ -102,8 +104,8 @@ pub(super) struct AllLocks<'a> {
     _directory: MutexGuard<'a, Option<Box<Directory>>>,
 }
 
-/// The depot of one class, with its lock held. This is what gives access to the free maps of the class's
-/// pages (rule 9).
+/// The depot of one class, with its lock held. This is what gives access to the free maps of the
+/// class's pages (rule 9).
 pub(super) struct Depot<'a> {
     class: Class,
     pages: &'a Pages,
@@ -111,8 +113,9 @@ pub(super) struct Depot<'a> {
 }
 
 impl Depot<'_> {
-    /// Moves free slots into `out`, which is not empty, and returns how many: at least one, and at least
-    /// half of what was asked for unless memory is out. A page's slots come in ascending order.
+    /// Moves free slots into `out`, which is not empty, and returns how many: at least one, and at
+    /// least half of what was asked for unless memory is out. A page's slots come in ascending
+    /// order.
     ///
     /// # Errors
     ///
@@ -145,14 +148,16 @@ impl Depot<'_> {
         Ok(taken)
     }
 
-    /// Takes slots back, and adds the numbers of pages that are no longer needed to `retired`. The caller
-    /// retires those after it has released the lock. Returns whether the caller then has to trim the depot.
+    /// Takes slots back, and adds the numbers of pages that are no longer needed to `retired`. The
+    /// caller retires those after it has released the lock. Returns whether the caller then has to
+    /// trim the depot.
     pub(super) fn give(
         &mut self,
         slots: impl Iterator<Item = u32>,
         retired: &mut Vec<u32>,
     ) -> bool {
-        // Neighbours in a magazine often share a page, which is then listed anew once for all of them.
+        // Neighbours in a magazine often share a page, which is then listed anew once for all of
+        // them.
         let mut last = None;
         for index in slots {
             let number = index >> SLOT_BITS;
@@ -181,13 +186,14 @@ impl Depot<'_> {
     /// The free map of one of the depot's pages.
     #[inline]
     fn map(&mut self, number: u32) -> &mut FreeMap {
-        // SAFETY: rule 9: this holds the lock of the depot, and numbers come from its lists and from live
-        // slots of its class, so the page exists and is the depot's. The map is borrowed from `self`.
+        // SAFETY: rule 9: this holds the lock of the depot, and numbers come from its lists and
+        // from live slots of its class, so the page exists and is the depot's. The map is borrowed
+        // from `self`.
         unsafe { &mut *self.pages.free_map(number) }
     }
 
-    /// Moves a page to the list that its number of free slots calls for. Returns the page's number if the
-    /// page is wholly free and not needed; the depot has forgotten it then.
+    /// Moves a page to the list that its number of free slots calls for. Returns the page's number
+    /// if the page is wholly free and not needed; the depot has forgotten it then.
     fn relist(&mut self, number: u32) -> Option<u32> {
         let class = self.class;
         let map = self.map(number);
@@ -207,8 +213,8 @@ impl Depot<'_> {
                 let resident = self.map(number).resident();
                 self.state.residency.change(resident, 0);
                 self.state.pages -= 1;
-                // SAFETY: this holds the depot's lock, every slot of the page is free here, and the page is
-                // in no list any more, so its map is not used again.
+                // SAFETY: this holds the depot's lock, every slot of the page is free here, and the
+                // page is in no list any more, so its map is not used again.
                 unsafe { self.pages.unlink(number) };
                 return Some(number);
             }

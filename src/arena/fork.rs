@@ -1,12 +1,14 @@
 //! The arena across `fork`.
 //!
-//! The child has a copy of the process's memory and one thread. A lock that another thread holds when the
-//! process forks would never be released in the child, and the data it protects could be half changed. So the
-//! thread that forks takes every lock of the arena before, in their order, and releases them after, in the
-//! parent and in the child. The holders of these locks wait for nothing but the global allocator, whose locks
-//! the system takes after these handlers have run; so the handlers do not deadlock.
+//! The child has a copy of the process's memory and one thread. A lock that another thread holds
+//! when the process forks would never be released in the child, and the data it protects could be
+//! half changed. So the thread that forks takes every lock of the arena before, in their order, and
+//! releases them after, in the parent and in the child. The holders of these locks wait for nothing
+//! but the global allocator, whose locks the system takes after these handlers have run; so the
+//! handlers do not deadlock.
 //!
-//! The child loses the slots that lie in the magazines of the parent's other threads, and nothing else.
+//! The child loses the slots that lie in the magazines of the parent's other threads, and nothing
+//! else.
 
 use super::depot::{AllLocks, Depots};
 use crate::sync::atomic::{AtomicPtr, Ordering};
@@ -21,8 +23,8 @@ static WATCHED: AtomicPtr<Depots> = AtomicPtr::new(null_mut());
 /// The locks, from the handler that runs before the fork to the one that runs after it.
 struct Kept(UnsafeCell<Option<AllLocks<'static>>>);
 
-// SAFETY: only the handlers below access it, on the thread that forks, which holds all the locks: it is
-// filled after they were taken, and emptied before they are released.
+// SAFETY: only the handlers below access it, on the thread that forks, which holds all the locks:
+// it is filled after they were taken, and emptied before they are released.
 unsafe impl Sync for Kept {}
 
 static KEPT: Kept = Kept(UnsafeCell::new(None));
@@ -59,8 +61,8 @@ pub(super) fn watch(depots: &'static Depots) {
     // Relaxed on failure: another thread registers the handlers.
     let stored = WATCHED.compare_exchange(null_mut(), depots, Ordering::Release, Ordering::Relaxed);
     if stored.is_ok() {
-        // SAFETY: the handlers are functions for the life of the process, and do not unwind. Without
-        // memory for them, a child has to do without.
+        // SAFETY: the handlers are functions for the life of the process, and do not unwind.
+        // Without memory for them, a child has to do without.
         unsafe { pthread_atfork(Some(before), Some(after), Some(after)) };
     }
 }
@@ -88,7 +90,8 @@ mod tests {
         builder.build().expect("a runtime")
     }
 
-    /// What needs all of a runtime: tasks from inside and outside, parking, timers, the arena, the end.
+    /// What needs all of a runtime: tasks from inside and outside, parking, timers, the arena, the
+    /// end.
     fn use_a_runtime() {
         let runtime = runtime();
         runtime.block_on(async {

@@ -1,8 +1,8 @@
 //! [`FreeMap`]: the free slots of one page, and its position in the lists of its depot.
 //!
-//! The map lies apart from the page. Allocating and freeing never touch the memory of a slot: memory
-//! that was never used is not faulted in, lines that another core used last are not fetched, and a stray
-//! write into a free slot cannot corrupt the allocator.
+//! The map lies apart from the page. Allocating and freeing never touch the memory of a slot:
+//! memory that was never used is not faulted in, lines that another core used last are not fetched,
+//! and a stray write into a free slot cannot corrupt the allocator.
 
 use super::class::{Class, PAGE_BYTES, SLOT_BITS};
 use super::system;
@@ -32,8 +32,8 @@ pub(super) struct FreeMap {
     /// The neighbours in the list, by page number; 0 at an end.
     pub(super) next: u32,
     pub(super) prev: u32,
-    /// One bit for each unit without resident memory: no slot in it was handed out since the page was
-    /// made or the unit was released. All of its slots are free.
+    /// One bit for each unit without resident memory: no slot in it was handed out since the page
+    /// was made or the unit was released. All of its slots are free.
     released: u32,
     /// The number of free slots that overlap a released unit.
     released_slots: u32,
@@ -71,8 +71,8 @@ impl FreeMap {
         self.free - self.released_slots
     }
 
-    /// Moves free slots of the page, which has this `number`, into `out`, lowest index first. Returns how
-    /// many.
+    /// Moves free slots of the page, which has this `number`, into `out`, lowest index first.
+    /// Returns how many.
     pub(super) fn take(&mut self, class: Class, number: u32, out: &mut [u32]) -> usize {
         let want = out.len().min(self.free as usize);
         let mut taken = 0;
@@ -117,9 +117,9 @@ impl FreeMap {
         self.count_released(class);
     }
 
-    /// Records that the units of the slots from `first` to `last` are in use. The slots were free until now,
-    /// and all free slots between the two were taken with them; so a released unit between the two, which
-    /// has free slots only, is in use as well.
+    /// Records that the units of the slots from `first` to `last` are in use. The slots were free
+    /// until now, and all free slots between the two were taken with them; so a released unit
+    /// between the two, which has free slots only, is in use as well.
     fn mark_resident(&mut self, class: Class, first: u32, last: u32) {
         let unit = system::unit();
         let from = first as usize * class.size() / unit;

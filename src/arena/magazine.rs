@@ -1,13 +1,13 @@
 //! Magazines: each thread's own free slots, one stack for each class.
 //!
-//! Allocating pops four bytes and freeing pushes four bytes. An empty magazine is filled with [`BATCH`] slots
-//! from the depot. A full one gives the [`BATCH`] slots back that have lain longest, so that the slots that
-//! are used next are still in the cache. A thread that only allocates or only frees takes a depot's lock at
-//! most once in 64 times.
+//! Allocating pops four bytes and freeing pushes four bytes. An empty magazine is filled with
+//! [`BATCH`] slots from the depot. A full one gives the [`BATCH`] slots back that have lain
+//! longest, so that the slots that are used next are still in the cache. A thread that only
+//! allocates or only frees takes a depot's lock at most once in 64 times.
 //!
-//! The magazines of a thread serve one arena, the one that the thread used last; the use of another one
-//! flushes them. They are also flushed when the thread ends. Slots that the destructors of other
-//! thread-locals free after that go to the depot one by one.
+//! The magazines of a thread serve one arena, the one that the thread used last; the use of another
+//! one flushes them. They are also flushed when the thread ends. Slots that the destructors of
+//! other thread-locals free after that go to the depot one by one.
 
 use super::class::{CLASSES, Class};
 use super::depot::Depots;
@@ -132,7 +132,8 @@ impl Drop for Magazines {
     }
 }
 
-/// Takes a free slot from the calling thread's magazine. If that has none, the caller calls [`refill`].
+/// Takes a free slot from the calling thread's magazine. If that has none, the caller calls
+/// [`refill`].
 #[inline]
 pub(super) fn pop(depots: &'static Depots, class: Class) -> Option<u32> {
     let popped = MAGAZINES.try_with(|own| own.get(depots, class).and_then(Magazine::pop));

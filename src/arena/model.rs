@@ -57,7 +57,8 @@ impl Slots {
         self.0.live_pages()
     }
 
-    /// Checks the arena, and ends it. No other thread uses it any more, and all slots are in the depot.
+    /// Checks the arena, and ends it. No other thread uses it any more, and all slots are in the
+    /// depot.
     pub fn end(self) {
         let class = Class::of(MAX_SLOT).expect("the largest class");
         assert_eq!(self.0.audit_class(class, true), 0, "slots are left");

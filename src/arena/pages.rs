@@ -1,9 +1,10 @@
 //! Pages: their numbers, their memory, and the table that maps a slot index to an address.
 //!
-//! A page is one [`Block`] that is divided into slots of one class. The directory, behind a lock, holds the
-//! blocks of all pages in a [`Slab`]; a block's key in the slab, plus one, is the page's number. So the slab
-//! hands out the lowest numbers that are not in use. The table maps a number to the block's address,
-//! without a lock, and to the page's [`FreeMap`], which its depot's lock protects.
+//! A page is one [`Block`] that is divided into slots of one class. The directory, behind a lock,
+//! holds the blocks of all pages in a [`Slab`]; a block's key in the slab, plus one, is the page's
+//! number. So the slab hands out the lowest numbers that are not in use. The table maps a number to
+//! the block's address, without a lock, and to the page's [`FreeMap`], which its depot's lock
+//! protects.
 
 use std::mem::MaybeUninit;
 use std::ptr::{NonNull, null_mut};
@@ -39,11 +40,11 @@ const CLASS_MASK: usize = ALIGN - 1;
 
 /// The table's part for consecutive page numbers.
 struct Chunk {
-    /// The address of each page's first slot, with the class in its low bits; null while there is no page
-    /// of that number.
+    /// The address of each page's first slot, with the class in its low bits; null while there is
+    /// no page of that number.
     ///
-    /// Written under the lock of the page's depot: by [`Pages::add`] (`Release`, so that a reader that does
-    /// not hold the lock finds the page's memory allocated) and by [`Pages::unlink`].
+    /// Written under the lock of the page's depot: by [`Pages::add`] (`Release`, so that a reader
+    /// that does not hold the lock finds the page's memory allocated) and by [`Pages::unlink`].
     bases: [AtomicPtr<u8>; CHUNK_LEN],
     /// Initialised by [`Pages::add`]. Read and written under the lock of the page's depot (rule 9).
     maps: [UnsafeCell<MaybeUninit<FreeMap>>; CHUNK_LEN],
@@ -59,11 +60,11 @@ pub(super) struct Directory {
 
 /// All pages of an arena.
 pub(super) struct Pages {
-    /// Chunks of the table, which only grows (rule 3). It is all zero at first, so an arena that is not used
-    /// takes no memory and no space in the binary.
+    /// Chunks of the table, which only grows (rule 3). It is all zero at first, so an arena that is
+    /// not used takes no memory and no space in the binary.
     ///
-    /// [`Pages::add`] stores a chunk with `Release` under the directory's lock; the `Acquire` loads pair with
-    /// that store and find the chunk initialised.
+    /// [`Pages::add`] stores a chunk with `Release` under the directory's lock; the `Acquire` loads
+    /// pair with that store and find the chunk initialised.
     root: [AtomicPtr<Chunk>; ROOT_LEN],
     /// Created with the first page. Its lock is taken after a depot's, if both are held.
     directory: Mutex<Option<Box<Directory>>>,
@@ -115,8 +116,8 @@ impl Pages {
             };
             let tagged = block.slots().map_addr(|address| address | class.tag());
             vacant.insert(block);
-            // SAFETY: rule 9: no page has this number, so no depot uses the map. The last depot that did
-            // retired its page under the directory's lock before this.
+            // SAFETY: rule 9: no page has this number, so no depot uses the map. The last depot
+            // that did retired its page under the directory's lock before this.
             chunk.maps[within].with_mut(|map| unsafe { (*map).write(FreeMap::new(class)) });
             chunk.bases[within].store(tagged, Ordering::Release);
             Ok(number)
@@ -127,12 +128,12 @@ impl Pages {
     ///
     /// # Safety
     ///
-    /// The page exists, and the caller holds the lock of its depot. No slot of the page is live or lies in a
-    /// magazine, and the free map is not used again.
+    /// The page exists, and the caller holds the lock of its depot. No slot of the page is live or
+    /// lies in a magazine, and the free map is not used again.
     pub(super) unsafe fn unlink(&self, number: u32) {
         let (chunk, within) = self.find(number);
-        // Relaxed: the next access that needs the order is that of a later `add`, which has taken the
-        // directory's lock after `retire`.
+        // Relaxed: the next access that needs the order is that of a later `add`, which has taken
+        // the directory's lock after `retire`.
         chunk.bases[within].store(null_mut(), Ordering::Relaxed);
     }
 
@@ -157,7 +158,8 @@ impl Pages {
     ///
     /// # Safety
     ///
-    /// The page exists. No slot that overlaps any of the units is live, or becomes live before this returns.
+    /// The page exists. No slot that overlaps any of the units is live, or becomes live before this
+    /// returns.
     pub(super) unsafe fn release(&self, number: u32, units: u32) {
         let (chunk, within) = self.find(number);
         // Relaxed: the caller has seen the page under its depot's lock.
@@ -169,15 +171,16 @@ impl Pages {
             let count = (units >> first).trailing_ones();
             units &= !(((1 << count) - 1) << first);
             let start = base.wrapping_add(first as usize * unit);
-            // SAFETY: the range is inside the page, and the caller guarantees that no live slot is in it.
+            // SAFETY: the range is inside the page, and the caller guarantees that no live slot is
+            // in it.
             unsafe { system::release(start, count as usize * unit) };
         }
     }
 
     /// The free map of a page.
     ///
-    /// The pointer may be used while the caller holds the lock of the page's depot and the page exists
-    /// (rule 9).
+    /// The pointer may be used while the caller holds the lock of the page's depot and the page
+    /// exists (rule 9).
     pub(super) fn free_map(&self, number: u32) -> *mut FreeMap {
         let (chunk, within) = self.find(number);
         chunk.maps[within].with_mut(|map| map.cast())
@@ -188,7 +191,8 @@ impl Pages {
     /// The answer is exact while the caller holds the lock of the class's depot.
     pub(super) fn next_of(&self, class: Class, from: u32) -> Option<u32> {
         (from.max(1)..=MAX_PAGE)
-            // Numbers are handed out from the lowest, so no page comes after a chunk that is missing.
+            // Numbers are handed out from the lowest, so no page comes after a chunk that is
+            // missing.
             .map_while(|number| Some((number, self.chunk(number)?)))
             .find(|(number, chunk)| {
                 // Relaxed: addresses with this class's tag change under the depot's lock only.
@@ -229,12 +233,13 @@ impl Pages {
     pub(super) unsafe fn locate(&self, index: SlotIndex) -> (NonNull<u8>, Class) {
         let (chunk, within, slot) = split(index);
         let chunk = self.root[chunk].load(Ordering::Acquire);
-        // SAFETY: by rule 2 the slot's page was created before this call, and so was its chunk, which
-        // stays where it is by rule 3.
+        // SAFETY: by rule 2 the slot's page was created before this call, and so was its chunk,
+        // which stays where it is by rule 3.
         let tagged = unsafe { (*chunk).bases[within].load(Ordering::Acquire) };
         let (address, class) = slot_at(tagged, slot);
-        // SAFETY: by rules 2 and 4 the address is the one that `add` stored for this slot's page. Without
-        // its tag (rule 6) it is the first slot's; by rule 5 this slot lies inside the block, too.
+        // SAFETY: by rules 2 and 4 the address is the one that `add` stored for this slot's page.
+        // Without its tag (rule 6) it is the first slot's; by rule 5 this slot lies inside the
+        // block, too.
         (unsafe { NonNull::new_unchecked(address) }, class)
     }
 
@@ -244,7 +249,8 @@ impl Pages {
     pub(super) fn prefetch(&self, index: SlotIndex) {
         let (chunk, within, slot) = split(index);
         let chunk = self.root[chunk].load(Ordering::Acquire);
-        // SAFETY: rule 3: a chunk is initialised before it is published, stays, and is only ever shared.
+        // SAFETY: rule 3: a chunk is initialised before it is published, stays, and is only ever
+        // shared.
         let Some(chunk) = (unsafe { chunk.as_ref() }) else {
             return;
         };
@@ -256,7 +262,8 @@ impl Pages {
     /// The chunk for a page number, if it was made.
     fn chunk(&self, number: u32) -> Option<&Chunk> {
         let chunk = self.root[(number >> CHUNK_BITS) as usize].load(Ordering::Acquire);
-        // SAFETY: rule 3: a chunk is initialised before it is published, stays, and is only ever shared.
+        // SAFETY: rule 3: a chunk is initialised before it is published, stays, and is only ever
+        // shared.
         unsafe { chunk.as_ref() }
     }
 
@@ -268,8 +275,8 @@ impl Pages {
         (chunk, number as usize % CHUNK_LEN)
     }
 
-    /// The chunk for a page number, made if it is missing. The caller holds the directory's lock, so no
-    /// two threads make the same chunk.
+    /// The chunk for a page number, made if it is missing. The caller holds the directory's lock,
+    /// so no two threads make the same chunk.
     fn chunk_or_grow(&self, number: u32) -> Result<&Chunk, OutOfMemory> {
         if number > MAX_PAGE {
             return Err(OutOfMemory);
@@ -284,8 +291,8 @@ impl Pages {
     }
 }
 
-/// Splits an index into its page's chunk, the page's position in there, and the slot's position in the
-/// page.
+/// Splits an index into its page's chunk, the page's position in there, and the slot's position in
+/// the page.
 #[inline(always)]
 fn split(index: SlotIndex) -> (usize, usize, usize) {
     let raw = index.get() as usize;
@@ -309,8 +316,8 @@ fn slot_at(tagged: *mut u8, slot: usize) -> (*mut u8, Class) {
 #[cfg(not(taskgrove_loom))]
 fn make_chunk() -> *mut Chunk {
     use std::alloc::{Layout, alloc_zeroed};
-    // SAFETY: the layout's size is not zero. Zeros are a valid chunk: null addresses, and maps that are
-    // not initialised.
+    // SAFETY: the layout's size is not zero. Zeros are a valid chunk: null addresses, and maps that
+    // are not initialised.
     unsafe { alloc_zeroed(Layout::new::<Chunk>()) }.cast()
 }
 

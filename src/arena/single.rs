@@ -1,4 +1,5 @@
-//! [`Single`]: an arena in which each slot is an allocation of its own, for tools that watch allocations.
+//! [`Single`]: an arena in which each slot is an allocation of its own, for tools that watch
+//! allocations.
 
 use super::class::Class;
 use super::slot::{Slot, SlotIndex};
@@ -12,8 +13,8 @@ struct Allocation(NonNull<u8>, Layout);
 
 #[cfg(taskgrove_loom)]
 std::thread_local! {
-    /// The freed slots of the model that runs on this thread. Their memory stays, so that a use after free
-    /// is found and is not undefined behaviour.
+    /// The freed slots of the model that runs on this thread. Their memory stays, so that a use
+    /// after free is found and is not undefined behaviour.
     static FREED: std::cell::RefCell<Vec<Allocation>> = const { std::cell::RefCell::new(Vec::new()) };
     /// The number of its live slots.
     static LIVE: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
@@ -27,8 +28,8 @@ impl Drop for Allocation {
     }
 }
 
-/// Ends a model on the calling thread: frees the memory of its freed slots, and returns how many slots are
-/// live.
+/// Ends a model on the calling thread: frees the memory of its freed slots, and returns how many
+/// slots are live.
 #[cfg(taskgrove_loom)]
 pub(crate) fn end_model() -> usize {
     drop(FREED.take());
@@ -43,8 +44,8 @@ struct Table {
     last: u32,
 }
 
-/// An allocator of slots with the interface of the one in pages. Like malloc's own, its lock is no part of what
-/// loom explores.
+/// An allocator of slots with the interface of the one in pages. Like malloc's own, its lock is no
+/// part of what loom explores.
 pub(crate) struct Single(Mutex<Table>);
 
 impl Single {
@@ -103,7 +104,8 @@ impl Single {
             LIVE.set(LIVE.get() - 1);
             FREED.with_borrow_mut(|freed| freed.push(allocation));
         }
-        // SAFETY: the memory was allocated with this layout. It was in the table, so it is freed once.
+        // SAFETY: the memory was allocated with this layout. It was in the table, so it is freed
+        // once.
         #[cfg(not(taskgrove_loom))]
         unsafe {
             dealloc(allocation.0.as_ptr(), allocation.1);

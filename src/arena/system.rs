@@ -1,22 +1,24 @@
 //! Advice to the operating system: releases system pages that stay allocated but hold nothing.
 //!
-//! The arena's memory comes from the global allocator, so that an allocator that counts or limits memory
-//! counts tasks, too. On Unix `madvise` releases the system pages of memory that is not in use: they stop
-//! being resident, and return when they are written again. On other systems nothing happens.
+//! The arena's memory comes from the global allocator, so that an allocator that counts or limits
+//! memory counts tasks, too. On Unix `madvise` releases the system pages of memory that is not in
+//! use: they stop being resident, and return when they are written again. On other systems nothing
+//! happens.
 
 use std::mem::MaybeUninit;
 
 /// The smallest range in bytes that is ever released.
 const MIN_UNIT: usize = if cfg!(taskgrove_loom) { 1024 } else { 4096 };
 
-/// The size in bytes of a unit, the smallest range that can be released: one system page, or several.
+/// The size in bytes of a unit, the smallest range that can be released: one system page, or
+/// several.
 #[inline]
 pub(super) fn unit() -> usize {
     imp::page_size().max(MIN_UNIT)
 }
 
-/// Releases memory that holds no values and is about to be freed, because the global allocator may keep
-/// it resident.
+/// Releases memory that holds no values and is about to be freed, because the global allocator may
+/// keep it resident.
 pub(crate) fn release_spare<T>(memory: &mut [MaybeUninit<T>]) {
     let bytes = size_of_val(memory);
     // SAFETY: the caller has exclusive access to the memory, which holds no values.
@@ -27,8 +29,8 @@ pub(crate) fn release_spare<T>(memory: &mut [MaybeUninit<T>]) {
 ///
 /// # Safety
 ///
-/// The range is allocated, the caller has exclusive access to it, and its contents are written before
-/// they are read again.
+/// The range is allocated, the caller has exclusive access to it, and its contents are written
+/// before they are read again.
 pub(super) unsafe fn release(start: *mut u8, bytes: usize) {
     let unit = unit();
     let first = start.addr().next_multiple_of(unit);
@@ -48,8 +50,8 @@ mod imp {
         fn madvise(address: *mut c_void, length: usize, advice: c_int) -> c_int;
     }
 
-    /// `MADV_DONTNEED` on Linux, which releases the pages immediately; on the systems where it is 5,
-    /// `MADV_FREE`, which releases them when memory is short.
+    /// `MADV_DONTNEED` on Linux, which releases the pages immediately; on the systems where it is
+    /// 5, `MADV_FREE`, which releases them when memory is short.
     const ADVICE: Option<c_int> = if cfg!(any(target_os = "linux", target_os = "android")) {
         Some(4)
     } else if cfg!(any(target_vendor = "apple", target_os = "freebsd")) {
@@ -68,8 +70,8 @@ mod imp {
     /// As [`super::release`].
     pub(super) unsafe fn release(start: *mut u8, bytes: usize) {
         if let Some(advice) = ADVICE {
-            // SAFETY: the caller has exclusive access to the pages and does not need their contents. If
-            // the system refuses, it has changed nothing.
+            // SAFETY: the caller has exclusive access to the pages and does not need their
+            // contents. If the system refuses, it has changed nothing.
             unsafe { madvise(start.cast(), bytes, advice) };
         }
     }

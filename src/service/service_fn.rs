@@ -3,9 +3,10 @@
 use super::context::Context;
 use super::interface::Service;
 use super::slot::ManagerSlot;
+use crate::arena::slot_box::SlotBox;
 use crate::error::Result;
 use crate::sync::Mutex;
-use crate::task::cell::{Held, fits};
+use crate::task::cell::fits;
 use crate::task::held;
 use std::borrow::Cow;
 use std::future::poll_fn;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 /// A service made of a closure. Made by [`service_fn`].
 pub struct ServiceFn<F> {
     name: Cow<'static, str>,
-    closure: Mutex<Option<Held<F>>>,
+    closure: Mutex<Option<SlotBox<F>>>,
     slot: ManagerSlot,
 }
 

@@ -1,9 +1,10 @@
 //! Scheduling tasks through a [`Context`], and [`TaskBuilder`].
 
 use super::context::Context;
+use crate::arena::slot_box::SlotBox;
 use crate::error::{Result, SpawnError};
 use crate::handle::settings::Settings;
-use crate::task::cell::{Held, fits};
+use crate::task::cell::fits;
 use crate::task::{fitting, held, kind};
 use crate::tree::handle::Task;
 use crate::tree::spawn;
@@ -60,12 +61,12 @@ impl Context {
 #[must_use = "the task is not scheduled until `spawn` is called"]
 pub struct TaskBuilder<'a, F> {
     context: &'a Context,
-    future: Held<F>,
+    future: SlotBox<F>,
     settings: Settings,
 }
 
 impl<'a, F> TaskBuilder<'a, F> {
-    fn new(context: &'a Context, future: Held<F>) -> Self {
+    fn new(context: &'a Context, future: SlotBox<F>) -> Self {
         TaskBuilder {
             context,
             future,

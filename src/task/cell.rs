@@ -21,12 +21,10 @@
 //!    reference; no `&mut` ever covers the header.
 #![allow(unsafe_code)]
 
-mod held;
 mod joined;
 mod raw;
 mod waker;
 
-pub(crate) use held::Held;
 pub(crate) use joined::Joined;
 pub(crate) use raw::{Birth, Extras, Fallible, Plain, Polled, allocate, fits};
 

@@ -1,30 +1,38 @@
-//! What a runtime takes for the time: nanoseconds since its origin, real or virtual.
+//! [`Clock`]: a runtime's time, real or virtual, in nanoseconds since the runtime's origin.
 
 use std::time::{Duration, Instant};
 
 use crate::sync::atomic::{AtomicU64, Ordering};
 
-/// A moment, as nanoseconds since the origin, that never comes.
+/// The time that never comes, in nanoseconds since the origin.
 pub(crate) const NEVER: u64 = u64::MAX;
 
-/// How far ahead of the last look a moment has to be for [`Clock::seems_ahead`]: a second.
+/// How far ahead of the last reading a time has to be for [`Clock::seems_ahead`]: one second.
 const FAR: u64 = 1_000_000_000;
 
-/// A clock that counts nanoseconds from its own start: with the machine's clock, or by hand.
+/// A clock that counts nanoseconds from its origin: the machine's clock, or one that is set by
+/// hand.
 ///
-/// 64 bits of nanoseconds are 584 years. What does not fit saturates: moments before the origin are
-/// 0, those too far ahead are [`NEVER`].
+/// 64 bits of nanoseconds are 584 years. Conversions saturate: a time before the origin is 0, and
+/// one that is too far ahead is [`NEVER`].
 #[derive(Debug)]
 pub(crate) struct Clock {
     origin: Instant,
-    /// A virtual clock's time.
+    /// The time of a manual clock; `None` for the machine's.
+    ///
+    /// [`Clock::advance_to`] writes it (`AcqRel`, paired with itself and with the `Acquire` load in
+    /// [`Clock::now_ns`]): a thread that reads a time sees what happened before the clock was set
+    /// to it.
     manual: Option<AtomicU64>,
-    /// The real time at a recent look.
+    /// A recent time of the machine's clock.
+    ///
+    /// Workers write it at each reading of the clock, and threads that insert a timer read it.
+    /// `Relaxed`: it is a hint, on which no other memory depends; see [`Clock::seems_ahead`].
     seen: AtomicU64,
 }
 
 impl Clock {
-    /// The machine's monotonic clock; its origin is now.
+    /// Creates a clock that follows the machine's monotonic clock. Its origin is now.
     pub(crate) fn real() -> Self {
         Self {
             origin: Instant::now(),
@@ -33,7 +41,7 @@ impl Clock {
         }
     }
 
-    /// As [`Clock::real`], but begun so long ago that nobody has looked since.
+    /// As [`Clock::real`], with an origin in the past and no reading since.
     #[cfg(test)]
     #[cfg(not(taskgrove_loom))]
     pub(crate) fn begun(ago: Duration) -> Self {
@@ -44,7 +52,7 @@ impl Clock {
         }
     }
 
-    /// A clock that stands at 0 until it is advanced.
+    /// Creates a clock that stands at 0 until it is advanced.
     pub(crate) fn manual() -> Self {
         Self {
             origin: Instant::now(),
@@ -53,7 +61,7 @@ impl Clock {
         }
     }
 
-    /// Nanoseconds since the origin. Never goes back.
+    /// The time, in nanoseconds since the origin. It never goes back.
     #[inline]
     pub(crate) fn now_ns(&self) -> u64 {
         match &self.manual {
@@ -62,39 +70,41 @@ impl Clock {
         }
     }
 
-    /// Notes the time of a look; workers do at each of theirs.
+    /// Records the time of a reading, which a worker does at each of its own.
     #[inline]
     pub(crate) fn saw(&self, now: u64) {
         self.seen.store(now, Ordering::Relaxed);
     }
 
-    /// Whether `ns` is surely ahead, provided that somebody looked within the last second: a load,
-    /// where reading the clock would be a quarter of what entering a timer costs. `false` says
-    /// nothing. Should nobody have looked (all slept, or were busy in one poll), a moment that is over
-    /// may seem ahead; a timer entered for it fires at the next look, which is the end of that poll.
+    /// Whether `ns` is ahead of now, provided that a worker has read the clock within the last
+    /// second. `false` means that the caller has to read the clock.
+    ///
+    /// This costs one load, much less than reading the clock. If no worker has read the clock (all
+    /// of them slept, or were busy in one poll), a time that has passed may seem ahead. A timer for
+    /// that time fires at the next reading, at the end of that poll.
     #[inline]
     pub(crate) fn seems_ahead(&self, ns: u64) -> bool {
         let far = self.seen.load(Ordering::Relaxed).saturating_add(FAR);
         self.manual.is_none() && ns > far
     }
 
-    /// Sets a manual clock to `ns` after its origin; one that is already past that stays.
+    /// Sets a manual clock to `ns` after its origin, unless it is already past that.
     ///
     /// # Panics
     ///
-    /// On a real clock.
+    /// If the clock is not manual.
     pub(crate) fn advance_to(&self, ns: u64) {
         let now = self.manual.as_ref().expect("only a manual clock can jump");
         now.fetch_max(ns, Ordering::AcqRel);
     }
 
-    /// The moment `d` from now, in nanoseconds since the origin; [`NEVER`] if that is out of reach.
+    /// The time `d` from now, in nanoseconds since the origin; [`NEVER`] if it does not fit.
     #[inline]
     pub(crate) fn deadline(&self, d: Duration) -> u64 {
         self.now_ns().saturating_add(nanos(d))
     }
 
-    /// The instant `ns` after the origin, or one far ahead if the platform cannot express it.
+    /// The instant `ns` after the origin; one far ahead if the platform cannot express it.
     pub(crate) fn instant(&self, ns: u64) -> Instant {
         let mut ns = ns;
         loop {

@@ -1,14 +1,14 @@
-//! Firing: takes due deadlines out in batches, and hands what each fires to the caller.
+//! Firing: takes due entries out in batches, and passes what each of them fires to the caller.
 
 use super::{Fire, Timers};
 use std::task::Waker;
 
-/// The most timers that are taken out under one lock.
+/// The highest number of entries that are taken out under one lock.
 const BATCH: usize = 256;
 
 impl<J> Timers<J> {
     /// Takes out what is due at `now`, at most `max`, and calls `wake` or `run` with each, in the
-    /// order of [`Timers::fire_due`] and outside of the lock. Returns how many were taken out.
+    /// order of [`Timers::fire_due`] and without the lock. Returns how many were taken out.
     pub(crate) fn fire(
         &self,
         now: u64,

@@ -1,49 +1,35 @@
-//! Values in the order of their deadlines; each can be taken out before its time.
+//! [`Queue`]: values in the order of their deadlines. Each can be taken out before its deadline.
 //!
-//! Among a million timers the time goes into cache misses, and a heap of them has some at every level.
-//! So the order's nodes are kept in *runs*, each in order and contiguous: new ones go to the *open*
-//! run, which is sealed with a thousand nodes, and only the sealed runs' first nodes are in a heap, of
-//! four children a node, that fits into the first-level cache. What is due comes out by a merge.
+//! The cost of a million timers is in cache misses, and a heap of timers has some at every level.
+//! So the queue is a heap of *runs*: sorted arrays of up to a thousand deadlines. A new deadline
+//! goes to the open run, which is sealed when it is full. A heap with four children for each
+//! parent, which fits into the first-level cache, holds the first deadline of each sealed run. What
+//! is due comes out by a merge.
 //!
-//! Taking a value out early frees its entry and counts one less in its run; the order is not touched.
-//! The node left behind is dead, which shows in its age: no other entry has it. A run drops dead nodes
-//! when they get to its head, so that its first node is always live and the earliest deadline exact,
-//! and all of them when they are most of what it has memory for; a run without a live node goes. Both look at each dead node about once. A run that was mostly taken out ends as a few
-//! nodes: the worst case is a heap of timers again.
+//! Taking a value out early frees its timer and decrements its run's count; the order is not
+//! touched. The deadline that stays in the run is stale, which shows in its sequence number: no
+//! other timer has it. A run drops stale deadlines that reach its front, so that its first deadline
+//! is live and the earliest one is exact. It drops all of them when they are most of what it has
+//! memory for. Both look at each stale deadline about once. A run without a live deadline is
+//! removed. In the worst case, when most of each run was taken out early, the queue is a heap of
+//! timers.
 //!
-//! No call does more than sort or clean one run, 20 to 30 us, whatever is live.
-//!
-//! Nanoseconds of CPU a timer, deadlines in random order, one thread on a loaded machine (the
-//! comparison counts); `churn` is one inserted and another one dropped, about in order:
-//!
-//! | 1,000,000 live, then 1,000 | insert | drop | fire | churn | insert | drop | fire | churn |
-//! |---|---|---|---|---|---|---|---|---|
-//! | a heap of four children, positions in the entries | 54 | 100 | 400 | 510 | 42 | 33 | 50 | 55 |
-//! | this | 59 | 51 | 170 | 430 | 38 | 37 | 32 | 65 |
-//! | tokio 1.54, whole `Sleep`s | 60 | 47 | 300-500 | 500-700 | 67 | 40 | 49 | 102 |
-//! | buckets of 512 in order, each sorted when it is the first (not kept) | 115 | 51 | 110 | 290 | 55 | 29 | 25 | 53 |
-//! | the same, found by a `BTreeMap` | 120 | 55 | 104 | 285 | 57 | 29 | 24 | 51 |
-//! | runs of 128, inserted in order | 56 | 66 | 800 | 900 | 65 | 34 | 39 | 65 |
-//! | runs of 1,024, inserted in order | 91 | 57 | 520 | 690 | | | | |
-//! | ... and no look at entries while none is dead | 90 | 57 | 390 | 550 | | | | |
-//!
-//! What makes the last one this: strays that are sorted together, and due entries that are taken out
-//! in a loop of their own. Buckets lose where a timer is inserted at a place of its own: an address
-//! translation for it, and one for each entry that a split moves.
+//! No call does more than sort or clean one run, whatever the number of live timers.
+//! `docs/decisions` has the figures and the alternatives (0013).
 
-use super::pages::Pages;
-use super::run::{Entries, Entry, Node, Open, Run};
+use super::run::{Deadline, OpenRun, Run, Timer};
+use super::store::Store;
 
-/// How many nodes a run has when it is sealed; few where inputs are short.
+/// The number of deadlines at which a run is sealed. It is small where inputs are short.
 const RUN: usize = if cfg!(any(fuzzing, miri)) { 16 } else { 1024 };
-/// Children of a head in the heap.
+/// The number of children of a position in the heap.
 const CHILDREN: usize = 4;
-/// Below this many heads their memory is not given back.
+/// The heap keeps memory for this many runs.
 const SHRINK_ABOVE: usize = 64;
-/// Entries that are taken out together when they are due.
-const TOGETHER: usize = 64;
+/// The number of due timers that are taken out together.
+const AT_ONCE: usize = 64;
 
-/// Names one value of one queue, for ever: keys are never reused.
+/// Identifies one timer of one queue, for ever: keys are never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TimerKey {
     index: u32,
@@ -51,33 +37,33 @@ pub(crate) struct TimerKey {
 }
 
 impl TimerKey {
-    /// Whether its value was inserted after the other's.
+    /// Whether the timer was inserted after the other one.
     pub(crate) fn is_later_than(self, other: TimerKey) -> bool {
         self.seq > other.seq
     }
 }
 
-const UNKNOWN: &str = "a run with nodes is there";
+const UNKNOWN: &str = "a run with deadlines exists";
 
 #[derive(Debug)]
 pub(super) struct Queue<V> {
-    entries: Entries<V>,
-    open: Open,
-    /// The number that the open run will have among the others; there is an empty one till then.
+    timers: Store<Timer<V>>,
+    open: OpenRun,
+    /// The number of the open run; an empty run stands for it in `runs` until it is sealed.
     open_number: u32,
-    /// Those that are sealed.
-    runs: Pages<Run>,
-    /// Their first nodes, as a heap.
-    heads: Vec<Node>,
+    /// The sealed runs.
+    runs: Store<Run>,
+    /// A heap of the sealed runs' first deadlines.
+    heads: Vec<Deadline>,
     next_seq: u64,
 }
 
 impl<V> Queue<V> {
     pub(super) fn new() -> Self {
-        let mut runs = Pages::new();
+        let mut runs = Store::new();
         Self {
-            entries: Pages::new(),
-            open: Open::default(),
+            timers: Store::new(),
+            open: OpenRun::default(),
             open_number: runs.insert(Run::default()),
             runs,
             heads: Vec::new(),
@@ -86,15 +72,15 @@ impl<V> Queue<V> {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        self.timers.len()
     }
 
-    /// The earliest deadline.
+    /// The earliest deadline, in nanoseconds.
     #[inline]
     pub(super) fn first(&self) -> Option<u64> {
         match (self.open.first(), self.heads.first()) {
-            (Some(open), Some(sealed)) => Some(open.deadline.min(sealed.deadline)),
-            (open, sealed) => open.or(sealed).map(|node| node.deadline),
+            (Some(open), Some(sealed)) => Some(open.at.min(sealed.at)),
+            (open, sealed) => open.or(sealed).map(|first| first.at),
         }
     }
 
@@ -104,9 +90,9 @@ impl<V> Queue<V> {
         let seq = self.next_seq;
         self.next_seq += 1;
         let run = self.open_number;
-        let index = self.entries.insert(Entry { seq, run, value });
-        self.open.insert(Node {
-            deadline,
+        let index = self.timers.insert(Timer { seq, run, value });
+        self.open.insert(Deadline {
+            at: deadline,
             seq,
             of: index,
         });
@@ -119,45 +105,45 @@ impl<V> Queue<V> {
     /// The value, if it is still here.
     #[inline]
     pub(super) fn get_mut(&mut self, key: TimerKey) -> Option<&mut V> {
-        let entry = self.entries.get_mut(key.index)?;
-        (entry.seq == key.seq).then_some(&mut entry.value)
+        let timer = self.timers.get_mut(key.index)?;
+        (timer.seq == key.seq).then_some(&mut timer.value)
     }
 
     /// Takes a value out, if it is still here.
     #[inline]
     pub(super) fn remove(&mut self, key: TimerKey) -> Option<V> {
-        let entry = self.entries.get(key.index)?;
-        if entry.seq != key.seq {
+        if self.timers.get(key.index)?.seq != key.seq {
             return None;
         }
-        let Entry { seq, run, value } = self.entries.remove(key.index)?;
-        self.lose(run, seq);
+        let Timer { seq, run, value } = self.timers.remove(key.index)?;
+        self.forget(run, seq);
         Some(value)
     }
 
-    /// Takes out what is due at `now`, in order, at most `max`. Says how many that are.
+    /// Moves the values that are due at `now` to `out`, in order, at most `max`. Returns how many.
     pub(super) fn take_due(&mut self, now: u64, max: usize, out: &mut Vec<V>) -> usize {
         let mut taken = 0;
         loop {
-            // In two passes, so that the misses of the second, one an entry, overlap.
-            let mut due = [0; TOGETHER];
+            // In two passes, so that the cache misses of the second one, one for each timer,
+            // overlap.
+            let mut due = [0; AT_ONCE];
             let mut count = 0;
-            while count < TOGETHER.min(max - taken)
-                && let Some(node) = self.pop_node(now)
+            while count < AT_ONCE.min(max - taken)
+                && let Some(deadline) = self.pop_deadline(now)
             {
-                due[count] = node.of;
+                due[count] = deadline.of;
                 count += 1;
             }
-            let entries = due[..count].iter().map(|&index| self.entries.remove(index));
-            out.extend(entries.flatten().map(|entry| entry.value));
+            let timers = due[..count].iter().map(|&index| self.timers.remove(index));
+            out.extend(timers.flatten().map(|timer| timer.value));
             taken += count;
-            if count < TOGETHER {
+            if count < AT_ONCE {
                 return taken;
             }
         }
     }
 
-    /// Takes everything out, in order, and gives all memory back. Keys stay used up.
+    /// Takes every value out, in order, and gives all memory back. Keys are not used again.
     pub(super) fn drain(&mut self) -> Vec<V> {
         let mut values = Vec::with_capacity(self.len());
         self.take_due(u64::MAX, usize::MAX, &mut values);
@@ -167,10 +153,10 @@ impl<V> Queue<V> {
         values
     }
 
-    /// Takes the first node out if it is due; its entry has to go next.
+    /// Takes the first deadline out if it is due. The caller then removes its timer.
     #[inline]
-    fn pop_node(&mut self, now: u64) -> Option<Node> {
-        let (node, run) = match (self.open.first(), self.heads.first()) {
+    fn pop_deadline(&mut self, now: u64) -> Option<Deadline> {
+        let (first, run) = match (self.open.first(), self.heads.first()) {
             (Some(open), Some(sealed)) if open.rank() < sealed.rank() => (*open, self.open_number),
             (Some(open), None) => (*open, self.open_number),
             (_, sealed) => {
@@ -178,63 +164,61 @@ impl<V> Queue<V> {
                 (*self.runs.get(number).expect(UNKNOWN).first()?, number)
             }
         };
-        if node.deadline > now {
+        if first.at > now {
             return None;
         }
-        self.lose(run, node.seq);
-        Some(node)
+        self.forget(run, first.seq);
+        Some(first)
     }
 
-    /// An entry of a run is gone, or about to go.
+    /// Records that a timer of a run is gone, or about to go.
     #[inline]
-    fn lose(&mut self, number: u32, seq: u64) {
+    fn forget(&mut self, number: u32, seq: u64) {
         if number == self.open_number {
-            return self.open.lose(&self.entries, seq);
+            return self.open.forget(&self.timers, seq);
         }
         let run = self.runs.get_mut(number).expect(UNKNOWN);
-        if !run.lose(&self.entries, seq) {
+        if !run.forget(&self.timers, seq) {
             return;
         }
-        let place = run.place as usize;
+        let position = run.position as usize;
         if let Some(&first) = run.first() {
-            self.sink(
-                place,
-                Node {
-                    of: number,
-                    ..first
-                },
-            );
+            let head = Deadline {
+                of: number,
+                ..first
+            };
+            self.sift_down(position, head);
         } else {
             self.runs.remove(number);
-            self.remove_head(place);
+            self.remove_head(position);
         }
     }
 
-    /// The open run is full.
+    /// Seals the open run, which is full; or only cleans it if less than half of it is live.
     #[cold]
     fn seal(&mut self) {
         if self.open.live() < RUN / 2 {
-            return self.open.clean(&self.entries);
+            return self.open.drop_stale(&self.timers);
         }
-        let run = self.open.seal(&self.entries);
+        let run = self.open.seal(&self.timers);
         let number = std::mem::replace(&mut self.open_number, self.runs.insert(Run::default()));
         let first = *run.first().expect("half of it is live");
         *self.runs.get_mut(number).expect(UNKNOWN) = run;
-        let head = Node {
+        let head = Deadline {
             of: number,
             ..first
         };
         self.heads.push(head);
-        self.rise(self.heads.len() - 1, head);
+        self.sift_up(self.heads.len() - 1, head);
     }
 
     #[cold]
-    fn remove_head(&mut self, place: usize) {
-        self.heads.swap_remove(place);
-        if let Some(&moved) = self.heads.get(place)
-            && !self.rise(place, moved)
+    fn remove_head(&mut self, position: usize) {
+        self.heads.swap_remove(position);
+        if let Some(&moved) = self.heads.get(position)
+            && !self.sift_up(position, moved)
         {
-            self.sink(place, moved);
+            self.sift_down(position, moved);
         }
         let (len, capacity) = (self.heads.len(), self.heads.capacity());
         if capacity > SHRINK_ABOVE && len < capacity / 4 {
@@ -242,9 +226,9 @@ impl<V> Queue<V> {
         }
     }
 
-    /// Moves a head from `place` towards the root; says whether it moved.
-    fn rise(&mut self, place: usize, head: Node) -> bool {
-        let mut at = place;
+    /// Moves a head from `position` towards the root. Returns whether it moved.
+    fn sift_up(&mut self, position: usize, head: Deadline) -> bool {
+        let mut at = position;
         while at > 0 {
             let parent = self.heads[(at - 1) / CHILDREN];
             if parent.rank() < head.rank() {
@@ -254,21 +238,21 @@ impl<V> Queue<V> {
             at = (at - 1) / CHILDREN;
         }
         self.put(at, head);
-        at < place
+        at < position
     }
 
-    /// Moves a head from `place` towards the leaves.
+    /// Moves a head from `position` towards the leaves.
     #[inline]
-    fn sink(&mut self, place: usize, head: Node) {
-        let mut at = place;
+    fn sift_down(&mut self, position: usize, head: Deadline) {
+        let mut at = position;
         loop {
             let first = at * CHILDREN + 1;
             let end = (first + CHILDREN).min(self.heads.len());
             let mut least = (at, head);
             for child in first..end {
-                let node = self.heads[child];
-                if node.rank() < least.1.rank() {
-                    least = (child, node);
+                let other = self.heads[child];
+                if other.rank() < least.1.rank() {
+                    least = (child, other);
                 }
             }
             if least.0 == at {
@@ -281,18 +265,18 @@ impl<V> Queue<V> {
     }
 
     #[inline]
-    fn put(&mut self, place: usize, head: Node) {
-        self.heads[place] = head;
-        self.runs.get_mut(head.of).expect(UNKNOWN).place = place as u32;
+    fn put(&mut self, position: usize, head: Deadline) {
+        self.heads[position] = head;
+        self.runs.get_mut(head.of).expect(UNKNOWN).position = position as u32;
     }
 
-    /// For how many values there is memory, in the order and in the entries.
+    /// The numbers of deadlines and of timers for which there is memory.
     #[cfg(test)]
     pub(super) fn capacity(&self) -> (usize, usize) {
         let sealed = self.heads.iter().map(|head| self.runs.get(head.of));
         let sealed = sealed.map(|run| run.expect(UNKNOWN).capacity());
         let order = self.open.capacity() + self.heads.capacity() + sealed.sum::<usize>();
-        (order, self.entries.capacity())
+        (order, self.timers.capacity())
     }
 }
 

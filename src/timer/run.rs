@@ -1,130 +1,130 @@
-//! Nodes in the order of their deadlines, a thousand at most; and the run that is still being filled.
+//! [`Run`]: up to a thousand deadlines in order; and [`OpenRun`], the one that is still being
+//! filled.
 
-use super::pages::Pages;
+use super::store::Store;
 use std::collections::VecDeque;
 
-/// Up to this many dead nodes, or free places, a run may have whatever it holds.
+/// The number of stale deadlines, or of free places, that a run may have whatever it holds.
 const SLACK: usize = 32;
-/// Up to so many strays are inserted one by one, which costs less than a sort of all.
+/// Up to this many strays are inserted one by one, which costs less than sorting the run.
 const FEW: usize = 8;
 
-/// What the order needs to know. Ordered by deadline, then by age.
+/// When a timer fires. The queue orders deadlines by time, and those of one time by their age.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Node {
-    pub(super) deadline: u64,
+pub(super) struct Deadline {
+    /// Nanoseconds since the clock's origin.
+    pub(super) at: u64,
+    /// The number of timers that were inserted before.
     pub(super) seq: u64,
-    /// Its entry; for a run's head in the heap, the number of the run.
+    /// The timer's index in the store; for the head of a run in the heap, the run's number.
     pub(super) of: u32,
 }
 
-impl Node {
-    /// One number, so that a comparison needs no branch.
+impl Deadline {
+    /// The order as one number, so that a comparison needs no branch.
     #[inline]
     pub(super) fn rank(&self) -> u128 {
-        u128::from(self.deadline) << 64 | u128::from(self.seq)
+        u128::from(self.at) << 64 | u128::from(self.seq)
     }
 }
 
-/// A node is dead once its entry is gone, or is a younger one's.
+/// A live timer. A deadline is stale when its timer is gone: the store then has none at that index,
+/// or a younger one.
 #[derive(Debug)]
-pub(super) struct Entry<V> {
+pub(super) struct Timer<V> {
     pub(super) seq: u64,
-    /// The number of the run its node is in.
+    /// The number of the run that has its deadline.
     pub(super) run: u32,
     pub(super) value: V,
 }
 
-pub(super) type Entries<V> = Pages<Entry<V>>;
-
 #[inline]
-fn is_live<V>(entries: &Entries<V>, node: &Node) -> bool {
-    entries.get(node.of).is_some_and(|e| e.seq == node.seq)
+fn is_live<V>(timers: &Store<Timer<V>>, deadline: &Deadline) -> bool {
+    let timer = timers.get(deadline.of);
+    timer.is_some_and(|timer| timer.seq == deadline.seq)
 }
 
-/// Nodes in order; the first one is live. Without a live node it has none at all.
+/// Deadlines in order. The first one is live; a run without a live deadline has none at all.
 #[derive(Debug, Default)]
 pub(super) struct Run {
-    nodes: VecDeque<Node>,
+    deadlines: VecDeque<Deadline>,
     live: usize,
-    /// Where its head is in the heap.
-    pub(super) place: u32,
+    /// The position of the run's head in the heap.
+    pub(super) position: u32,
 }
 
 impl Run {
     #[inline]
-    pub(super) fn first(&self) -> Option<&Node> {
-        self.nodes.front()
+    pub(super) fn first(&self) -> Option<&Deadline> {
+        self.deadlines.front()
     }
 
-    /// One of its entries, of the age `seq`, is gone or about to go. Says whether that was the first.
+    /// Records that one of the run's timers, that with the number `seq`, is gone or about to go.
+    /// Returns whether that changed the first deadline.
     #[inline]
-    pub(super) fn lose<V>(&mut self, entries: &Entries<V>, seq: u64) -> bool {
+    pub(super) fn forget<V>(&mut self, timers: &Store<Timer<V>>, seq: u64) -> bool {
         self.live -= 1;
-        let was_first = self.nodes.front().is_some_and(|node| node.seq == seq);
+        let was_first = self.deadlines.front().is_some_and(|first| first.seq == seq);
         if was_first {
-            self.nodes.pop_front();
-            let held = self.nodes.len();
-            self.bury(entries, held);
+            self.deadlines.pop_front();
+            let held = self.deadlines.len();
+            self.drop_stale_front(timers, held);
         }
-        self.tidy(entries);
+        if self.deadlines.capacity() > 4 * self.live + SLACK {
+            self.drop_stale(timers);
+        }
         was_first
     }
 
-    /// Drops dead nodes at the head; there are none if all that are `held` are live.
+    /// Drops the stale deadlines at the front. There are none if all of the `held` deadlines are
+    /// live.
     #[inline]
-    fn bury<V>(&mut self, entries: &Entries<V>, mut held: usize) {
+    fn drop_stale_front<V>(&mut self, timers: &Store<Timer<V>>, mut held: usize) {
         while held > self.live
-            && let Some(node) = self.nodes.front()
-            && !is_live(entries, node)
+            && let Some(first) = self.deadlines.front()
+            && !is_live(timers, first)
         {
-            self.nodes.pop_front();
+            self.deadlines.pop_front();
             held -= 1;
         }
     }
 
-    /// Gives back what is too much.
-    #[inline]
-    fn tidy<V>(&mut self, entries: &Entries<V>) {
-        if self.nodes.capacity() > 4 * self.live + SLACK {
-            self.shrink(entries);
-        }
-    }
-
+    /// Drops all stale deadlines, and gives back memory that is not needed.
     #[cold]
-    fn shrink<V>(&mut self, entries: &Entries<V>) {
-        let live = self.nodes.iter().filter(|node| is_live(entries, node));
-        let mut nodes = VecDeque::with_capacity(2 * self.live.min(self.nodes.len()));
-        nodes.extend(live);
-        free(std::mem::replace(&mut self.nodes, nodes));
+    fn drop_stale<V>(&mut self, timers: &Store<Timer<V>>) {
+        let live = self.deadlines.iter().filter(|one| is_live(timers, one));
+        let mut deadlines = VecDeque::with_capacity(2 * self.live.min(self.deadlines.len()));
+        deadlines.extend(live);
+        free(std::mem::replace(&mut self.deadlines, deadlines));
     }
 }
 
 impl Drop for Run {
     fn drop(&mut self) {
-        free(std::mem::take(&mut self.nodes));
+        free(std::mem::take(&mut self.deadlines));
     }
 }
 
-/// Frees the memory of many nodes, of which the system hears at once: at the end of a peak there is
-/// much of it.
-fn free(mut nodes: VecDeque<Node>) {
-    nodes.clear();
-    crate::arena::release_spare(Vec::from(nodes).spare_capacity_mut());
+/// Frees the memory of many deadlines, and releases its system pages first: at the end of a peak
+/// there is much of it, and the global allocator may keep it resident.
+fn free(mut deadlines: VecDeque<Deadline>) {
+    deadlines.clear();
+    crate::arena::release_spare(Vec::from(deadlines).spare_capacity_mut());
 }
 
-/// The run that new nodes go to. What comes in order is in order; the *strays* wait until one of
-/// them is first and goes, or the run is full, and are sorted together.
+/// The run that gets new deadlines. One that is not before the last is appended. The others, the
+/// *strays*, wait until the first of them goes or the run is full, and are sorted together.
 #[derive(Debug, Default)]
-pub(super) struct Open {
+pub(super) struct OpenRun {
     run: Run,
-    strays: Vec<Node>,
-    /// The first of the strays; live if there is one.
-    first_stray: Option<Node>,
+    strays: Vec<Deadline>,
+    /// The first of the strays; it is live.
+    first_stray: Option<Deadline>,
 }
 
-impl Open {
+impl OpenRun {
     pub(super) fn len(&self) -> usize {
-        self.run.nodes.len() + self.strays.len()
+        self.run.deadlines.len() + self.strays.len()
     }
 
     pub(super) fn live(&self) -> usize {
@@ -132,7 +132,7 @@ impl Open {
     }
 
     #[inline]
-    pub(super) fn first(&self) -> Option<&Node> {
+    pub(super) fn first(&self) -> Option<&Deadline> {
         match (self.run.first(), &self.first_stray) {
             (Some(first), Some(stray)) if stray.rank() < first.rank() => Some(stray),
             (None, stray) => stray.as_ref(),
@@ -141,65 +141,66 @@ impl Open {
     }
 
     #[inline]
-    pub(super) fn insert(&mut self, node: Node) {
+    pub(super) fn insert(&mut self, deadline: Deadline) {
         self.run.live += 1;
-        let last = self.run.nodes.back();
-        if last.is_none_or(|last| last.deadline <= node.deadline) {
-            self.run.nodes.push_back(node);
+        let last = self.run.deadlines.back();
+        if last.is_none_or(|last| last.at <= deadline.at) {
+            self.run.deadlines.push_back(deadline);
             return;
         }
-        self.strays.push(node);
+        self.strays.push(deadline);
         let first = self.first_stray;
-        if first.is_none_or(|first| node.deadline < first.deadline) {
-            self.first_stray = Some(node);
+        if first.is_none_or(|first| deadline.at < first.at) {
+            self.first_stray = Some(deadline);
         }
     }
 
-    /// See [`Run::lose`].
+    /// As [`Run::forget`].
     #[inline]
-    pub(super) fn lose<V>(&mut self, entries: &Entries<V>, seq: u64) {
+    pub(super) fn forget<V>(&mut self, timers: &Store<Timer<V>>, seq: u64) {
         self.run.live -= 1;
-        if self.run.first().is_some_and(|node| node.seq == seq) {
-            self.run.nodes.pop_front();
+        if self.run.first().is_some_and(|first| first.seq == seq) {
+            self.run.deadlines.pop_front();
             let held = self.len();
-            self.run.bury(entries, held);
-        } else if self.first_stray.is_some_and(|node| node.seq == seq) {
-            self.strays.retain(|node| node.seq != seq);
-            self.sort(entries);
+            self.run.drop_stale_front(timers, held);
+        } else if self.first_stray.is_some_and(|first| first.seq == seq) {
+            self.strays.retain(|stray| stray.seq != seq);
+            self.sort(timers);
         }
-        if self.run.nodes.capacity() + self.strays.capacity() > 4 * self.run.live + 2 * SLACK {
-            self.clean(entries);
+        let capacity = self.run.deadlines.capacity() + self.strays.capacity();
+        if capacity > 4 * self.run.live + 2 * SLACK {
+            self.drop_stale(timers);
         }
     }
 
     #[cold]
-    pub(super) fn clean<V>(&mut self, entries: &Entries<V>) {
-        self.run.shrink(entries);
-        self.strays.retain(|node| is_live(entries, node));
+    pub(super) fn drop_stale<V>(&mut self, timers: &Store<Timer<V>>) {
+        self.run.drop_stale(timers);
+        self.strays.retain(|stray| is_live(timers, stray));
         self.strays.shrink_to(2 * self.strays.len());
     }
 
-    /// Brings the strays into the order.
+    /// Moves the strays to where they belong in the run.
     #[cold]
-    fn sort<V>(&mut self, entries: &Entries<V>) {
+    fn sort<V>(&mut self, timers: &Store<Timer<V>>) {
         self.first_stray = None;
-        let nodes = &mut self.run.nodes;
+        let deadlines = &mut self.run.deadlines;
         if self.strays.len() > FEW {
-            nodes.extend(self.strays.drain(..));
-            nodes.make_contiguous().sort_by_key(Node::rank);
+            deadlines.extend(self.strays.drain(..));
+            deadlines.make_contiguous().sort_by_key(Deadline::rank);
         } else {
-            for node in self.strays.drain(..) {
-                let place = nodes.partition_point(|other| other.rank() < node.rank());
-                nodes.insert(place, node);
+            for stray in self.strays.drain(..) {
+                let at = deadlines.partition_point(|other| other.rank() < stray.rank());
+                deadlines.insert(at, stray);
             }
         }
-        let held = self.run.nodes.len();
-        self.run.bury(entries, held);
+        let held = self.run.deadlines.len();
+        self.run.drop_stale_front(timers, held);
     }
 
-    /// The run as it is, in order; an empty one is open from now on.
-    pub(super) fn seal<V>(&mut self, entries: &Entries<V>) -> Run {
-        self.sort(entries);
+    /// Takes the run out, in order. This is empty then.
+    pub(super) fn seal<V>(&mut self, timers: &Store<Timer<V>>) -> Run {
+        self.sort(timers);
         std::mem::take(&mut self.run)
     }
 
@@ -212,6 +213,6 @@ impl Open {
 #[cfg(test)]
 impl Run {
     pub(super) fn capacity(&self) -> usize {
-        self.nodes.capacity()
+        self.deadlines.capacity()
     }
 }

@@ -6,12 +6,13 @@ use crate::arena::free_map::Listed;
 use std::collections::HashSet;
 
 impl Depot<'_> {
-    /// Returns the number of the depot's slots that are not in it: live ones, and those in magazines.
+    /// Returns the number of the depot's slots that are not in it: live ones, and those in
+    /// magazines.
     ///
     /// # Panics
     ///
-    /// If the lists and counts disagree, or, if the audit is `thorough`, if a unit that is marked as released
-    /// has a slot that is not free.
+    /// If the lists and counts disagree, or, if the audit is `thorough`, if a unit that is marked
+    /// as released has a slot that is not free.
     pub(in crate::arena) fn audit(&mut self, thorough: bool) -> usize {
         let class = self.class;
         let (mut pages, mut partial, mut spares) = (0, 0, Vec::new());
@@ -45,7 +46,8 @@ impl Depot<'_> {
         out
     }
 
-    /// Panics if one of these slots, which lie in a magazine, is there twice or is also free in the depot.
+    /// Panics if one of these slots, which lie in a magazine, is there twice or is also free in the
+    /// depot.
     pub(in crate::arena) fn audit_magazine(&mut self, in_magazine: &[u32]) {
         let mut seen = HashSet::new();
         for &index in in_magazine {

@@ -1,11 +1,12 @@
-//! Moves batches of free slots out of the depots and back, and gives memory back that is no longer needed.
+//! Moves batches of free slots out of the depots and back, and gives memory back that is no longer
+//! needed.
 
 use super::Depots;
 use crate::arena::class::Class;
 
 impl Depots {
-    /// Moves free slots of a class into `out`, and returns how many: at least one. When memory is out, the
-    /// process ends.
+    /// Moves free slots of a class into `out`, and returns how many: at least one. When memory is
+    /// out, the process ends.
     pub(in crate::arena) fn take(&self, class: Class, out: &mut [u32]) -> usize {
         let taken = self.lock(class).take(out);
         taken.unwrap_or_else(|error| error.raise())
@@ -32,8 +33,8 @@ impl Depots {
                 return;
             }
             for idle in &found {
-                // SAFETY: the depot keeps the page and hands out none of its slots until the page is put
-                // back below.
+                // SAFETY: the depot keeps the page and hands out none of its slots until the page
+                // is put back below.
                 unsafe { self.pages.release(idle.number, idle.units) }
             }
             let mut retired = Vec::new();

@@ -38,7 +38,8 @@ impl Residency {
         self.resident += 1;
     }
 
-    /// Returns whether it is time to trim the depot, which has this many `slots`. The caller then does so.
+    /// Returns whether it is time to trim the depot, which has this many `slots`. The caller then
+    /// does so.
     pub(super) fn begin_trim(&mut self, class: Class, slots: usize) -> bool {
         let step = (STEP / class.size()).max(slots / 16);
         if self.trimming || self.resident < self.low + step {
