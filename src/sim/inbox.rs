@@ -19,7 +19,8 @@
 //!
 //! 1. Another thread pushes into the inbox, then unparks the driving thread.
 //! 2. A visitor counts itself in before it pins the first task, and out after its last pin is gone and
-//!    the push that this asked for is done.
+//!    the push that this asked for is done. (A snapshot of one service pins the service first, since
+//!    only the pin gives it the runtime: time may pass between the pin and the count.)
 //! 3. A working thread is counted out, then it unparks the driving thread.
 //! 4. The driving thread looks at every source after each park and before the next one.
 //! 5. Before the driving thread concludes anything, it looks whether work is expected, then at the
@@ -42,13 +43,12 @@
 //! would ask for a push if the pins on it were gone.
 //!
 //! A push may come after the first look at the sources and before the look at the tree, which finds
-//! nothing where the visitor has left already. The second look at the sources finds that push.
+//! nothing if the visitor has left already. The second look at the sources finds that push.
 //!
 //! The look at the tree costs time in proportion to the tree. So it is made only before a deadlock
 //! is reported, and while there is a visitor before time passes: a simulation in which timers alone
-//! are left jumps from one to the next without it. A task that is woken from outside while time
-//! passes is not mistaken for anything: an event that no [`ExternalWork`](super::ExternalWork)
-//! announces may land at any instant.
+//! are left jumps from one to the next without it. A wake that is under way then lands at a later
+//! instant; an event that no [`ExternalWork`](super::ExternalWork) announces may land at any.
 //!
 //! # The end
 //!

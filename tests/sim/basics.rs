@@ -1,4 +1,4 @@
-//! It repeats; it differs; it ends as a runtime does.
+//! A simulation repeats with its seed, differs from seed to seed, and ends as a runtime does.
 
 use crate::common::{Counter, Log, OnDrop, watchdog};
 use std::collections::HashSet;

@@ -1,4 +1,4 @@
-//! `check`: what fails it, and what it says then.
+//! What makes `check` fail, and the message of its panic.
 
 use crate::common::{Counter, watchdog};
 use std::future::pending;

@@ -1,4 +1,4 @@
-//! Every choice is the seed's, and is in the fingerprint: over seeds each order comes up, and runs
+//! The seed makes every choice, and the fingerprint has it: over many seeds each order comes up, and runs
 //! with the same fingerprint had the same order.
 
 use crate::common::{Event, Log, OnDrop, Queue, watchdog};

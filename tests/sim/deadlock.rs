@@ -1,4 +1,4 @@
-//! What a deadlock says.
+//! The report of a deadlock.
 
 use crate::common::watchdog;
 use std::future::{Future, pending, poll_fn};

@@ -1,4 +1,4 @@
-//! The time stands still while anything is ready; who makes that last for ever is named.
+//! Time stands still while anything is ready; the report of a livelock names the tasks that stay ready.
 
 use crate::common::{Event, suspend, watchdog};
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,4 +1,4 @@
-//! Other threads: they look, spawn, wake and cancel, and complete what the simulation waits for.
+//! Other threads take snapshots, spawn, wake and cancel, and complete what the simulation waits for.
 
 use crate::common::{Counter, Event, OnDrop, poll_idle, watchdog};
 use std::future::{Future, pending, poll_fn};

@@ -1,5 +1,5 @@
-//! Trees of services, daemons, tasks, shields, cleanups and grace, made, failing and cancelled at
-//! random, over many seeds.
+//! Trees of services, daemons, tasks, shields, cleanups and grace periods keep the rules, over many seeds that
+//! decide how they are made, fail and are cancelled.
 
 use crate::common::{OnDrop, watchdog};
 use crate::world::{Kind, World, asked, below};

@@ -1,4 +1,4 @@
-//! A day with a million timers.
+//! A simulated day with a million timers passes in seconds.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

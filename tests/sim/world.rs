@@ -1,8 +1,8 @@
-//! A tree made at random, which keeps books on itself.
+//! A tree that the seed makes, and that checks itself.
 //!
-//! Every node's future holds a [`Life`]. When that is dropped by a cancellation, everything below
-//! must be gone, cleanups included; when a handle or a manager says that a task is done, too. What
-//! is wrong is written down: a panic in a task would be the task's.
+//! Every node's future has a [`Life`]. When a cancellation drops it, everything below must be gone,
+//! cleanups included; likewise when a handle or a manager reports that a task is done. Violations
+//! are collected, since a panic would only be the panic of a task.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
