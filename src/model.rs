@@ -10,8 +10,9 @@
 use crate::arena;
 pub use crate::arena::model::{Held, Slots};
 use crate::handle::Handle;
-use crate::schedule::pool::{Pool, PoolHandle, Worker};
+use crate::schedule::pool::{Pool, PoolHandle};
 use crate::schedule::queue::Local;
+use crate::schedule::worker::Worker;
 use crate::sync::{Arc, Life, Parker, SegQueue};
 use crate::task::cell::TaskRef;
 use crate::task::current::InRuntime;
@@ -327,14 +328,14 @@ impl Crew {
     pub fn shut_down(&self) {
         cancel::request_all(&self.shared, Level::Cancel);
         cancel::release_sentinels(&self.shared);
-        while !self.pool.has_ended() {
+        while !self.pool.has_terminated() {
             self.pool.end.park(None);
         }
     }
 
     /// Checks that no task or slot is left. Every other thread, handle and waker has to be gone.
     pub fn end(self) {
-        assert!(self.pool.has_ended(), "the last root is not done");
+        assert!(self.pool.has_terminated(), "the last root is not done");
         drop(self);
         assert_eq!(arena::end_model(), 0, "slots are left");
     }

@@ -2,7 +2,8 @@
 
 use super::owner::Runtime;
 use crate::handle::Handle;
-use crate::schedule::pool::{Pool, PoolHandle, Worker};
+use crate::schedule::pool::{Pool, PoolHandle};
+use crate::schedule::worker::Worker;
 use crate::sync::{Arc, Parker};
 use crate::task::Shared;
 use crate::task::current::InRuntime;

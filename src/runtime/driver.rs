@@ -1,6 +1,7 @@
 //! A thread in `block_on` as the worker of a runtime without threads.
 
-use crate::schedule::pool::{Pool, Worker};
+use crate::schedule::pool::Pool;
+use crate::schedule::worker::Worker;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Parker};
 use crate::task::Shared;
@@ -15,9 +16,9 @@ pub(super) struct PassOn<'a>(pub(super) Option<&'a Pool>);
 impl Drop for PassOn<'_> {
     fn drop(&mut self) {
         if let Some(pool) = self.0
-            && !pool.core_taken.load(Ordering::Acquire)
+            && pool.is_core_free()
         {
-            pool.wake_guest();
+            pool.wake_block_on_thread();
         }
     }
 }
@@ -47,8 +48,7 @@ impl<'a> Driver<'a> {
         shared: &'a Arc<Shared>,
         parker: &Arc<Parker>,
     ) -> Option<Self> {
-        let taken = pool.core_taken.swap(true, Ordering::AcqRel);
-        (!taken).then(|| Driver {
+        pool.take_core().then(|| Driver {
             worker: Worker::new(pool, shared, 0, parker.clone()),
             pool,
             _in_runtime: InRuntime::enter(shared.clone(), Some(0)),
@@ -66,7 +66,7 @@ impl<'a> Driver<'a> {
                 break;
             }
         }
-        self.worker.settle();
+        self.worker.flush();
     }
 }
 

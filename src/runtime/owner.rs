@@ -102,9 +102,8 @@ impl Runtime {
             }
             match &mut driver {
                 Some(driver) => driver.run(|| woken.load(Ordering::Acquire)),
-                None => self.pool.park_guest(shared, &parker, || {
-                    let free =
-                        self.threads.is_empty() && !self.pool.core_taken.load(Ordering::Acquire);
+                None => self.pool.park_block_on_thread(shared, &parker, || {
+                    let free = self.threads.is_empty() && self.pool.is_core_free();
                     free || woken.load(Ordering::Acquire)
                 }),
             }

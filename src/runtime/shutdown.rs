@@ -40,7 +40,7 @@ impl Runtime {
         if !on_worker {
             self.wait_end(&shared, timeout);
         }
-        if self.pool.has_ended() {
+        if self.pool.has_terminated() {
             self.join();
             return Ok(());
         }
@@ -50,9 +50,9 @@ impl Runtime {
             self.wait_end(&shared, Duration::MAX);
         } else if !on_worker {
             let mut stuck = Stuck::new(self.pool.progress());
-            while !self.pool.has_ended() {
+            while !self.pool.has_terminated() {
                 self.pool.end.park(Some(Instant::now() + stuck::LOOK));
-                if stuck.look(self.pool.progress()) && !self.pool.has_ended() {
+                if stuck.look(self.pool.progress()) && !self.pool.has_terminated() {
                     // Every other worker is idle: what is left waits for a poll, or a drop, to end.
                     self.threads.clear();
                     break;
@@ -70,7 +70,7 @@ impl Runtime {
     fn wait_end(&self, shared: &Arc<Shared>, timeout: Duration) {
         if !self.threads.is_empty() {
             let deadline = Instant::now().checked_add(timeout);
-            while !self.pool.has_ended() && deadline.is_none_or(|at| Instant::now() < at) {
+            while !self.pool.has_terminated() && deadline.is_none_or(|at| Instant::now() < at) {
                 self.pool.end.park(deadline);
             }
             return;
@@ -82,8 +82,8 @@ impl Runtime {
         let wake = Fire::Waker(waker(&parker, &over));
         let timer = shared.timers.insert(deadline, wake);
         if let Some(mut driver) = Driver::take(&self.pool, shared, &parker) {
-            while !self.pool.has_ended() && !over.load(Ordering::Acquire) {
-                driver.run(|| over.load(Ordering::Acquire) || self.pool.has_ended());
+            while !self.pool.has_terminated() && !over.load(Ordering::Acquire) {
+                driver.run(|| over.load(Ordering::Acquire) || self.pool.has_terminated());
             }
         }
         if let Some((key, _)) = timer {

@@ -1,114 +1,92 @@
-//! The thread pool: queues, workers, and the loop each of them runs.
+//! [`Pool`]: the queues of one runtime, and what its workers know of each other.
 //!
-//! A worker takes from its own queue. Each time it has looked at the clock it looks at the other
-//! sources before: the injector (what comes from outside), what full queues gave away, and what is
-//! behind a poll of another worker that does not end. These take turns, and at most every second poll
-//! is theirs. It looks at the clock every 64 polls at most, and so often that about 100 us pass in
-//! between; every second poll if they are longer. So, as long as one source has the turn to itself,
-//! what it has first is run after two polls of a worker at most, whatever is in that worker's queue,
-//! and after three times as many if all three are never empty. Timers are no exception: where polls
-//! are long, a task that a timer wakes comes in through the injector, too.
+//! Each worker has a [`Core`]: a queue of its own, which other workers steal from, and its counters.
+//! All workers share three queues: the *injector*, for tasks from other threads; the *overflow*, for
+//! what a full queue of a worker gives away; and the *jobs*, which are no tasks (a step of a
+//! cancellation, wakers that run code of the user's). Whoever pushes tells [`Idle`].
 //!
-//! When its own queue is empty, a worker takes from the injector and from what was given away, by
-//! turns, then from another worker chosen at random; if there is little to
-//! take but more is coming, it waits a moment (`gather`). Jobs (the walks of cancellations) go
-//! first, one step at a time. With no threads of its own (`workers(0)`), the pool has one core,
-//! which the first thread in `block_on` takes.
+//! A runtime with `workers(0)` has one core and no thread for it. A thread in `block_on` takes the
+//! core, and is the worker until it leaves.
 
-mod deadlines;
-mod gather;
-mod worker;
+mod core;
 
-pub(crate) use worker::Worker;
+pub(super) use core::Core;
 
-use deadlines::fire_timers;
-
+use crate::schedule::deadlines::fire_timers;
 use crate::schedule::idle::Idle;
-use crate::schedule::queue::Local;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Arc, Parker, SegQueue};
-use crate::task::cell::Header;
 use crate::task::shared::Counts;
 use crate::task::{Job, Node, Schedule, Shared, current};
 
-/// One worker's queue and counters. The counters are written by their worker alone.
-pub(crate) struct Core {
-    queue: Local<Header>,
-    polls: AtomicU64,
-    steals: AtomicU64,
-    parks: AtomicU64,
-    jobs: AtomicU64,
-    /// Tasks that this worker has spawned, and that it has made done.
-    born: AtomicU64,
-    ended: AtomicU64,
-}
-
-/// Queues and workers of one runtime.
+/// The queues and the workers of one runtime.
 pub(crate) struct Pool {
+    /// The serial number of the runtime.
     serial: u64,
-    /// Threads of its own; with none it has one core all the same.
+    /// How many threads the runtime has for its workers; with none there is one core all the same.
     threads: usize,
-    cores: Box<[Core]>,
-    injector: SegQueue<Node>,
-    /// What a full queue gave away, half a queue at a time.
-    overflow: SegQueue<Vec<Node>>,
-    jobs: SegQueue<Job>,
-    idle: Idle,
-    /// As a core's, for all other threads.
-    born_outside: AtomicU64,
-    ended_outside: AtomicU64,
-    ended: AtomicBool,
-    /// Tells whoever waits for the end.
+    pub(super) cores: Box<[Core]>,
+    pub(super) injector: SegQueue<Node>,
+    /// What full queues gave away, half a queue in each item.
+    pub(super) overflow: SegQueue<Vec<Node>>,
+    pub(super) jobs: SegQueue<Job>,
+    pub(super) idle: Idle,
+    /// As a core's counter, of all threads that are no workers. Relaxed: the push of the task, which
+    /// follows, publishes the count with it.
+    spawned_outside: AtomicU64,
+    /// As a core's counter, of all threads that are no workers. Each change releases, and
+    /// [`live_tasks`](Pool::live_tasks) acquires.
+    done_outside: AtomicU64,
+    /// Whether the last root task is done. Stored once, with Release, by the thread that made it
+    /// done; workers and threads that wait for the end load it with Acquire, and so see all of it. A
+    /// sleeper does not miss it: it loads it after it was entered into the list of sleepers, and the
+    /// storing thread then takes the list's lock to wake all of them.
+    terminated: AtomicBool,
+    /// Unparked when the runtime has terminated.
     pub(crate) end: Parker,
-    /// Without threads: whether some thread has the core.
-    pub(crate) core_taken: AtomicBool,
+    /// Without threads: whether a thread has the core. The thread that takes the core swaps it with
+    /// Acquire, the one that gives it back stores it with Release: the queue changes its owner.
+    core_taken: AtomicBool,
 }
 
-/// Schedule is implemented on a handle of the pool, because the shared owns it.
+/// The pool as a scheduler: the runtime's [`Shared`] owns it.
 pub(crate) struct PoolHandle(pub(crate) Arc<Pool>);
-
-fn bump(counter: &AtomicU64, by: u64) {
-    // One writer: no read-modify-write needed. Released for `Pool::live_tasks`.
-    let now = counter.load(Ordering::Relaxed).wrapping_add(by);
-    counter.store(now, Ordering::Release);
-}
 
 impl Schedule for PoolHandle {
     fn push(&self, node: Node) {
-        match current::worker(self.0.serial) {
-            Some(index) => self.0.push_local(&self.0.cores[index], node),
+        match self.0.current_core() {
+            Some(core) => self.0.push_local(core, node),
             None => self.0.inject(node),
         }
     }
 
     fn on_spawn(&self, node: Node) {
-        match current::worker(self.0.serial) {
-            Some(index) => {
-                let core = &self.0.cores[index];
-                bump(&core.born, 1);
+        match self.0.current_core() {
+            Some(core) => {
+                core.spawned.add(1);
                 self.0.push_local(core, node);
             }
             None => {
-                self.0.born_outside.fetch_add(1, Ordering::Relaxed);
+                self.0.spawned_outside.fetch_add(1, Ordering::Relaxed);
                 self.0.inject(node);
             }
         }
     }
 
     fn on_done(&self) {
-        match current::worker(self.0.serial) {
-            Some(index) => self.0.cores[index].on_done(),
+        match self.0.current_core() {
+            Some(core) => core.on_done(),
             None => {
-                self.0.ended_outside.fetch_add(1, Ordering::Release);
+                self.0.done_outside.fetch_add(1, Ordering::Release);
             }
         }
     }
 
     fn undo_done(&self) {
-        match current::worker(self.0.serial) {
-            Some(index) => bump(&self.0.cores[index].ended, 1_u64.wrapping_neg()),
+        match self.0.current_core() {
+            Some(core) => core.done.add_release(1_u64.wrapping_neg()),
             None => {
-                self.0.ended_outside.fetch_sub(1, Ordering::Release);
+                self.0.done_outside.fetch_sub(1, Ordering::Release);
             }
         }
     }
@@ -120,7 +98,8 @@ impl Schedule for PoolHandle {
 
     fn offer(&self, job: Job) {
         self.0.jobs.push(job);
-        match current::worker(self.0.serial) {
+        match self.0.current_core() {
+            // As a lone task of this worker's own: a sleeper that watches finds it soon.
             Some(_) => self.0.idle.pushed_locally(|| 1),
             None => self.0.idle.notify(),
         }
@@ -135,7 +114,7 @@ impl Schedule for PoolHandle {
     }
 
     fn terminated(&self) {
-        self.0.ended.store(true, Ordering::Release);
+        self.0.terminated.store(true, Ordering::Release);
         self.0.idle.wake_all();
         self.0.end.unpark();
     }
@@ -147,35 +126,16 @@ impl Schedule for PoolHandle {
             ..Counts::default()
         };
         for core in &self.0.cores {
-            counts.polls += core.polls.load(Ordering::Relaxed);
-            counts.steals += core.steals.load(Ordering::Relaxed);
-            counts.parks += core.parks.load(Ordering::Relaxed);
+            counts.polls += core.polls.get();
+            counts.steals += core.steals.get();
+            counts.parks += core.parks.get();
         }
         counts
     }
 }
 
-impl Core {
-    /// One less is live. By its worker.
-    #[inline]
-    fn on_done(&self) {
-        bump(&self.ended, 1);
-    }
-
-    fn new() -> Self {
-        Core {
-            queue: Local::new(),
-            polls: AtomicU64::new(0),
-            steals: AtomicU64::new(0),
-            parks: AtomicU64::new(0),
-            jobs: AtomicU64::new(0),
-            born: AtomicU64::new(0),
-            ended: AtomicU64::new(0),
-        }
-    }
-}
-
 impl Pool {
+    /// A pool without threads, for the runtime with this serial number, which has so many.
     pub(crate) fn new(serial: u64, threads: usize) -> Self {
         Pool {
             serial,
@@ -185,16 +145,23 @@ impl Pool {
             overflow: SegQueue::new(),
             jobs: SegQueue::new(),
             idle: Idle::new(threads),
-            born_outside: AtomicU64::new(0),
-            ended_outside: AtomicU64::new(0),
-            ended: AtomicBool::new(false),
+            spawned_outside: AtomicU64::new(0),
+            done_outside: AtomicU64::new(0),
+            terminated: AtomicBool::new(false),
             end: Parker::new(),
             core_taken: AtomicBool::new(false),
         }
     }
 
-    pub(crate) fn has_ended(&self) -> bool {
-        self.ended.load(Ordering::Acquire)
+    /// The core of the calling thread; `None` if it is no worker of this pool.
+    #[inline]
+    fn current_core(&self) -> Option<&Core> {
+        current::worker(self.serial).map(|index| &self.cores[index])
+    }
+
+    /// Whether the last root task is done.
+    pub(crate) fn has_terminated(&self) -> bool {
+        self.terminated.load(Ordering::Acquire)
     }
 
     #[cfg(taskgrove_loom)]
@@ -202,57 +169,56 @@ impl Pool {
         self.idle.can_wake()
     }
 
-    /// The ends first: whoever sees a task's end (Acquire, with the Release of its count) sees its
-    /// birth, so that there are never more ends than births.
+    /// How many tasks are spawned and not done.
+    ///
+    /// The counts of done tasks are read first, with Acquire: a task's spawn is counted before its
+    /// end, so a reader that sees the end sees the spawn, and the difference is never negative.
     fn live_tasks(&self) -> u64 {
-        let sum = |of: fn(&Core) -> &AtomicU64, outside: &AtomicU64| {
-            self.cores
-                .iter()
-                .fold(outside.load(Ordering::Acquire), |sum, core| {
-                    sum.wrapping_add(of(core).load(Ordering::Acquire))
-                })
-        };
-        let ended = sum(|core| &core.ended, &self.ended_outside);
-        let born = sum(|core| &core.born, &self.born_outside);
-        born.saturating_sub(ended)
+        let outside = self.done_outside.load(Ordering::Acquire);
+        let cores = self.cores.iter();
+        let done = cores.fold(outside, |sum, core| sum.wrapping_add(core.done.acquire()));
+        // Relaxed: the loads above order these after the counts that they have seen.
+        let outside = self.spawned_outside.load(Ordering::Relaxed);
+        let cores = self.cores.iter();
+        let spawned = cores.fold(outside, |sum, core| sum.wrapping_add(core.spawned.get()));
+        spawned.saturating_sub(done)
     }
 
+    /// Takes a task from a thread that is no worker.
     #[inline(never)]
     fn inject(&self, node: Node) {
         self.injector.push(node);
         self.idle.notify();
     }
 
-    /// By the worker whose core that is.
+    /// Puts a task into the queue of the calling worker, whose core this is.
     #[inline]
-    fn push_local(&self, core: &Core, node: Node) {
-        match core.queue.push(node.address()) {
+    pub(super) fn push_local(&self, core: &Core, node: Node) {
+        match core.queue.push(node) {
             Ok(()) => self.idle.pushed_locally(|| core.queue.len()),
-            Err(refused) => self.give_away(core, Node::from_address(refused)),
+            Err(refused) => self.give_away(core, refused),
         }
     }
 
-    /// The worker's queue is full.
+    /// Moves half of the calling worker's full queue, and a task that it had no room for, to the
+    /// overflow. In one item: task by task, the workers would contend for the overflow.
     #[cold]
     fn give_away(&self, core: &Core, node: Node) {
-        let mut half = Vec::with_capacity(core.queue.len() / 2 + 1);
-        core.queue.take_half(&mut half);
-        half.push(node.address());
-        // One item for all of them: item by item the workers would fight over the queue.
-        let half = half.into_iter().map(Node::from_address).collect();
-        self.overflow.push(half);
+        self.overflow.push(core.queue.take_half_and(node));
         self.idle.notify();
     }
 
-    fn has_work(&self) -> bool {
+    /// Whether any queue has work: the last look of a worker that goes to sleep.
+    pub(super) fn has_work(&self) -> bool {
         !self.injector.is_empty()
             || !self.overflow.is_empty()
             || !self.jobs.is_empty()
             || self.cores.iter().any(|core| !core.queue.is_empty())
     }
 
-    /// Sleeps on a thread in `block_on` that runs no tasks, until it is woken or a timer is due.
-    pub(crate) fn park_guest(
+    /// Parks a thread in `block_on` that runs no tasks, until `woken` returns `true` and its parker
+    /// is unparked, or a timer is due; then fires what is due.
+    pub(crate) fn park_block_on_thread(
         &self,
         shared: &Shared,
         parker: &Arc<Parker>,
@@ -262,29 +228,38 @@ impl Pool {
         fire_timers(shared, shared.refresh_clock(), true, || ());
     }
 
-    /// Gives the core of a pool without threads back, and lets another thread take it.
-    pub(crate) fn release_core(&self) {
-        self.core_taken.store(false, Ordering::Release);
-        self.wake_guest();
-    }
-
-    /// Lets a thread in `block_on` that sleeps look whether it can have the core.
-    pub(crate) fn wake_guest(&self) {
+    /// Wakes a sleeping thread in `block_on`, so that it looks whether it can have the core.
+    pub(crate) fn wake_block_on_thread(&self) {
         self.idle.wake_block_on_thread();
     }
 
-    /// A number that changes as long as any worker gets on: with each poll, each job and each task that
-    /// is done (one job may drop a thousand).
+    /// Takes the core of a pool without threads; `false` if another thread has it.
+    pub(crate) fn take_core(&self) -> bool {
+        !self.core_taken.swap(true, Ordering::Acquire)
+    }
+
+    /// Gives the core of a pool without threads back, and lets another thread take it.
+    pub(crate) fn release_core(&self) {
+        self.core_taken.store(false, Ordering::Release);
+        self.wake_block_on_thread();
+    }
+
+    /// Whether a thread can take the core of a pool without threads.
+    ///
+    /// Relaxed: the answer is only a reason to call [`take_core`](Pool::take_core), which acquires. A
+    /// thread that is about to sleep does not miss that the core is free: it asks after it was
+    /// entered into the list of sleepers, and the thread that gives the core back takes the list's
+    /// lock after that.
+    pub(crate) fn is_core_free(&self) -> bool {
+        !self.core_taken.load(Ordering::Relaxed)
+    }
+
+    /// A number that changes as long as any worker makes progress: with each poll, each job and each
+    /// task that is done (one job may drop a thousand).
     pub(crate) fn progress(&self) -> u64 {
         self.cores
             .iter()
-            .flat_map(|core| [&core.polls, &core.jobs, &core.ended])
-            .fold(0, |sum, count| {
-                sum.wrapping_add(count.load(Ordering::Relaxed))
-            })
+            .flat_map(|core| [&core.polls, &core.jobs, &core.done])
+            .fold(0, |sum, count| sum.wrapping_add(count.get()))
     }
 }
-
-#[cfg(test)]
-#[cfg(not(taskgrove_loom))]
-mod tests;

@@ -1,10 +1,9 @@
-//! Timers and the pool: firing what is due, and how long a sleeper that keeps the time may sleep.
+//! Timers and the pool: fires what is due, and decides how long a timekeeper may sleep.
 //!
-//! A sleeper wakes for the earliest deadline, as exactly as the system lets it. Where timers are dense
-//! that is too much: at a million a second the system's own slack makes a wake-up every 60 us, and
-//! those cost more than the timers. So after a look that fired many, the next wake-up is at least
-//! 100 us later, as it is for workers that are awake (they look at the clock about that often):
-//! CPU time a timer went from 400 to 270 ns. Waking up every 250 us instead would save another 50.
+//! A timekeeper sleeps until the earliest deadline, as exactly as the system lets it. Where timers are
+//! *dense*, a wake-up for each would cost more than the timers: so after a look that fired many, the
+//! next wake-up is at least [`APART_NS`] later. Workers that are awake read the clock about that often,
+//! too. `docs/decisions/0024-dense-timers.md` has figures.
 
 use crate::schedule::idle::Deadlines;
 use crate::sync::atomic::Ordering;
@@ -12,41 +11,45 @@ use crate::task::cell::is_tasks_own;
 use crate::task::{Shared, current, wakes};
 use std::time::Instant;
 
-/// Timers are dense if so many were due at once.
+/// Timers are dense if this many are due at once.
 const DENSE: usize = 16;
-/// Nanoseconds between two wake-ups for dense timers, at least.
-const APART: u64 = 100_000;
+/// The least time between two wake-ups for dense timers, in nanoseconds.
+const APART_NS: u64 = 100_000;
 
-/// Wakes and starts what is due. Tasks first, with `give_away` into the injector: no code of the
-/// user's runs in that. Then `before_others` is called, before a waker that is no task's.
+/// Fires the timers that are due at `now`, in nanoseconds of the runtime's clock.
+///
+/// Tasks are woken first, and no code of the user's runs in that. With `give_away` they go to the
+/// injector, not to the queue of the calling worker, whose polls are long. Then `before_foreign` is
+/// called, if there are wakers that are no task's, and these are woken.
 pub(crate) fn fire_timers(
     shared: &Shared,
     now: u64,
     give_away: bool,
-    before_others: impl FnOnce(),
+    before_foreign: impl FnOnce(),
 ) {
     shared.clock.saw(now);
     if shared.timers.next_deadline().is_none_or(|at| at > now) {
         return;
     }
-    let mut others = Vec::new();
+    let mut foreign = Vec::new();
     let wake = |waker| {
         if is_tasks_own(&waker) {
             let _elsewhere = give_away.then(current::Elsewhere::pretend);
             waker.wake();
         } else {
-            others.push(waker);
+            foreign.push(waker);
         }
     };
     let fired = (shared.timers).fire(now, usize::MAX, wake, |job| shared.schedule().job(job));
     if fired >= DENSE {
+        // Relaxed: a hint, here and in `next`. A sleeper that misses it wakes for a timer too early.
         shared
             .timers_rest_until
-            .store(now + APART, Ordering::Relaxed);
+            .store(now + APART_NS, Ordering::Relaxed);
     }
-    if !others.is_empty() {
-        before_others();
-        wakes::wake_all(others);
+    if !foreign.is_empty() {
+        before_foreign();
+        wakes::wake_all(foreign);
     }
 }
 
@@ -61,7 +64,7 @@ impl Deadlines for Shared {
     }
 
     fn instant(&self, ns: u64) -> Instant {
-        // loom has no time: for a sleeper that would wake by itself, that time has come.
+        // loom has no time: for a sleeper that would wake by itself, this time has come.
         #[cfg(taskgrove_loom)]
         self.clock.advance_to(ns);
         self.clock.instant(ns)
@@ -75,7 +78,7 @@ mod tests {
     use crate::timer::{Clock, Fire};
     use std::task::Waker;
 
-    /// What is next when so many timers were fired at 1 ms, and one is due 10 us later.
+    /// The next deadline after `count` timers were fired at 1 ms, with one that is due 10 us later.
     fn next_after(count: usize) -> Option<u64> {
         let shared = Shared::new(Clock::manual(), false);
         let insert = |at| shared.timers.insert(at, Fire::Waker(Waker::noop().clone()));
@@ -92,15 +95,15 @@ mod tests {
     }
 
     #[test]
-    fn few_timers_are_waited_for_exactly_and_many_together() {
+    fn few_timers_are_waited_for_exactly_and_dense_ones_together() {
         assert_eq!(next_after(0), Some(1_010_000));
         assert_eq!(next_after(DENSE - 1), Some(1_010_000));
-        assert_eq!(next_after(DENSE), Some(1_000_000 + APART));
-        assert_eq!(next_after(1_000), Some(1_000_000 + APART));
+        assert_eq!(next_after(DENSE), Some(1_000_000 + APART_NS));
+        assert_eq!(next_after(1_000), Some(1_000_000 + APART_NS));
     }
 
     #[test]
-    fn nothing_is_waited_for_when_there_is_nothing() {
+    fn without_timers_there_is_no_next_deadline() {
         let shared = Shared::new(Clock::manual(), false);
         for _ in 0..DENSE {
             shared.timers.insert(5, Fire::Waker(Waker::noop().clone()));

@@ -1,9 +1,11 @@
-//! What waits how long, in virtual time: polls take time only by moving the clock, and each of a few
-//! workers, all on this thread, does the next thing when the last one is over.
+//! How long tasks wait, in virtual time. Polls take time only by moving the clock; each of a few workers,
+//! all on this thread, begins its next round when its last one is over.
 
 use super::*;
 use crate::handle::Handle;
 use crate::schedule::idle::Deadlines as _;
+use crate::schedule::pool::PoolHandle;
+use crate::sync::atomic::Ordering;
 use crate::task::current::InRuntime;
 use crate::timer::Clock;
 use std::cell::Cell;
@@ -14,16 +16,16 @@ const US: u64 = 1_000;
 const MS: u64 = 1_000 * US;
 
 std::thread_local! {
-    /// How long the poll that runs takes.
+    /// How long the current poll takes.
     static TOOK: Cell<u64> = const { Cell::new(0) };
 }
 
-/// What a poll does that takes so long.
+/// Makes the current poll take longer.
 fn take(ns: u64) {
     TOOK.set(TOOK.get() + ns);
 }
 
-/// Yields for ever; each poll takes so long.
+/// Yields for ever; each poll takes `ns`.
 async fn busy(ns: u64) {
     loop {
         take(ns);
@@ -74,8 +76,8 @@ impl World {
         self.shared.now()
     }
 
-    /// Runs the workers until that time; `outside` is called before each step with the time, as code of
-    /// another thread.
+    /// Runs the workers until that time. `outside` is called before each round with the time, as code
+    /// of another thread.
     fn run(&mut self, until: u64, mut outside: impl FnMut(u64)) {
         let World {
             shared,
@@ -98,12 +100,12 @@ impl World {
             let _in_runtime = InRuntime::enter(shared.clone(), Some(index));
             TOOK.set(0);
             workers[index].tick();
-            // With nothing to do it looks again soon; a poll of no length takes that time, too.
+            // A round takes at least this long, also one without a poll.
             free_at[index] = at + TOOK.get().max(5 * US);
         }
         for (index, worker) in workers.iter_mut().enumerate() {
             let _in_runtime = InRuntime::enter(shared.clone(), Some(index));
-            worker.settle();
+            worker.flush();
             worker.stop_searching();
         }
     }
@@ -115,13 +117,13 @@ impl Drop for World {
         crate::tree::cancel::request_all(&self.shared, crate::task::state::Level::Kill);
         crate::tree::cancel::release_sentinels(&self.shared);
         let mut worker = Worker::new(&self.pool, &self.shared, 0, Arc::new(Parker::new()));
-        while !self.pool.has_ended() {
+        while !self.pool.has_terminated() {
             worker.tick();
         }
     }
 }
 
-/// A world in which so many tasks yield for ever; it has run for a second already.
+/// A world in which `tasks` tasks yield for ever; it has run for a second.
 fn crowded(workers: usize, tasks: usize, poll: u64) -> World {
     let mut world = World::new(workers);
     for _ in 0..tasks {
@@ -132,7 +134,7 @@ fn crowded(workers: usize, tasks: usize, poll: u64) -> World {
 }
 
 #[test]
-fn what_comes_from_outside_waits_for_two_polls() {
+fn a_task_from_outside_waits_for_two_polls() {
     for (workers, tasks, poll) in [
         (1, 3, 5 * MS),
         (2, 4, 5 * MS),
@@ -154,8 +156,8 @@ fn what_comes_from_outside_waits_for_two_polls() {
     }
 }
 
-/// A thousand a second from another thread, beside 20 tasks of 100 us: none waits longer at the end
-/// than at the beginning.
+/// A thousand tasks a second from another thread, beside 20 tasks of 100 us: none waits longer at the
+/// end than at the beginning.
 #[test]
 fn a_stream_from_outside_does_not_pile_up() {
     let mut world = crowded(2, 20, 100 * US);
@@ -176,7 +178,7 @@ fn a_stream_from_outside_does_not_pile_up() {
 }
 
 #[test]
-fn a_burst_from_outside_is_shared_with_the_queues_it_comes_to() {
+fn a_burst_from_outside_does_not_wait_behind_the_queues() {
     let mut world = crowded(2, 20, 100 * US);
     let began = world.now();
     let marks: Vec<Mark> = (0..1_000).map(|_| Mark::default()).collect();
@@ -192,7 +194,7 @@ fn a_burst_from_outside_is_shared_with_the_queues_it_comes_to() {
 /// A timer beside polls of 5 ms, fired by a thread in `block_on` or by the workers themselves.
 #[test]
 fn a_timer_waits_for_two_polls() {
-    for guest in [true, false] {
+    for by_block_on_thread in [true, false] {
         let poll = 5 * MS;
         let mut world = crowded(2, 4, poll);
         for round in 0..20 {
@@ -205,21 +207,23 @@ fn a_timer_waits_for_two_polls() {
             }));
             let shared = world.shared.clone();
             world.run(due + 3 * poll, |now| {
-                if guest {
+                if by_block_on_thread {
                     fire_timers(&shared, now, true, || ());
                 }
             });
             // The sleep begins when the task is first polled: up to two polls later.
             let late = mark.at().saturating_sub(due + 2 * poll);
-            assert!(mark.at() > 0 && late <= 2 * poll, "{guest}: {late} ns");
+            assert!(
+                mark.at() > 0 && late <= 2 * poll,
+                "{by_block_on_thread}: {late} ns"
+            );
         }
     }
 }
 
-/// Polls that were short for long are long all of a sudden: another thread has seen the time, and the
-/// next look at the clock comes at once.
+/// Polls that were short become long: another thread has seen the time, and the clock is read at once.
 #[test]
-fn polls_that_become_long_are_noticed() {
+fn a_task_from_outside_waits_for_two_polls_that_become_long() {
     let length = std::sync::Arc::new(Std64::new(US));
     let mut world = World::new(1);
     for _ in 0..100 {
@@ -247,7 +251,7 @@ fn polls_that_become_long_are_noticed() {
     assert!(mark.at() > 0 && waited <= 10 * MS, "{waited} ns");
 }
 
-/// All sources are full for ever, and each is served.
+/// All shared sources always have tasks, and each is served.
 #[test]
 fn each_source_has_its_turn() {
     let mut world = World::new(2);

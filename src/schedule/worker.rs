@@ -1,0 +1,176 @@
+//! [`Worker`]: the loop that runs jobs and tasks, and sleeps when there are none.
+//!
+//! In each round a worker reads the clock if that is due, and fires timers; then it does one step of a
+//! job, if there is one; then it polls one task, which [`Finder`] finds. Jobs come first, since cancelled
+//! tasks wait for them; but only one step a round, since other tasks wait for that.
+//!
+//! Siblings that end one after another on a worker are taken off their parent together, in a
+//! [`Batch`]. A worker flushes its batch before it runs anything but another sibling: until then the
+//! parent cannot end.
+
+mod back_off;
+mod clock;
+mod finder;
+
+use super::deadlines::fire_timers;
+use super::pool::{Core, Pool};
+use crate::sync::{Arc, Parker};
+use crate::task::{Node, Shared};
+use crate::tree::batch::Batch;
+use crate::tree::finish;
+use clock::ClockLooks;
+use finder::Finder;
+
+/// What a thread has while it is a worker.
+pub(crate) struct Worker<'a> {
+    pool: &'a Pool,
+    shared: &'a Shared,
+    core: &'a Core,
+    finder: Finder<'a>,
+    clock: ClockLooks,
+    /// Whether the poll after the last reading of the clock was of the shared sources.
+    was_shared: bool,
+    /// Tasks that are done, and not yet taken off their parent.
+    done: Batch,
+    parker: Arc<Parker>,
+}
+
+impl<'a> Worker<'a> {
+    /// Makes the calling thread the worker of the core at `index`. At most one thread is, at a time.
+    pub(crate) fn new(
+        pool: &'a Pool,
+        shared: &'a Shared,
+        index: usize,
+        parker: Arc<Parker>,
+    ) -> Self {
+        Worker {
+            pool,
+            shared,
+            core: &pool.cores[index],
+            finder: Finder::new(pool, index),
+            clock: ClockLooks::new(),
+            was_shared: false,
+            done: Batch::default(),
+            parker,
+        }
+    }
+
+    /// Works until the runtime has terminated.
+    pub(crate) fn run(&mut self) {
+        while !self.pool.has_terminated() {
+            if !self.tick() {
+                self.park(|| false);
+            }
+        }
+        self.stop_searching();
+        // All tasks are done. The jobs that are left wake wakers that run code of the user's.
+        while let Some(job) = self.pool.jobs.pop() {
+            let _ = finish::run_job(job);
+        }
+    }
+
+    /// Stops counting as a searching worker.
+    pub(crate) fn stop_searching(&mut self) {
+        self.finder.stop_searching();
+    }
+
+    /// Takes the tasks that are done off their parent, which may run a destructor of the user's. So the
+    /// worker must have no task in hand, and stops searching before: no producer may rely on it.
+    pub(crate) fn flush(&mut self) {
+        if !self.done.is_empty() {
+            self.stop_searching();
+            self.done.flush();
+        }
+    }
+
+    /// Does one round. Returns `false` if there was nothing to do.
+    pub(crate) fn tick(&mut self) -> bool {
+        let shared_first = self.clock.is_due(self.shared) && self.serve_clock();
+        self.step_job();
+        let Some(node) = self.next(shared_first) else {
+            if self.done.is_empty() {
+                return !self.pool.jobs.is_empty();
+            }
+            self.flush();
+            return true;
+        };
+        self.stop_searching();
+        if !self.core.queue.is_empty() {
+            self.pool.idle.notify_before_poll();
+        }
+        self.core.polls.add(1);
+        if !self.done.waits_for(node) {
+            // With a task in hand, a destructor of the user's is left to a job: it may wait for that
+            // task, or for as long as it likes.
+            self.done.flush_later();
+        }
+        let (pool, core) = (self.pool, self.core);
+        finish::run(
+            node,
+            &mut self.done,
+            || core.on_done(),
+            |node| pool.push_local(core, node),
+        );
+        true
+    }
+
+    /// Reads the clock and fires what is due. Returns whether the next poll is the shared sources'.
+    #[cold]
+    fn serve_clock(&mut self) -> bool {
+        // At most every second poll is theirs.
+        let shared_first = !self.was_shared || self.clock.has_polled_since();
+        self.was_shared = false;
+        self.flush();
+        let now = self.clock.read(self.shared);
+        // While timers only wake tasks, the worker counts as searching if it was: it will run the
+        // first of them, and look for more. Other wakers are code of the user's.
+        let give_away = self.clock.is_slow();
+        fire_timers(self.shared, now, give_away, || self.finder.stop_searching());
+        shared_first
+    }
+
+    /// Does one step of a job, if there is one.
+    #[inline]
+    fn step_job(&mut self) {
+        if !self.pool.jobs.is_empty() {
+            self.step_next_job();
+        }
+    }
+
+    fn step_next_job(&mut self) {
+        // Before a job is in hand, since this may run code of the user's.
+        self.flush();
+        if let Some(job) = self.pool.jobs.pop() {
+            self.stop_searching();
+            self.core.jobs.add(1);
+            if let Some(rest) = finish::run_job(job) {
+                self.pool.jobs.push(rest);
+            }
+        }
+    }
+
+    #[inline]
+    fn next(&mut self, shared_first: bool) -> Option<Node> {
+        if shared_first && let Some(node) = self.finder.next_shared(self.clock.is_slow()) {
+            self.was_shared = true;
+            return Some(node);
+        }
+        let own = self.core.queue.pop();
+        own.or_else(|| self.finder.next_elsewhere(self.clock.is_slow()))
+    }
+
+    /// Sleeps until there is something to do. `woken` is one more reason to stay awake.
+    pub(crate) fn park(&mut self, woken: impl Fn() -> bool) {
+        self.finder.search();
+        self.core.parks.add(1);
+        let pool = self.pool;
+        pool.idle.park(&self.parker, true, self.shared, || {
+            woken() || pool.has_terminated() || pool.has_work()
+        });
+        self.clock.slept();
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(taskgrove_loom))]
+mod tests;
