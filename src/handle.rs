@@ -1,17 +1,19 @@
 //! [`Handle`]: spawning, starting and looking at a runtime, from anywhere.
 
+pub(crate) mod cancel_guard;
 pub(crate) mod defer;
 pub(crate) mod settings;
+pub(crate) mod task;
 
 use crate::arena::slot_box::SlotBox;
+use crate::handle::task::Task;
 use crate::id::TaskId;
 use crate::protect::checkpoint;
 use crate::snapshot::Snapshot;
 use crate::sync::Arc;
-use crate::task::cell::fits;
+use crate::task::raw::fits;
 use crate::task::{Shared, current, fitting, held};
-use crate::tree::handle::Task;
-use crate::tree::{snapshot, spawn};
+use crate::tree::{look, spawn};
 use settings::Settings;
 use std::future::poll_fn;
 use std::panic::Location;
@@ -133,11 +135,8 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let home = self.shared.home();
-        Task::new(
-            spawn::plain::<N, _>(&self.shared, home, future, location),
-            home,
-        )
+        let home = current::home(&self.shared).as_parent();
+        Task::new(spawn::plain::<N, _>(home, future, location), home)
     }
 
     /// The same, with options.
@@ -151,8 +150,8 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let home = self.shared.home();
-        let joined = spawn::raw::<N, _>(&self.shared, home, future, options, location);
+        let home = current::home(&self.shared).as_parent();
+        let joined = spawn::raw::<N, _>(home, future, options, location);
         Task::new(joined, home)
     }
 
@@ -176,7 +175,7 @@ impl Handle {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn snapshot(&self) -> Snapshot {
-        snapshot::all(&self.shared)
+        look::all(&self.shared)
     }
 
     /// The runtime's numbers.
@@ -277,11 +276,13 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    if let Some(parent) = current::node() {
-        let joined = spawn::plain::<N, _>(parent.shared(), parent, future, location);
-        return Task::new(joined, parent);
+    if current::with(|task| task.is_none()) {
+        return Handle::current().spawn_plain::<N, _>(future, location);
     }
-    Handle::current().spawn_plain::<N, _>(future, location)
+    current::with(move |task| {
+        let parent = task.expect("there is one").as_parent();
+        Task::new(spawn::plain::<N, _>(parent, future, location), parent)
+    })
 }
 
 /// Lets other tasks run: suspends once, at the end of the queue.
@@ -314,6 +315,6 @@ impl TaskId {
     /// The task that the calling code is part of: in its poll, or in the drop of its future.
     /// `None` elsewhere, also inside [`Runtime::block_on`](crate::Runtime::block_on).
     pub fn current() -> Option<TaskId> {
-        current::node().map(|node| node.id())
+        current::with(|task| task.map(|task| task.id()))
     }
 }

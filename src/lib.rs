@@ -61,6 +61,7 @@ pub use error::{
     SpawnError, StopError, StopTimeout, TaskFailure, TooManyChildren,
 };
 pub use handle::defer::{Defer, defer};
+pub use handle::task::{CancelHandle, CancelOnDrop, Task};
 pub use handle::{Handle, Metrics, RootBuilder, spawn, yield_now};
 pub use id::TaskId;
 pub use protect::finally::finally;
@@ -71,7 +72,6 @@ pub use service::{
     ServiceFn, Stats, TaskBuilder, TaskStats, background_service, service_fn,
 };
 pub use snapshot::{Node, NodeKind, NodeState, Snapshot};
-pub use tree::handle::{CancelHandle, CancelOnDrop, Task};
 
 /// Runs the examples of the README as doctests.
 #[cfg(doctest)]

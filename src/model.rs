@@ -10,19 +10,20 @@
 use crate::arena;
 pub use crate::arena::model::{Held, Slots};
 use crate::handle::Handle;
+use crate::handle::task::Task;
 use crate::schedule::pool::{Pool, PoolHandle};
 use crate::schedule::queue::Local;
 use crate::schedule::worker::Worker;
 use crate::sync::{Arc, Life, Parker, SegQueue};
-use crate::task::cell::TaskRef;
 use crate::task::current::InRuntime;
+use crate::task::raw::{Parent, Queued};
 use crate::task::shared::Counts;
 use crate::task::state::Level;
-use crate::task::{Job, Node, Schedule, Shared, fitting};
+use crate::task::{Job, Schedule, Shared, TaskRef, fitting};
 use crate::timer::Clock;
 use crate::tree::batch::Batch;
-use crate::tree::handle::Task;
-use crate::tree::{cancel, finish, spawn};
+use crate::tree::request::request_all;
+use crate::tree::{job, poll, spawn};
 use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -33,7 +34,7 @@ use std::task::Waker;
 /// `live` and `ended` are std's atomics, which loom does not see. They are Relaxed: a model reads them when
 /// its threads are joined, and loom runs all threads of a model on one.
 struct Queue {
-    tasks: SegQueue<Node>,
+    tasks: SegQueue<Queued>,
     jobs: SegQueue<Job>,
     live: AtomicUsize,
     ended: AtomicBool,
@@ -49,15 +50,15 @@ impl Drop for Queue {
 struct Manual(Arc<Queue>);
 
 impl Schedule for Manual {
-    fn push(&self, node: Node) {
-        self.0.tasks.push(node);
+    fn push(&self, task: Queued) {
+        self.0.tasks.push(task);
         // A pool would look for a worker to unpark now, so the queue has to be there still.
         self.0.life.used();
     }
 
-    fn on_spawn(&self, node: Node) {
+    fn on_spawn(&self, task: Queued) {
         self.0.live.fetch_add(1, Ordering::Relaxed);
-        self.push(node);
+        self.push(task);
     }
 
     fn on_done(&self) {
@@ -144,18 +145,18 @@ impl World {
             return true;
         }
         if let Some(job) = self.queue.jobs.pop() {
-            if let Some(rest) = finish::run_job(job) {
+            if let Some(rest) = job::run(job) {
                 self.queue.jobs.push(rest);
             }
-        } else if let Some(node) = self.queue.tasks.pop() {
-            if !done.waits_for(node) {
-                done.flush_later();
+        } else if let Some(task) = self.queue.tasks.pop() {
+            if !done.waits_for(task.live()) {
+                done.flush_quietly();
             }
-            finish::run(
-                node,
+            poll::run(
+                task,
                 done,
                 || self.shared.schedule().on_done(),
-                Node::submit,
+                Queued::submit,
             );
         } else {
             return done.flush();
@@ -171,10 +172,9 @@ impl World {
         F::Output: Send + 'static,
     {
         let options = spawn::Options::default();
-        let parent = parent.node();
+        let parent = Parent::of(parent.borrowed(), &self.shared);
         let place = Location::caller();
-        let joined =
-            fitting!(future: F => spawn::raw::<F, _>(&self.shared, parent, future, options, place));
+        let joined = fitting!(future: F => spawn::raw::<F, _>(parent, future, options, place));
         Task::new(joined, parent)
     }
 
@@ -197,17 +197,17 @@ impl World {
 
     /// Cancels every task, as `shutdown_timeout` does first.
     pub fn cancel_all(&self) {
-        cancel::request_all(&self.shared, Level::Cancel);
+        request_all(&self.shared, Level::Cancel);
     }
 
     /// Kills every task, as the drop of a runtime does first.
     pub fn kill_all(&self) {
-        cancel::request_all(&self.shared, Level::Kill);
+        request_all(&self.shared, Level::Kill);
     }
 
     /// Lets the runtime end when its last task is done, as both do next.
     pub fn close(&self) {
-        cancel::release_sentinels(&self.shared);
+        self.shared.release_sentinels();
     }
 
     pub fn has_ended(&self) -> bool {
@@ -252,11 +252,11 @@ pub struct Reference(TaskRef);
 
 impl Reference {
     pub fn of<T>(task: &Task<T>) -> Reference {
-        Reference(task.node().retain())
+        Reference(task.borrowed().retain())
     }
 
     pub fn is_done(&self) -> bool {
-        self.0.state.load().is_done()
+        self.0.word().is_done()
     }
 }
 
@@ -310,7 +310,7 @@ impl Crew {
     pub fn work(self, index: usize) {
         let Crew { shared, pool } = self;
         let _in_runtime = InRuntime::enter(shared.clone(), Some(index));
-        Worker::new(&pool, &shared, index, Arc::new(Parker::new())).run();
+        Worker::new(&pool, &shared, Arc::new(Parker::new())).run();
     }
 
     /// Returns whether a worker is parked and none searches.
@@ -320,14 +320,14 @@ impl Crew {
 
     /// Does what the drop of a runtime does, except for joining the workers.
     pub fn kill(&self) {
-        cancel::request_all(&self.shared, Level::Kill);
-        cancel::release_sentinels(&self.shared);
+        request_all(&self.shared, Level::Kill);
+        self.shared.release_sentinels();
     }
 
     /// Does what `shutdown_timeout` does, without a timeout.
     pub fn shut_down(&self) {
-        cancel::request_all(&self.shared, Level::Cancel);
-        cancel::release_sentinels(&self.shared);
+        request_all(&self.shared, Level::Cancel);
+        self.shared.release_sentinels();
         while !self.pool.has_terminated() {
             self.pool.end.park(None);
         }

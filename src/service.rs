@@ -16,6 +16,7 @@ mod context;
 mod interface;
 mod launcher;
 mod manager;
+mod record;
 mod service_fn;
 mod slot;
 mod start;

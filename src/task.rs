@@ -1,19 +1,24 @@
 //! Tasks: the state word, the cell in its slot, handles, and what all of a runtime's tasks share.
 
-pub(crate) mod ancestry;
+mod ancestry;
 pub(crate) mod awaited;
-pub(crate) mod cell;
 pub(crate) mod cleanups;
 pub(crate) mod cold;
 pub(crate) mod current;
-pub(crate) mod name;
+mod heads;
+mod name;
+pub(crate) mod raw;
+mod reach;
 pub(crate) mod record;
 pub(crate) mod requests;
 pub(crate) mod shared;
 pub(crate) mod state;
 pub(crate) mod wakes;
 
-pub(crate) use cell::{Node, TaskRef, kind};
+pub(crate) use name::short;
+pub(crate) use raw::header::{Borrowed, kind};
+pub(crate) use raw::reference::TaskRef;
+pub(crate) use raw::rights::Live;
 pub(crate) use shared::{Job, Schedule, Shared, Walk};
 
 /// Evaluates an expression with a future of type `$F`, which is boxed before if it does not fit a
@@ -21,7 +26,7 @@ pub(crate) use shared::{Job, Schedule, Shared, Walk};
 /// the stack; so every public function that takes one begins with this.
 macro_rules! fitting {
     ($future:ident: $F:ty => $body:expr) => {
-        if const { $crate::task::cell::fits::<$F>() } {
+        if const { $crate::task::raw::fits::<$F>() } {
             $body
         } else {
             let $future = Box::pin($future);
@@ -30,10 +35,11 @@ macro_rules! fitting {
     };
 }
 
-/// Makes a [`SlotBox`](crate::arena::slot_box::SlotBox) of a value, which may be large: a macro for the same reason.
+/// Makes a [`SlotBox`](crate::arena::slot_box::SlotBox) of a value, which may be large: a macro for the
+/// same reason.
 macro_rules! held {
     ($value:ident: $T:ty) => {
-        if const { $crate::task::cell::fits::<$T>() } {
+        if const { $crate::task::raw::fits::<$T>() } {
             $crate::arena::slot_box::SlotBox::<$T>::in_slot($value)
         } else {
             $crate::arena::slot_box::SlotBox::<$T>::in_box(Box::new($value))

@@ -73,10 +73,16 @@ impl Drop for Defer {
         let Some(cleanup) = self.cleanup.lock().take() else {
             return;
         };
-        let cleanup = deferred::leave(cleanup);
-        if let Some(node) = current::node() {
-            node.cold_or_new().push_cleanup(cleanup);
-        } else if let Some(shared) = &self.shared {
+        let mut cleanup = Some(deferred::leave(cleanup));
+        current::with(|task| {
+            if let Some(task) = task
+                && let Some(cleanup) = cleanup.take()
+            {
+                task.cold_or_new().push_cleanup(cleanup);
+            }
+        });
+        let Some(cleanup) = cleanup else { return };
+        if let Some(shared) = &self.shared {
             let options = spawn::Options {
                 name: Some("defer".into()),
                 cleanup: Some(Box::new(cleanup)),
@@ -84,8 +90,7 @@ impl Drop for Defer {
             };
             // The task has nothing but this cleanup, which no cancellation reaches.
             drop(spawn::raw::<(), _>(
-                shared,
-                shared.home(),
+                current::home(shared).as_parent(),
                 async {},
                 options,
                 self.location,

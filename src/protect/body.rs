@@ -76,37 +76,37 @@ impl Body {
     /// Polls the body's future, unless the body is due. At its turn, what is inside and protected is
     /// woken before that.
     pub(crate) fn poll<F: Future>(
-        self: &Arc<Self>,
+        this: &Arc<Self>,
         future: Pin<&mut Option<F>>,
         cx: &mut Context<'_>,
     ) -> Poll<BodyEnd<F::Output>> {
-        let turn = self.turn();
-        if self.is_due(turn) {
+        let turn = this.turn();
+        if this.is_due(turn) {
             return Poll::Ready(BodyEnd::Due);
         }
         let Some(future) = future.as_pin_mut() else {
             return Poll::Ready(BodyEnd::Due);
         };
         if turn != Turn::No {
-            self.inside.wake_all();
+            this.inside.wake_all();
         }
-        let poll = || place::in_body(self, || future.poll(cx));
+        let poll = || place::in_body(this, || future.poll(cx));
         match catch_unwind(AssertUnwindSafe(poll)) {
             Ok(Poll::Ready(output)) => Poll::Ready(BodyEnd::Returned(output)),
             Err(panic) => Poll::Ready(BodyEnd::Panicked(panic)),
             // The last protection inside has ended in this poll, maybe.
-            Ok(Poll::Pending) if self.is_due(self.turn()) => Poll::Ready(BodyEnd::Due),
+            Ok(Poll::Pending) if this.is_due(this.turn()) => Poll::Ready(BodyEnd::Due),
             Ok(Poll::Pending) => Poll::Pending,
         }
     }
 
     /// Drops the body's future as code of the body, and returns a panic of its destructor.
     pub(crate) fn drop_future<F>(
-        self: &Arc<Self>,
+        this: &Arc<Self>,
         mut future: Pin<&mut Option<F>>,
     ) -> thread::Result<()> {
         catch_unwind(AssertUnwindSafe(|| {
-            place::in_body_drop(self, || future.set(None));
+            place::in_body_drop(this, || future.set(None));
         }))
     }
 }

@@ -13,10 +13,10 @@
 
 use super::place;
 use super::scope::Turn;
+use crate::task::Live;
 use crate::task::awaited::{self, Awaited};
-use crate::task::cell::Node;
 use crate::task::current::code::{PlaceKind, READY_IN_POLL, UNLIMITED};
-use crate::task::current::{Current, change, current};
+use crate::task::current::{Current, change, look};
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
@@ -28,17 +28,29 @@ pub(crate) fn poll<T>(
     awaited: impl FnOnce() -> Option<Awaited>,
     poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
 ) -> Poll<T> {
-    let current = current();
-    if (is_over(&current) || current.budget == 0) && !goes_on(cx) {
+    if !may_look(cx) {
         return Poll::Pending;
     }
     let polled = poll(cx);
-    if polled.is_pending() {
+    note_polled(polled.is_pending(), awaited);
+    polled
+}
+
+/// Whether a checkpoint may look at what it waits for; otherwise it has to return `Pending`. The first
+/// half of [`poll`].
+#[inline]
+pub(crate) fn may_look(cx: &mut Context<'_>) -> bool {
+    !look(|current| is_over(current) || !current.has_budget()) || goes_on(cx)
+}
+
+/// Notes the result of the look. The second half of [`poll`].
+#[inline]
+pub(crate) fn note_polled(pending: bool, awaited: impl FnOnce() -> Option<Awaited>) {
+    if pending {
         awaited::note(awaited);
     } else {
         note_ready();
     }
-    polled
 }
 
 /// A checkpoint that is ready unless the calling code has to suspend, for an async function that may
@@ -57,35 +69,37 @@ pub(crate) async fn refused<T, E>(error: E) -> Result<T, E> {
 /// Otherwise it has to return `Pending`.
 #[cold]
 fn goes_on(cx: &Context<'_>) -> bool {
-    let current = current();
-    let over = is_over(&current) && !place::must_run_on(&current, cx.waker());
+    let over = look(|current| is_over(current) && !place::must_run_on(current, cx.waker()));
     (!over || stall(cx, true)) && has_budget(cx)
 }
 
 /// Whether checkpoints may still be ready in this poll. Otherwise this one has to return `Pending`.
 #[inline]
 pub(crate) fn has_budget(cx: &Context<'_>) -> bool {
-    current().budget > 0 || stall(cx, false)
+    look(Current::has_budget) || stall(cx, false)
 }
 
 /// Notes that a checkpoint was ready.
 #[inline]
 pub(crate) fn note_ready() {
-    if current().budget != UNLIMITED {
-        change(|current| current.budget = current.budget.saturating_sub(1));
-    }
+    change(|current| {
+        let budget = current.budget();
+        if *budget != UNLIMITED {
+            *budget = budget.saturating_sub(1);
+        }
+    });
 }
 
 /// Makes the caller's suspension known: for good if it is for the `turn`, else until the next poll.
 /// Returns `true` if the caller must not suspend, because it seems to be inside a `block_on`.
 #[cold]
 pub(crate) fn stall(cx: &Context<'_>, turn: bool) -> bool {
-    let own = current().node.is_some_and(|node| node.is_waker(cx.waker()));
+    let own = look(|current| current.task().is_some_and(|task| task.is_waker(cx.waker())));
     let goes_on = !own
         && change(|current| {
-            let too_many = current.stalls.add(turn);
-            if too_many && current.budget != UNLIMITED {
-                current.budget = READY_IN_POLL;
+            let too_many = current.stalls().add(turn);
+            if too_many && *current.budget() != UNLIMITED {
+                *current.budget() = READY_IN_POLL;
             }
             too_many
         });
@@ -98,13 +112,13 @@ pub(crate) fn stall(cx: &Context<'_>, turn: bool) -> bool {
 /// Whether the calling code's time is over: its task or its body has its turn, and no protection is
 /// active around or beside it.
 pub(crate) fn is_suspended() -> bool {
-    is_over(&current())
+    look(is_over)
 }
 
 #[inline]
 fn is_over(current: &Current) -> bool {
-    match (current.place, current.node) {
-        (PlaceKind::Root, Some(node)) => node.state.load().is_turn() && is_dropped_now(node),
+    match (current.place(), current.task()) {
+        (PlaceKind::Root, Some(task)) => task.word().is_turn() && is_dropped_now(task),
         (PlaceKind::Body, _) => is_body_over(),
         _ => false,
     }
@@ -116,6 +130,6 @@ fn is_body_over() -> bool {
 }
 
 #[cold]
-fn is_dropped_now(node: Node) -> bool {
-    node.state.load().is_killed() || !node.cold().is_some_and(|cold| cold.is_protected())
+fn is_dropped_now(task: Live<'_>) -> bool {
+    task.word().is_killed() || !task.cold().is_some_and(|cold| cold.is_protected())
 }

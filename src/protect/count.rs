@@ -9,8 +9,7 @@ use super::place;
 use super::scope::{Body, Scope};
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
-use crate::task::cell::TaskRef;
-use crate::task::{cold, current, wakes};
+use crate::task::{TaskRef, current, wakes};
 use crate::wait_list::KeptWaker;
 
 /// A task that has to look again at what has changed.
@@ -23,8 +22,8 @@ pub(super) enum Woken {
 /// Wakes all of them. The caller holds no lock.
 pub(super) fn wake(woken: Vec<Woken>) {
     wakes::wake_all(woken.into_iter().filter_map(|one| match one {
-        Woken::Task(node) => {
-            node.wake();
+        Woken::Task(task) => {
+            task.borrowed().wake();
             None
         }
         Woken::Other(waker) => Some(waker.into_waker()),
@@ -36,10 +35,9 @@ impl Scope {
     pub(super) fn protect(&self) {
         match self {
             Scope::Outside | Scope::Hard(_) => {}
-            Scope::Root(node) => {
+            Scope::Root(task) => {
                 // AcqRel: pairs with the Acquire load in `Cold::is_protected`.
-                let protection = &node.cold_or_new().protection;
-                protection.fetch_add(1, Ordering::AcqRel);
+                task.with_cold(|cold| cold.protection.fetch_add(1, Ordering::AcqRel));
             }
             Scope::Body(body) => {
                 let mut state = body.state.lock();
@@ -56,14 +54,12 @@ impl Scope {
     pub(super) fn count_out(&self, woken: &mut Vec<Woken>) {
         match self {
             Scope::Outside | Scope::Hard(_) => {}
-            Scope::Root(node) => {
-                cold::visit(node, |cold| {
-                    // AcqRel: the worker that reads zero (Acquire, in `Cold::is_protected`) drops the
-                    // task's future after all that the protected code did.
-                    cold.protection.fetch_sub(1, Ordering::AcqRel);
-                });
-                if current::node() != Some(**node) {
-                    woken.push(Woken::Task(node.clone()));
+            Scope::Root(task) => {
+                // AcqRel: the worker that reads zero (Acquire, in `Cold::is_protected`) drops the
+                // task's future after all that the protected code did.
+                task.with_cold(|cold| cold.protection.fetch_sub(1, Ordering::AcqRel));
+                if !current::is(task.borrowed()) {
+                    woken.push(Woken::Task(task.clone()));
                 }
             }
             Scope::Body(body) => {

@@ -8,7 +8,8 @@
 use super::count::wake;
 use super::place;
 use super::scope::{Scope, Turn};
-use crate::task::{cold, current};
+use crate::task::cold::Cold;
+use crate::task::current;
 use crate::wait_list::{WaitKey, WaitList};
 use std::task::Context;
 
@@ -38,12 +39,16 @@ impl Entered {
 
     /// Registers the waker of `cx`, unless it is the task's: that one is woken at the turn anyway.
     pub(crate) fn hear(&mut self, cx: &Context<'_>) {
-        if current::node().is_some_and(|node| node.is_waker(cx.waker())) {
+        if current::with(|task| task.is_some_and(|task| task.is_waker(cx.waker()))) {
             return;
         }
         match &self.scope {
             Scope::Outside | Scope::Hard(_) => {}
-            Scope::Root(node) => self.register(&node.cold_or_new().scopes(), cx),
+            Scope::Root(task) => {
+                if let Some(scopes) = task.with_cold(Cold::scopes) {
+                    self.register(&scopes, cx);
+                }
+            }
             Scope::Body(body) => self.register(&body.clone().inside, cx),
         }
     }
@@ -69,8 +74,8 @@ impl Drop for Entered {
         if let Some(key) = self.key.take() {
             match &self.scope {
                 Scope::Outside | Scope::Hard(_) => {}
-                Scope::Root(node) => {
-                    cold::visit(node, |cold| stale = cold.scopes().remove(key));
+                Scope::Root(task) => {
+                    stale = task.with_cold(|cold| cold.scopes().remove(key)).flatten();
                 }
                 Scope::Body(body) => stale = body.inside.remove(key),
             }

@@ -140,18 +140,18 @@ fn poll_body<F: Future>(
     cx: &mut Context<'_>,
 ) -> Poll<Ended<F::Output>> {
     let apart = Apart::begin();
-    let ended = match ready!(scope.poll(body.as_mut(), cx)) {
+    let ended = match ready!(Body::poll(scope, body.as_mut(), cx)) {
         BodyEnd::Returned(output) => Ok(output),
         BodyEnd::Panicked(panic) => Err(panic),
         BodyEnd::Due => {
             drop(apart);
-            return Poll::Ready(match scope.drop_future(body) {
+            return Poll::Ready(match Body::drop_future(scope, body) {
                 Ok(()) => Ended::Cancelled,
                 Err(panic) => Ended::Panicked(panic, view::view()),
             });
         }
     };
-    let dropped = scope.drop_future(body);
+    let dropped = Body::drop_future(scope, body);
     // The view as of now: protection inside may have gone with the body's future.
     let mut view = view::view();
     if view.protected == Protected::Unknown {

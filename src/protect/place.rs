@@ -6,10 +6,10 @@
 
 use super::scope::{Body, Scope};
 use crate::sync::Arc;
-use crate::task::cell::Node;
+use crate::task::Live;
 use crate::task::current::code::PlaceKind;
 use crate::task::current::view::Apart;
-use crate::task::current::{Current, Lent, change, current};
+use crate::task::current::{Current, Lent, change, look};
 use std::cell::RefCell;
 use std::task::{Context, Waker};
 
@@ -20,23 +20,25 @@ crate::sync::thread_local! {
 }
 
 /// The place of the calling code: a [`Scope`] without what it refers to.
-enum Place {
+enum Place<'a> {
     Outside,
-    Root(Node),
+    Root(Live<'a>),
     Body,
     Hard,
 }
 
-fn place(cx: &Context<'_>) -> Place {
+/// Calls `f` with the place of the calling code, which polls with the context `cx`.
+fn with_place<R>(cx: &Context<'_>, f: impl FnOnce(Place<'_>) -> R) -> R {
     use PlaceKind::{Body, BodyDrop, Hard, HardInBody, Root};
-    let current = current();
-    match (current.place, current.node) {
-        (Hard | HardInBody | BodyDrop, _) => Place::Hard,
-        _ if must_run_on(&current, cx.waker()) => Place::Hard,
-        (Body, _) => Place::Body,
-        (Root, Some(node)) => Place::Root(node),
-        (Root, None) => Place::Outside,
-    }
+    look(|current| {
+        f(match (current.place(), current.task()) {
+            (Hard | HardInBody | BodyDrop, _) => Place::Hard,
+            _ if must_run_on(current, cx.waker()) => Place::Hard,
+            (Body, _) => Place::Body,
+            (Root, Some(task)) => Place::Root(task),
+            (Root, None) => Place::Outside,
+        })
+    })
 }
 
 /// Whether code of the task or of a body has to run on at its turn, because it is in a destructor, or
@@ -44,11 +46,11 @@ fn place(cx: &Context<'_>) -> Place {
 /// with a waker other than the task's.
 #[inline]
 pub(crate) fn must_run_on(current: &Current, waker: &Waker) -> bool {
-    let Some(node) = current.node else {
+    let Some(task) = current.task() else {
         return false;
     };
-    current.place == PlaceKind::Root && node.is_future_gone()
-        || (current.stalls.are_endless() || std::thread::panicking()) && !node.is_waker(waker)
+    current.place() == PlaceKind::Root && task.is_future_gone()
+        || (current.stalls_for_good() || std::thread::panicking()) && !task.is_waker(waker)
 }
 
 /// Restores the kind of the code when it is dropped.
@@ -56,20 +58,20 @@ struct Restore(PlaceKind);
 
 impl Restore {
     fn replace(kind: PlaceKind) -> Self {
-        change(|current| Restore(std::mem::replace(&mut current.place, kind)))
+        change(|current| Restore(current.set_place(kind)))
     }
 }
 
 impl Drop for Restore {
     fn drop(&mut self) {
-        change(|current| current.place = self.0);
+        change(|current| current.set_place(self.0));
     }
 }
 
 /// Runs `f` as code of a shield or a cleanup, which is not told of the turn.
 pub(crate) fn hard<R>(f: impl FnOnce() -> R) -> R {
     let _apart = Apart::begin();
-    let _restore = Restore::replace(match current().place {
+    let _restore = Restore::replace(match look(Current::place) {
         PlaceKind::Root | PlaceKind::Hard => PlaceKind::Hard,
         PlaceKind::Body | PlaceKind::BodyDrop | PlaceKind::HardInBody => PlaceKind::HardInBody,
     });
@@ -103,14 +105,17 @@ fn with_body<R>(body: &Arc<Body>, kind: PlaceKind, f: impl FnOnce() -> R) -> R {
         }
     }
     let _kind = Restore::replace(kind);
-    change(|current| current.stalls.outside_of_tasks(current.node.is_none()));
+    change(|current| {
+        let outside = current.task().is_none();
+        current.stalls().outside_of_tasks(outside);
+    });
     let _body = RestoreBody(BODY.with(|b| b.replace(Some(body.clone()))));
     f()
 }
 
 /// Returns the innermost body around the calling code.
 pub(crate) fn body() -> Option<Arc<Body>> {
-    match current().place {
+    match look(Current::place) {
         PlaceKind::Root | PlaceKind::Hard => None,
         PlaceKind::Body | PlaceKind::BodyDrop | PlaceKind::HardInBody => {
             BODY.with(|body| body.borrow().clone())
@@ -120,30 +125,30 @@ pub(crate) fn body() -> Option<Arc<Body>> {
 
 /// Returns the scope that the calling code is in. It polls with the context `cx`.
 pub(crate) fn scope(cx: &Context<'_>) -> Scope {
-    match place(cx) {
+    with_place(cx, |place| match place {
         Place::Outside => Scope::Outside,
-        Place::Root(node) => Scope::Root(node.retain()),
+        Place::Root(task) => Scope::Root(task.retain()),
         Place::Hard => Scope::Hard(body()),
         Place::Body => body().map_or(Scope::Hard(None), Scope::Body),
-    }
+    })
 }
 
 /// Whether `scope` is the one that [`scope`] would return.
 pub(crate) fn is_in(scope: &Scope, cx: &Context<'_>) -> bool {
     let is_body = |of: Option<&Arc<Body>>| body().as_ref().map(Arc::as_ptr) == of.map(Arc::as_ptr);
-    match (scope, place(cx)) {
+    with_place(cx, |place| match (scope, place) {
         (Scope::Outside, Place::Outside) => true,
-        (Scope::Root(node), Place::Root(current)) => **node == current,
+        (Scope::Root(task), Place::Root(current)) => task.borrowed() == current.borrowed(),
         (Scope::Body(of), Place::Body) => is_body(Some(of)),
         (Scope::Hard(of), Place::Hard) => is_body(of.as_ref()),
         _ => false,
-    }
+    })
 }
 
 /// Whether the calling code is code of this body, outside of hard code: then the body is being polled
 /// or dropped, and its owner looks at it after that.
 pub(crate) fn is_polled(body: &Arc<Body>) -> bool {
-    let kind = current().place;
+    let kind = look(Current::place);
     matches!(kind, PlaceKind::Body | PlaceKind::BodyDrop)
         && self::body().is_some_and(|current| Arc::ptr_eq(&current, body))
 }

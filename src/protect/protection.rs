@@ -5,7 +5,6 @@ use super::entered::Entered;
 use super::place;
 use super::scope::{Scope, Turn};
 use super::wait::TaskWait;
-use crate::sync::atomic::Ordering;
 use crate::task::current::{self, view};
 use std::task::Context;
 
@@ -62,19 +61,21 @@ impl Protection {
     /// not suspend.
     #[cold]
     fn refuse(&mut self, cx: &Context<'_>) -> bool {
-        let Some(node) = current::node() else {
+        let Some(poll) = current::with(|task| task.map(|task| task.polls())) else {
             return !checkpoint::stall(cx, true);
         };
-        // Relaxed: this code runs in a poll of the task, and only the worker that polls writes it.
-        let poll = node.polls.load(Ordering::Relaxed);
         let before = self.refused.replace(poll);
         if checkpoint::is_suspended() || before.is_none_or(|before| before == poll) {
             return !checkpoint::stall(cx, true);
         }
         // The task is polled on for protection beside this, so a stall would wake the set of futures
         // in each of its polls. The end of the task wakes it once.
-        if !node.is_waker(cx.waker()) {
-            self.end.register(&node.retain(), cx);
+        let task = current::with(|task| {
+            let task = task?;
+            (!task.is_waker(cx.waker())).then(|| task.retain())
+        });
+        if let Some(task) = task {
+            self.end.register(&task, cx);
         }
         true
     }

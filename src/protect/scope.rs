@@ -5,7 +5,7 @@
 
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Mutex};
-use crate::task::cell::TaskRef;
+use crate::task::TaskRef;
 use crate::wait_list::{KeptWaker, WaitList};
 
 /// Whether code in a scope may go on outside protection.
@@ -132,9 +132,9 @@ impl Scope {
     pub(crate) fn turn(&self) -> Turn {
         match self {
             Scope::Outside | Scope::Hard(_) => Turn::No,
-            Scope::Root(node) => match node.state.load() {
-                state if !state.is_turn() => Turn::No,
-                state if state.is_killed() => Turn::Kill,
+            Scope::Root(task) => match task.word() {
+                word if !word.is_turn() => Turn::No,
+                word if word.is_killed() => Turn::Kill,
                 _ => Turn::Cancel,
             },
             Scope::Body(body) => body.turn(),

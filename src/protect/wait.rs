@@ -1,19 +1,14 @@
 //! [`TaskWait`]: waiting for a task's cancellation or for its end.
 
-use crate::task::state::Snapshot;
-use crate::task::{TaskRef, cold, current, kind};
+use crate::task::TaskRef;
+use crate::task::state::Word;
 use crate::wait_list::WaitList;
 use crate::wait_list::registration::{HasWaitList, Registration};
 use std::task::Context;
 
 impl HasWaitList for TaskRef {
     fn with_list(&self, f: impl FnOnce(&WaitList)) {
-        if self.is(kind::SERVICE) && current::node() != Some(**self) {
-            // The list is part of the service's record, which the task gives up when it is done.
-            cold::visit(self, |cold| f(&cold.waiters));
-        } else {
-            f(&self.cold_or_new().waiters);
-        }
+        self.with_cold(|cold| f(&cold.waiters));
     }
 }
 
@@ -25,13 +20,13 @@ impl TaskWait {
     /// Registers for `task` and then reads its state word, so that either the caller sees the event
     /// in the word, or the thread that brings it about sees the registration. The task is the one
     /// that polls, or no service.
-    pub(crate) fn register(&mut self, task: &TaskRef, cx: &Context<'_>) -> Snapshot {
+    pub(crate) fn register(&mut self, task: &TaskRef, cx: &Context<'_>) -> Word {
         let registration = match &mut self.0 {
-            Some(at) if **at.owner() == **task => at,
+            Some(at) if at.owner() == task => at,
             // A registration for another task is dropped here: the future has moved.
             at => at.insert(Registration::new(task.clone())),
         };
         registration.register(cx.waker());
-        registration.owner().state.set_waiters()
+        registration.owner().set_waiters()
     }
 }

@@ -109,7 +109,7 @@ impl Builder {
             }
             let spawned = thread.spawn(move || {
                 let _in_runtime = InRuntime::enter(shared.clone(), Some(index));
-                Worker::new(&pool, &shared, index, Arc::new(Parker::new())).run();
+                Worker::new(&pool, &shared, Arc::new(Parker::new())).run();
             });
             // Dropping the runtime ends the threads that run already.
             runtime.threads.push(spawned?);

@@ -48,10 +48,13 @@ impl<'a> Driver<'a> {
         shared: &'a Arc<Shared>,
         parker: &Arc<Parker>,
     ) -> Option<Self> {
-        pool.take_core().then(|| Driver {
-            worker: Worker::new(pool, shared, 0, parker.clone()),
-            pool,
-            _in_runtime: InRuntime::enter(shared.clone(), Some(0)),
+        pool.take_core().then(|| {
+            let in_runtime = InRuntime::enter(shared.clone(), Some(0));
+            Driver {
+                worker: Worker::new(pool, shared, parker.clone()),
+                pool,
+                _in_runtime: in_runtime,
+            }
         })
     }
 

@@ -10,7 +10,8 @@ use crate::task::Shared;
 use crate::task::current::{self, InRuntime};
 use crate::task::state::Level;
 use crate::timer::Fire;
-use crate::tree::{cancel, snapshot};
+use crate::tree::look;
+use crate::tree::request::request_all;
 use std::time::{Duration, Instant};
 
 impl Runtime {
@@ -34,8 +35,8 @@ impl Runtime {
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Result<(), StopTimeout> {
         self.is_shut_down = true;
         let shared = self.handle.shared().clone();
-        cancel::request_all(&shared, Level::Cancel);
-        cancel::release_sentinels(&shared);
+        request_all(&shared, Level::Cancel);
+        shared.release_sentinels();
         let on_worker = current::is_worker_of(&shared);
         if !on_worker {
             self.wait_end(&shared, timeout);
@@ -44,8 +45,8 @@ impl Runtime {
             self.join();
             return Ok(());
         }
-        let remaining = snapshot::all(&shared);
-        cancel::request_all(&shared, Level::Kill);
+        let remaining = look::all(&shared);
+        request_all(&shared, Level::Kill);
         if self.threads.is_empty() {
             self.wait_end(&shared, Duration::MAX);
         } else if !on_worker {
@@ -105,8 +106,8 @@ impl Drop for Runtime {
             return;
         }
         let shared = self.handle.shared().clone();
-        cancel::request_all(&shared, Level::Kill);
-        cancel::release_sentinels(&shared);
+        request_all(&shared, Level::Kill);
+        shared.release_sentinels();
         if self.threads.is_empty() {
             self.wait_end(&shared, Duration::MAX);
         } else if !current::is_worker_of(&shared) {

@@ -7,7 +7,7 @@
 
 use crate::schedule::idle::Deadlines;
 use crate::sync::atomic::Ordering;
-use crate::task::cell::is_tasks_own;
+use crate::task::raw::is_tasks_own;
 use crate::task::{Shared, current, wakes};
 use std::time::Instant;
 

@@ -1,6 +1,7 @@
 //! [`Pool`]: the queues of one runtime, and what its workers know of each other.
 //!
-//! Each worker has a [`Core`]: a queue of its own, which other workers steal from, and its counters.
+//! Each worker has a queue of its own, which other workers steal from ([`RunQueues`]), and counters
+//! ([`Core`]).
 //! All workers share three queues: the *injector*, for tasks from other threads; the *overflow*, for
 //! what a full queue of a worker gives away; and the *jobs*, which are no tasks (a step of a
 //! cancellation, wakers that run code of the user's). Whoever pushes tells [`Idle`].
@@ -14,10 +15,12 @@ pub(super) use core::Core;
 
 use crate::schedule::deadlines::fire_timers;
 use crate::schedule::idle::Idle;
+use crate::schedule::run_queue::{OwnQueue, RunQueues};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Arc, Parker, SegQueue};
+use crate::task::raw::Queued;
 use crate::task::shared::Counts;
-use crate::task::{Job, Node, Schedule, Shared, current};
+use crate::task::{Job, Schedule, Shared, current};
 
 /// The queues and the workers of one runtime.
 pub(crate) struct Pool {
@@ -25,10 +28,11 @@ pub(crate) struct Pool {
     serial: u64,
     /// How many threads the runtime has for its workers; with none there is one core all the same.
     threads: usize,
+    pub(super) queues: RunQueues,
     pub(super) cores: Box<[Core]>,
-    pub(super) injector: SegQueue<Node>,
+    pub(super) injector: SegQueue<Queued>,
     /// What full queues gave away, half a queue in each item.
-    pub(super) overflow: SegQueue<Vec<Node>>,
+    pub(super) overflow: SegQueue<Vec<Queued>>,
     pub(super) jobs: SegQueue<Job>,
     pub(super) idle: Idle,
     /// As a core's counter, of all threads that are no workers. Relaxed: the push of the task, which
@@ -53,22 +57,22 @@ pub(crate) struct Pool {
 pub(crate) struct PoolHandle(pub(crate) Arc<Pool>);
 
 impl Schedule for PoolHandle {
-    fn push(&self, node: Node) {
-        match self.0.current_core() {
-            Some(core) => self.0.push_local(core, node),
-            None => self.0.inject(node),
+    fn push(&self, task: Queued) {
+        match self.0.queues.own() {
+            Some(own) => self.0.push_local(own, task),
+            None => self.0.inject(task),
         }
     }
 
-    fn on_spawn(&self, node: Node) {
-        match self.0.current_core() {
-            Some(core) => {
-                core.spawned.add(1);
-                self.0.push_local(core, node);
+    fn on_spawn(&self, task: Queued) {
+        match self.0.queues.own() {
+            Some(own) => {
+                self.0.cores[own.index()].spawned.add(1);
+                self.0.push_local(own, task);
             }
             None => {
                 self.0.spawned_outside.fetch_add(1, Ordering::Relaxed);
-                self.0.inject(node);
+                self.0.inject(task);
             }
         }
     }
@@ -140,6 +144,7 @@ impl Pool {
         Pool {
             serial,
             threads,
+            queues: RunQueues::new(serial, threads.max(1)),
             cores: (0..threads.max(1)).map(|_| Core::new()).collect(),
             injector: SegQueue::new(),
             overflow: SegQueue::new(),
@@ -186,25 +191,25 @@ impl Pool {
 
     /// Takes a task from a thread that is no worker.
     #[inline(never)]
-    fn inject(&self, node: Node) {
-        self.injector.push(node);
+    fn inject(&self, task: Queued) {
+        self.injector.push(task);
         self.idle.notify();
     }
 
-    /// Puts a task into the queue of the calling worker, whose core this is.
+    /// Puts a task into the queue of the calling worker.
     #[inline]
-    pub(super) fn push_local(&self, core: &Core, node: Node) {
-        match core.queue.push(node) {
-            Ok(()) => self.idle.pushed_locally(|| core.queue.len()),
-            Err(refused) => self.give_away(core, refused),
+    pub(super) fn push_local(&self, own: OwnQueue<'_>, task: Queued) {
+        match own.push(task) {
+            Ok(()) => self.idle.pushed_locally(|| own.len()),
+            Err(task) => self.give_away(own, task),
         }
     }
 
     /// Moves half of the calling worker's full queue, and a task that it had no room for, to the
     /// overflow. In one item: task by task, the workers would contend for the overflow.
     #[cold]
-    fn give_away(&self, core: &Core, node: Node) {
-        self.overflow.push(core.queue.take_half_and(node));
+    fn give_away(&self, own: OwnQueue<'_>, task: Queued) {
+        self.overflow.push(own.take_half_and(task));
         self.idle.notify();
     }
 
@@ -213,7 +218,7 @@ impl Pool {
         !self.injector.is_empty()
             || !self.overflow.is_empty()
             || !self.jobs.is_empty()
-            || self.cores.iter().any(|core| !core.queue.is_empty())
+            || !self.queues.are_empty()
     }
 
     /// Parks a thread in `block_on` that runs no tasks, until `woken` returns `true` and its parker

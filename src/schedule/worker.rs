@@ -14,10 +14,12 @@ mod finder;
 
 use super::deadlines::fire_timers;
 use super::pool::{Core, Pool};
+use crate::schedule::run_queue::OwnQueue;
 use crate::sync::{Arc, Parker};
-use crate::task::{Node, Shared};
+use crate::task::Shared;
+use crate::task::raw::Queued;
 use crate::tree::batch::Batch;
-use crate::tree::finish;
+use crate::tree::{job, poll};
 use clock::ClockLooks;
 use finder::Finder;
 
@@ -25,6 +27,7 @@ use finder::Finder;
 pub(crate) struct Worker<'a> {
     pool: &'a Pool,
     shared: &'a Shared,
+    own: OwnQueue<'a>,
     core: &'a Core,
     finder: Finder<'a>,
     clock: ClockLooks,
@@ -36,18 +39,15 @@ pub(crate) struct Worker<'a> {
 }
 
 impl<'a> Worker<'a> {
-    /// Makes the calling thread the worker of the core at `index`. At most one thread is, at a time.
-    pub(crate) fn new(
-        pool: &'a Pool,
-        shared: &'a Shared,
-        index: usize,
-        parker: Arc<Parker>,
-    ) -> Self {
+    /// What the calling thread has as a worker. It has become one.
+    pub(crate) fn new(pool: &'a Pool, shared: &'a Shared, parker: Arc<Parker>) -> Self {
+        let own = pool.queues.own().expect("the thread is a worker");
         Worker {
             pool,
             shared,
-            core: &pool.cores[index],
-            finder: Finder::new(pool, index),
+            own,
+            core: &pool.cores[own.index()],
+            finder: Finder::new(pool, own),
             clock: ClockLooks::new(),
             was_shared: false,
             done: Batch::default(),
@@ -65,7 +65,7 @@ impl<'a> Worker<'a> {
         self.stop_searching();
         // All tasks are done. The jobs that are left wake wakers that run code of the user's.
         while let Some(job) = self.pool.jobs.pop() {
-            let _ = finish::run_job(job);
+            let _ = job::run(job);
         }
     }
 
@@ -87,7 +87,7 @@ impl<'a> Worker<'a> {
     pub(crate) fn tick(&mut self) -> bool {
         let shared_first = self.clock.is_due(self.shared) && self.serve_clock();
         self.step_job();
-        let Some(node) = self.next(shared_first) else {
+        let Some(task) = self.next(shared_first) else {
             if self.done.is_empty() {
                 return !self.pool.jobs.is_empty();
             }
@@ -95,21 +95,21 @@ impl<'a> Worker<'a> {
             return true;
         };
         self.stop_searching();
-        if !self.core.queue.is_empty() {
+        if !self.own.is_empty() {
             self.pool.idle.notify_before_poll();
         }
         self.core.polls.add(1);
-        if !self.done.waits_for(node) {
+        if !self.done.waits_for(task.live()) {
             // With a task in hand, a destructor of the user's is left to a job: it may wait for that
             // task, or for as long as it likes.
-            self.done.flush_later();
+            self.done.flush_quietly();
         }
-        let (pool, core) = (self.pool, self.core);
-        finish::run(
-            node,
+        let (pool, core, own) = (self.pool, self.core, self.own);
+        poll::run(
+            task,
             &mut self.done,
             || core.on_done(),
-            |node| pool.push_local(core, node),
+            |task| pool.push_local(own, task),
         );
         true
     }
@@ -143,19 +143,19 @@ impl<'a> Worker<'a> {
         if let Some(job) = self.pool.jobs.pop() {
             self.stop_searching();
             self.core.jobs.add(1);
-            if let Some(rest) = finish::run_job(job) {
+            if let Some(rest) = job::run(job) {
                 self.pool.jobs.push(rest);
             }
         }
     }
 
     #[inline]
-    fn next(&mut self, shared_first: bool) -> Option<Node> {
-        if shared_first && let Some(node) = self.finder.next_shared(self.clock.is_slow()) {
+    fn next(&mut self, shared_first: bool) -> Option<Queued> {
+        if shared_first && let Some(task) = self.finder.next_shared(self.clock.is_slow()) {
             self.was_shared = true;
-            return Some(node);
+            return Some(task);
         }
-        let own = self.core.queue.pop();
+        let own = self.own.pop();
         own.or_else(|| self.finder.next_elsewhere(self.clock.is_slow()))
     }
 

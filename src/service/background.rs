@@ -4,6 +4,7 @@ use super::interface::Service;
 use super::manager::Manager;
 use super::waits::RecordWait;
 use crate::error::ServiceError;
+use crate::handle::cancel_guard::CancelGuard;
 use crate::handle::settings::Settings;
 use crate::protect::body::BodyEnd;
 use crate::protect::entered::Entered;
@@ -12,7 +13,6 @@ use crate::protect::scope::Body;
 use crate::protect::{checkpoint, place};
 use crate::task::arced;
 use crate::task::current::view::note_panic;
-use crate::tree::cancel_guard::CancelGuard;
 use std::future::{pending, poll_fn};
 use std::panic::{Location, resume_unwind};
 use std::pin::pin;
@@ -99,8 +99,8 @@ where
             if failed == Poll::Ready(true) {
                 scope.cut_short();
             }
-            let ended = ready!(scope.poll(body.as_mut(), cx));
-            let dropped = scope.drop_future(body.as_mut());
+            let ended = ready!(Body::poll(scope, body.as_mut(), cx));
+            let dropped = Body::drop_future(scope, body.as_mut());
             let dropped = match ended {
                 BodyEnd::Due => dropped,
                 // A panic in the drop of the body hides neither what the body returned nor its panic.

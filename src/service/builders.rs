@@ -169,8 +169,8 @@ impl<'a, S: Service> ChildServiceBuilder<'a, S> {
     }
 
     fn spawn_at(self, location: &'static Location<'static>) -> Result<Manager, SpawnError> {
-        let at = self.context.spawn_point()?;
-        start_child(self.service, self.settings, &at, location)
+        let context = self.context;
+        context.with_spawn_point(|at| start_child(self.service, self.settings, &at, location))?
     }
 }
 

@@ -7,8 +7,9 @@ use crate::error::LifecycleError;
 use crate::protect::checkpoint;
 use crate::protect::wait::TaskWait;
 use crate::task::awaited::Event;
+use crate::task::current;
+use crate::task::raw::Parent;
 use crate::task::record::Record;
-use crate::task::{Node, Shared, current};
 use std::future::poll_fn;
 use std::ops::Deref;
 use std::task::Poll;
@@ -38,19 +39,11 @@ pub struct Context {
 
 /// Where something that is scheduled now would go.
 pub(super) struct SpawnPoint<'a> {
-    /// The running task, or the service's node: either is there as long as the context is used.
-    pub(super) parent: Node,
-    /// `None` for a parent that this thread runs.
-    shared: Option<&'a Shared>,
+    /// The running task, or the service's.
+    pub(super) parent: Parent<'a>,
     pub(super) limit: usize,
     /// The service is being cancelled.
     pub(super) closing: bool,
-}
-
-impl SpawnPoint<'_> {
-    pub(super) fn shared(&self) -> &Shared {
-        self.shared.unwrap_or_else(|| self.parent.shared())
-    }
 }
 
 impl Context {
@@ -62,23 +55,37 @@ impl Context {
         &self.manager.record
     }
 
+    /// Calls `f` with the place where something that is scheduled now would go.
+    ///
+    /// # Errors
+    ///
+    /// The service is not running.
     #[inline]
-    pub(super) fn spawn_point(&self) -> Result<SpawnPoint<'_>, LifecycleError> {
+    pub(super) fn with_spawn_point<R>(
+        &self,
+        f: impl FnOnce(SpawnPoint<'_>) -> R,
+    ) -> Result<R, LifecycleError> {
         let record = self.record();
-        let here = current::node().filter(|node| node.record_ptr() == Counted::as_ptr(record));
-        let (parent, shared) = match here {
-            Some(node) => (node, None),
-            None => match (record.node(), record.shared()) {
-                (Some(node), Some(shared)) if !record.is_finished() => (node, Some(&**shared)),
-                _ => return Err(self.manager.not_running()),
-            },
-        };
-        Ok(SpawnPoint {
-            parent,
-            shared,
-            limit: record.max_children,
-            closing: record.is_closing(),
+        current::with(|task| {
+            let here = task.filter(|task| task.is_of(Counted::as_ptr(record)));
+            let parent = match here {
+                Some(task) => task.as_parent(),
+                None => self.service_point()?,
+            };
+            Ok(f(SpawnPoint {
+                parent,
+                limit: record.max_children,
+                closing: record.is_closing(),
+            }))
         })
+    }
+
+    fn service_point(&self) -> Result<Parent<'_>, LifecycleError> {
+        let record = self.record();
+        let shared = record.shared().filter(|_| !record.is_finished());
+        shared
+            .and_then(|shared| Parent::service(record, shared))
+            .ok_or_else(|| self.manager.not_running())
     }
 
     /// The manager, to be handed out.
@@ -89,6 +96,7 @@ impl Context {
     /// Says that the service is ready for its users: [`Manager::wait_ready`] resolves.
     pub fn set_ready(&self) {
         self.record().set_ready();
+        self.record().waiters().wake_all();
     }
 
     /// Resolves when cancellation of the calling task or of this service is asked for, also while
@@ -125,10 +133,10 @@ impl Context {
             if service.poll(cx, over).is_ready() {
                 return Poll::Ready(());
             }
-            let Some(node) = current::node() else {
+            let Some(running) = current::with(|task| task.map(|task| task.retain())) else {
                 return Poll::Pending;
             };
-            if node.state.load().is_closing() || task.register(&node.retain(), cx).is_closing() {
+            if running.word().is_closing() || task.register(&running, cx).is_closing() {
                 return Poll::Ready(());
             }
             Poll::Pending

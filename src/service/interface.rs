@@ -54,7 +54,7 @@ pub trait Service: Send + Sync + 'static {
 
     /// The service's name in paths, snapshots and errors; by default that of the type.
     fn name(&self) -> Cow<'static, str> {
-        Cow::Borrowed(crate::task::name::short(std::any::type_name::<Self>()))
+        Cow::Borrowed(crate::task::short(std::any::type_name::<Self>()))
     }
 
     /// Where the service keeps its manager, if it has an API of its own for callers outside; see

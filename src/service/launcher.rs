@@ -2,8 +2,8 @@
 
 use crate::arena::counted::Counted;
 use crate::sync::Mutex;
+use crate::task::raw::Parent;
 use crate::task::record::Record;
-use crate::task::{Node, Shared};
 use crate::tree::spawn;
 use std::panic::Location;
 
@@ -18,8 +18,7 @@ pub(crate) struct LaunchSite<'a> {
     pub(super) record: &'a Record,
     /// One count of the record for the service's context, and one for its task.
     pub(super) counts: [Counted<Record>; 2],
-    pub(super) shared: &'a Shared,
-    pub(super) parent: Node,
+    pub(super) parent: Parent<'a>,
     pub(super) options: spawn::Options,
     pub(super) location: &'static Location<'static>,
 }
@@ -61,7 +60,7 @@ impl Drop for Starting<'_> {
     fn drop(&mut self) {
         let record = self.0;
         if !record.is_started() {
-            record.close(true);
+            record.mark_closing(true);
             record.finish(false);
             record.waiters().wake_all();
         }

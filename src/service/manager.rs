@@ -5,6 +5,7 @@ use super::stats::{Stats, TaskStats};
 use super::waits::{RecordWait, note_closing, note_end, wait};
 use crate::arena::counted::Counted;
 use crate::error::{LifecycleError, ServiceError, StopError, StopTimeout};
+use crate::handle::cancel_guard::RequestCancel;
 use crate::id::TaskId;
 use crate::protect::checkpoint;
 use crate::protect::last_poll::poll_to_its_end;
@@ -14,8 +15,8 @@ use crate::task::awaited::Event;
 use crate::task::record::Record;
 use crate::task::state::Level;
 use crate::time::Sleep;
-use crate::tree::cancel_guard::RequestCancel;
-use crate::tree::{cancel, snapshot};
+use crate::tree::look;
+use crate::tree::request::request_and;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -64,7 +65,7 @@ impl Manager {
 
     /// The id of the service's node; `None` before the start.
     pub fn id(&self) -> Option<TaskId> {
-        self.record.node().map(|node| node.id())
+        self.record.task().map(|task| task.id())
     }
 
     /// Whether it has been started.
@@ -233,8 +234,8 @@ impl Manager {
 
     /// A picture of the service and everything below it; empty before the start and after the end.
     pub fn snapshot(&self) -> Snapshot {
-        match self.record.node() {
-            Some(node) => snapshot::of(node),
+        match self.record.task() {
+            Some(task) => look::of(task),
             None => Snapshot::empty(),
         }
     }
@@ -265,12 +266,12 @@ impl Manager {
 impl RequestCancel for Manager {
     /// Cancels the service if it was started and has not finished.
     fn request_cancel(&self) {
-        if let Some(node) = self.record.node()
+        if let Some(task) = self.record.task()
             && !self.is_finished()
         {
             // Before anything else, so that whoever sees it end sees why.
             self.record.set_cancelled();
-            cancel::request_and(node, Level::Cancel, || self.record.close(true));
+            request_and(task, Level::Cancel, || self.record.mark_closing(true));
         }
     }
 }

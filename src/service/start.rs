@@ -7,16 +7,17 @@ use super::manager::Manager;
 use super::slot::ManagerSlot;
 use crate::arena::counted::Counted;
 use crate::error::{BoxError, LifecycleError, ServiceError, SpawnError};
+use crate::handle::cancel_guard::CancelGuard;
 use crate::handle::settings::Settings;
 use crate::handle::{Handle, current_shared_for};
 use crate::panics::quietly;
 use crate::protect::checkpoint;
 use crate::protect::last_poll::poll_to_its_end;
 use crate::sync::atomic::Ordering;
-use crate::task::cell::fits;
+use crate::task::raw::Parent;
+use crate::task::raw::fits;
 use crate::task::record::Record;
-use crate::task::{Node, Shared, arced, current, kind};
-use crate::tree::cancel_guard::CancelGuard;
+use crate::task::{Shared, arced, current, kind};
 use crate::tree::{full, spawn};
 use std::borrow::Cow;
 use std::future::poll_fn;
@@ -54,7 +55,6 @@ fn launch<S: Service>(service: Arc<S>, at: LaunchSite<'_>) -> Result<(), spawn::
     let LaunchSite {
         record,
         counts: [for_context, for_node],
-        shared,
         parent,
         options,
         location,
@@ -64,7 +64,7 @@ fn launch<S: Service>(service: Arc<S>, at: LaunchSite<'_>) -> Result<(), spawn::
     // Without what could start it: that could hold the service, and this is the service.
     let context = Context::new(Manager::new_with(for_context, None));
     let run = move || service.run(context);
-    launch_run::<S, _, _>(run, shared, parent, record, for_node, &options, location)
+    launch_run::<S, _, _>(run, parent, record, for_node, &options, location)
 }
 
 /// `run` is called by the first poll, as code of the task. Its future comes to lie where it is polled,
@@ -72,8 +72,7 @@ fn launch<S: Service>(service: Arc<S>, at: LaunchSite<'_>) -> Result<(), spawn::
 #[inline]
 fn launch_run<N, R, F>(
     run: R,
-    shared: &Shared,
-    parent: Node,
+    parent: Parent<'_>,
     record: &Record,
     own: Counted<Record>,
     options: &spawn::Options,
@@ -88,13 +87,13 @@ where
             let mut run = pin!(Some(run()));
             poll_fn(|cx| poll_to_its_end(run.as_mut(), cx)).await
         };
-        place::<N, _>(make, shared, parent, record, own, options, location)
+        place::<N, _>(make, parent, record, own, options, location)
     } else {
         let make = move || async move {
             let mut run = pin!(run());
             poll_fn(|cx| run.as_mut().poll(cx)).await
         };
-        place::<N, _>(make, shared, parent, record, own, options, location)
+        place::<N, _>(make, parent, record, own, options, location)
     }
 }
 
@@ -102,8 +101,7 @@ where
 #[inline]
 fn place<N, F>(
     make: impl FnOnce() -> F,
-    shared: &Shared,
-    parent: Node,
+    parent: Parent<'_>,
     record: &Record,
     own: Counted<Record>,
     options: &spawn::Options,
@@ -113,10 +111,10 @@ where
     F: Future<Output = Result<(), BoxError>> + Send + 'static,
 {
     if const { fits::<F>() } {
-        spawn::service::<N, _>(shared, parent, make(), record, own, options, location)
+        spawn::service::<N, _>(parent, make(), record, own, options, location)
     } else {
         let future = Box::pin(make());
-        spawn::service::<N, _>(shared, parent, future, record, own, options, location)
+        spawn::service::<N, _>(parent, future, record, own, options, location)
     }
 }
 
@@ -150,7 +148,6 @@ pub(crate) fn start_child<S: Service>(
     let at = LaunchSite {
         record: &record,
         counts,
-        shared: place.shared(),
         parent: place.parent,
         options,
         location,
@@ -254,8 +251,7 @@ impl Manager {
 
     fn launch(
         &self,
-        shared: &Shared,
-        parent: Node,
+        parent: Parent<'_>,
         location: &'static Location<'static>,
     ) -> Result<(), LifecycleError> {
         let Some(service) = self.launcher.as_ref().and_then(|launcher| launcher.take()) else {
@@ -269,7 +265,6 @@ impl Manager {
         let launched = service.launch(LaunchSite {
             record: &self.record,
             counts: [self.record.clone(), self.record.clone()],
-            shared,
             parent,
             options: spawn::Options::default(),
             location,
@@ -286,7 +281,7 @@ impl Manager {
         shared: &Shared,
         location: &'static Location<'static>,
     ) -> Result<(), LifecycleError> {
-        self.launch(shared, shared.home(), location)
+        self.launch(current::home(shared).as_parent(), location)
     }
 
     /// Below the calling task, for which alone its end is of interest; or as a root. The location
@@ -295,10 +290,11 @@ impl Manager {
         &self,
         location: &'static Location<'static>,
     ) -> Result<(), LifecycleError> {
-        match current::node() {
-            Some(parent) => self.launch(parent.shared(), parent, location),
-            None => self.start_root(&current_shared_for(location), location),
-        }
+        let here = current::with(|task| {
+            let parent = task?.as_parent();
+            Some(self.launch(parent, location))
+        });
+        here.unwrap_or_else(|| self.start_root(&current_shared_for(location), location))
     }
 }
 

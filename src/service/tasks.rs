@@ -4,9 +4,9 @@ use super::context::Context;
 use crate::arena::slot_box::SlotBox;
 use crate::error::{Result, SpawnError};
 use crate::handle::settings::Settings;
-use crate::task::cell::fits;
+use crate::handle::task::Task;
+use crate::task::raw::fits;
 use crate::task::{fitting, held, kind};
-use crate::tree::handle::Task;
 use crate::tree::spawn;
 use std::panic::Location;
 use std::time::Duration;
@@ -125,11 +125,12 @@ where
     F: Future<Output = Result<T>> + Send + 'static,
     T: Send + 'static,
 {
-    let at = context.spawn_point()?;
-    options.limit = Some(at.limit);
-    options.refuse = at.closing;
-    let joined = spawn::supervised::<N, _, _>(at.shared(), at.parent, future, options, location)?;
-    Ok(Task::new(joined, at.parent))
+    context.with_spawn_point(move |at| {
+        options.limit = Some(at.limit);
+        options.refuse = at.closing;
+        let joined = spawn::supervised::<N, _, _>(at.parent, future, options, location)?;
+        Ok(Task::new(joined, at.parent))
+    })?
 }
 
 impl<F> std::fmt::Debug for TaskBuilder<'_, F> {

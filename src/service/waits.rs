@@ -20,7 +20,7 @@ impl Record {
     pub(super) fn awaited(&self, event: Event) -> Awaited {
         let whom = Whom {
             name: self.name.to_string(),
-            id: self.node().map(|node| node.id()),
+            id: self.task().map(|task| task.id()),
         };
         Awaited::Service(event, whom)
     }

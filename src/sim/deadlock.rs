@@ -6,7 +6,7 @@ use crate::snapshot::{Node, NodeState};
 use crate::task::Shared;
 use crate::task::awaited::{Awaited, Event, Whom};
 use crate::timer::NEVER;
-use crate::tree::snapshot;
+use crate::tree::look;
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::time::Duration;
@@ -25,7 +25,7 @@ struct Tree<'a> {
 
 /// Writes the report. `main` is what the main future was left waiting for.
 pub(super) fn describe(engine: &Engine, shared: &Shared, main: &[Awaited]) -> String {
-    let snapshot = snapshot::all(shared);
+    let snapshot = look::all(shared);
     let mut tree = Tree::default();
     for node in snapshot.nodes() {
         tree.nodes.insert(node.id, node);

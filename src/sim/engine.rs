@@ -24,9 +24,10 @@ use crate::panics::quietly;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::task::awaited;
-use crate::task::{Job, Node, Shared};
+use crate::task::raw::Queued;
+use crate::task::{Job, Shared};
 use crate::tree::batch::Batch;
-use crate::tree::{finish, snapshot};
+use crate::tree::{job, look, poll};
 
 /// The result of a step.
 #[derive(Clone, Copy)]
@@ -43,7 +44,7 @@ pub(super) enum Step {
 
 enum Work {
     Main,
-    Task(Node),
+    Task(Queued),
     Job(Job),
     Timer,
     /// Something from the inbox is in the run's own queues now.
@@ -185,9 +186,9 @@ impl Engine {
                 self.flush();
                 return if livelock { Step::Livelock } else { Step::Main };
             }
-            Work::Task(node) => self.run_task(shared, node),
+            Work::Task(task) => self.run_task(shared, task),
             Work::Job(job) => {
-                if let Some(rest) = finish::run_job(job) {
+                if let Some(rest) = job::run(job) {
                     self.run.lock().jobs.push(rest);
                 }
             }
@@ -237,17 +238,18 @@ impl Engine {
                 Work::Main
             }
             Source::Task => {
-                let node = run.draw_task()?;
-                run.count_step(Kind::Task, node.id().get());
-                livelock = run.polls.count(node.id().get());
-                Work::Task(node)
+                let task = run.draw_task()?;
+                let id = task.live().id().get();
+                run.count_step(Kind::Task, id);
+                livelock = run.polls.count(id);
+                Work::Task(task)
             }
             Source::Job => {
                 let job = run.draw_job();
                 let kind = match &job {
                     Job::Close(_) => Kind::Close,
                     Job::Finish(..) => Kind::Finish,
-                    Job::Walk(_) => Kind::Walk,
+                    Job::Cancel(_) | Job::Walk(_) => Kind::Walk,
                 };
                 run.count_step(kind, job.about().get());
                 Work::Job(job)
@@ -263,9 +265,9 @@ impl Engine {
                         run.count_step(Kind::LandJob, job.about().get());
                         run.jobs.push(job);
                     }
-                    Some(Pushed::Task(node)) => {
-                        run.count_step(Kind::LandTask, node.id().get());
-                        run.tasks.push_back(node);
+                    Some(Pushed::Task(task)) => {
+                        run.count_step(Kind::LandTask, task.live().id().get());
+                        run.tasks.push_back(task);
                     }
                     None => {}
                 }
@@ -284,22 +286,21 @@ impl Engine {
         Some((work, livelock))
     }
 
-    fn run_task(&self, shared: &Shared, node: Node) {
+    fn run_task(&self, shared: &Shared, task: Queued) {
         // The task may be gone after its last poll.
-        let id = node.id();
+        let id = task.live().id();
         self.polls.fetch_add(1, Ordering::Relaxed);
         let awaited = awaited::trace(|| {
             let mut loan = Loan::of(self);
-            finish::run(
-                node,
+            poll::run(
+                task,
                 &mut loan.batch,
                 || shared.schedule().on_done(),
-                Node::submit,
+                Queued::submit,
             );
         });
         let live = self.live() as usize;
-        self.awaits
-            .note(id, awaited, live, || snapshot::all(shared));
+        self.awaits.note(id, awaited, live, || look::all(shared));
     }
 
     fn flush(&self) {

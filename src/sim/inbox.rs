@@ -58,18 +58,19 @@
 
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, Parker, SegQueue};
-use crate::task::{Job, Node};
+use crate::task::Job;
+use crate::task::raw::Queued;
 
 /// A task or a job that another thread has pushed.
 pub(super) enum Pushed {
-    Task(Node),
+    Task(Queued),
     Job(Job),
 }
 
 /// The tasks and jobs that other threads have pushed, how many threads are visiting and working, and
 /// the parker of the driving thread.
 pub(super) struct Inbox {
-    tasks: SegQueue<Node>,
+    tasks: SegQueue<Queued>,
     jobs: SegQueue<Job>,
     /// The number of living [`ExternalWork`](super::ExternalWork)s.
     ///
@@ -103,8 +104,8 @@ impl Inbox {
         }
     }
 
-    pub(super) fn push_task(&self, node: Node) {
-        self.tasks.push(node);
+    pub(super) fn push_task(&self, task: Queued) {
+        self.tasks.push(task);
         self.parker.unpark();
     }
 

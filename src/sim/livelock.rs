@@ -3,7 +3,7 @@
 use super::engine::Engine;
 use crate::id::TaskId;
 use crate::task::Shared;
-use crate::tree::snapshot;
+use crate::tree::look;
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub(super) fn describe(engine: &Engine, shared: &Shared) -> String {
         engine.steps(),
         Duration::from_nanos(shared.clock.now_ns()),
     );
-    let snapshot = snapshot::all(shared);
+    let snapshot = look::all(shared);
     let paths: HashMap<TaskId, &str> = snapshot
         .nodes()
         .iter()

@@ -2,7 +2,8 @@
 
 use super::polls::Polls;
 use super::random::{Random, mix};
-use crate::task::{Job, Node};
+use crate::task::Job;
+use crate::task::raw::Queued;
 use std::collections::VecDeque;
 
 /// The kind of a step. The numbers are part of the fingerprint.
@@ -59,7 +60,7 @@ pub(super) struct Run {
     pub(super) random: Random,
     weights: [usize; SOURCES.len()],
     preference: Preference,
-    pub(super) tasks: VecDeque<Node>,
+    pub(super) tasks: VecDeque<Queued>,
     pub(super) jobs: Vec<Job>,
     pub(super) steps: u64,
     pub(super) fingerprint: u64,
@@ -116,7 +117,7 @@ impl Run {
     }
 
     /// Draws one of the ready tasks and takes it out.
-    pub(super) fn draw_task(&mut self) -> Option<Node> {
+    pub(super) fn draw_task(&mut self) -> Option<Queued> {
         let any = matches!(self.preference, Preference::None) || self.random.one_in(4);
         match self.preference {
             _ if any => {

@@ -4,8 +4,9 @@ use super::engine::Engine;
 use crate::id::TaskId;
 use crate::sync::Arc;
 use crate::task::current;
+use crate::task::raw::Queued;
 use crate::task::shared::Counts;
-use crate::task::{Job, Node, Schedule};
+use crate::task::{Job, Live, Schedule};
 use std::panic::Location;
 
 /// An engine as the scheduler of its runtime, which owns it.
@@ -20,17 +21,17 @@ impl Scheduler {
 }
 
 impl Schedule for Scheduler {
-    fn push(&self, node: Node) {
+    fn push(&self, task: Queued) {
         if self.is_driving() {
-            self.0.run.lock().tasks.push_back(node);
+            self.0.run.lock().tasks.push_back(task);
         } else {
-            self.0.inbox.push_task(node);
+            self.0.inbox.push_task(task);
         }
     }
 
-    fn on_spawn(&self, node: Node) {
+    fn on_spawn(&self, task: Queued) {
         self.0.add_live();
-        self.push(node);
+        self.push(task);
     }
 
     fn on_done(&self) {
@@ -88,8 +89,8 @@ impl Schedule for Scheduler {
         Some(self.0.random.lock().next())
     }
 
-    fn panicked(&self, node: Node, message: &str) {
-        self.0.unhandled.add(node, message);
+    fn panicked(&self, task: Live<'_>, message: &str) {
+        self.0.unhandled.add(task, message);
     }
 
     fn heard(&self, id: TaskId, location: &'static Location<'static>) {

@@ -10,11 +10,11 @@ use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::task::Shared;
 use crate::task::awaited;
-use crate::task::cell::fits;
 use crate::task::current::{self, InRuntime};
+use crate::task::raw::fits;
 use crate::task::state::Level;
 use crate::timer::Clock;
-use crate::tree::cancel;
+use crate::tree::request::request_all;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -205,8 +205,8 @@ impl Drop for Sim {
     fn drop(&mut self) {
         let shared = self.handle.shared().clone();
         let _in_runtime = InRuntime::enter(shared.clone(), Some(0));
-        cancel::request_all(&shared, Level::Kill);
-        cancel::release_sentinels(&shared);
+        request_all(&shared, Level::Kill);
+        shared.release_sentinels();
         while !self.engine.has_ended() {
             // The kill ends every task. One that is not done and has no step to take is in the hands
             // of another thread, which unparks this one after it has pushed.

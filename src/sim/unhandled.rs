@@ -3,7 +3,7 @@
 
 use crate::id::TaskId;
 use crate::sync::Mutex;
-use crate::task::Node;
+use crate::task::Live;
 use std::fmt::Write;
 use std::panic::Location;
 
@@ -24,11 +24,11 @@ struct Panicked {
 pub(super) struct UnhandledPanics(Mutex<Vec<Panicked>>);
 
 impl UnhandledPanics {
-    pub(super) fn add(&self, node: Node, message: &str) {
+    pub(super) fn add(&self, task: Live<'_>, message: &str) {
         let panicked = Panicked {
-            id: node.id(),
-            path: node.path(),
-            location: node.location(),
+            id: task.id(),
+            path: task.path(),
+            location: task.location(),
             message: message.to_owned(),
         };
         let mut all = self.0.lock();

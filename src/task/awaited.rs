@@ -1,7 +1,6 @@
 //! What a poll was left waiting for, as far as the crate's own awaits know it. A simulation asks,
 //! to say it of a deadlock; to all others it is a look at a flag, and only in awaits that suspend.
 
-use super::cell::Node;
 use crate::id::TaskId;
 #[cfg(taskgrove_loom)]
 use crate::sync::CellKey as _;
@@ -44,11 +43,11 @@ pub(crate) enum Awaited {
 }
 
 impl Whom {
-    /// Of a task that is waited for: its waiter has a reference to it.
-    pub(crate) fn task(node: Node) -> Self {
+    /// Of a task.
+    pub(crate) fn task(name: &str, id: TaskId) -> Self {
         Whom {
-            name: node.name().to_owned(),
-            id: Some(node.id()),
+            name: name.to_owned(),
+            id: Some(id),
         }
     }
 }

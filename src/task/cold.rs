@@ -1,42 +1,46 @@
-//! What few tasks need: made on demand, reached through the header's cold pointer. That of a
-//! service's node is part of the service's record.
+//! [`Cold`]: what few tasks need. It is allocated on demand and reached through the header; a
+//! service's task has that of its record.
 
-use super::cell::TaskRef;
 use super::cleanups::{Cleanup, Cleanups};
-use super::current;
-use super::shared::Shared;
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex};
-use crate::task::record::Record;
-use crate::timer::{Fire, TimerKey};
-use crate::tree::finish;
-use crate::tree::hold::Hold;
+use crate::timer::TimerKey;
 use crate::wait_list::WaitList;
 use std::any::Any;
 use std::ptr::null;
 use std::time::Duration;
 
-/// The extras of a task.
+/// Rarely used state of a task.
 pub(crate) struct Cold {
-    /// The record of the service this task belongs to; borrowed from the service's node, which
-    /// outlives every task below it.
-    record: AtomicPtr<Record>,
+    /// The record of the service that the task belongs to, as an address: rule 5 of
+    /// [`super::raw`]. Written before the task is known to any other thread, whose push publishes
+    /// it; so Relaxed suffices.
+    record: AtomicPtr<()>,
     /// Unless it is the function's, or that of a service.
     pub(crate) name: Option<Box<str>>,
     pub(crate) grace: Option<Duration>,
-    /// Scopes of `shielded` and `finally` that are active in the task, on whatever thread.
+    /// Scopes of `shielded` and `finally` that are active in the task. Counted by the threads that
+    /// poll or drop them (AcqRel); the worker that ends a poll loads it (Acquire), so that it sees
+    /// what was done inside a scope that another thread has left.
     pub(crate) protection: AtomicU32,
     pub(crate) waiters: WaitList,
+    /// How many cleanups there are. Written and read by the thread that runs the task or has
+    /// claimed it, which the state word orders: Relaxed suffices. So do the three flags below.
     cleanups_pending: AtomicU32,
     has_panic: AtomicBool,
     /// The task's outcome is a panic already.
     panicked: AtomicBool,
     has_noted: AtomicBool,
-    has_timers: AtomicBool,
+    /// Written by the walk that pins the task, read by its finisher after the pin was given back:
+    /// the state word orders the two, so Relaxed suffices.
+    has_timer: AtomicBool,
+    /// Nanoseconds in polls. Written by the worker that polls, read for statistics: Relaxed.
     pub(crate) busy_ns: AtomicU64,
-    /// The number of the first request to cancel this task; 0: none.
+    /// The number of the first request to cancel this task; 0: none. Written before the mark (AcqRel);
+    /// a task below that looks whether the request covers it acquires it.
     pub(crate) asked: AtomicU64,
-    /// The grace that the task has from above, once somebody has looked; 0: not known.
+    /// The grace that the task has from above, once it was looked up; 0: not known. Each thread
+    /// that looks writes the same value, so Relaxed suffices.
     pub(crate) inherited: AtomicU64,
     rare: Mutex<Option<Box<Rare>>>,
 }
@@ -56,7 +60,8 @@ struct Rare {
 }
 
 impl Cold {
-    pub(crate) fn new(record: *const Record) -> Self {
+    /// Of a task of the service with this record, or none.
+    pub(crate) fn new(record: *const ()) -> Self {
         Self {
             record: AtomicPtr::new(record.cast_mut()),
             name: None,
@@ -67,7 +72,7 @@ impl Cold {
             has_panic: AtomicBool::new(false),
             panicked: AtomicBool::new(false),
             has_noted: AtomicBool::new(false),
-            has_timers: AtomicBool::new(false),
+            has_timer: AtomicBool::new(false),
             busy_ns: AtomicU64::new(0),
             asked: AtomicU64::new(0),
             inherited: AtomicU64::new(0),
@@ -75,7 +80,7 @@ impl Cold {
         }
     }
 
-    /// The part of a service's record that its node will have.
+    /// Of a service's task, as a part of its record.
     pub(crate) fn of_service(grace: Option<Duration>) -> Self {
         Self {
             grace,
@@ -83,13 +88,12 @@ impl Cold {
         }
     }
 
-    /// The record that this is a part of; before the node is known to anybody.
-    pub(crate) fn set_record(&self, record: *const Record) {
-        // Relaxed: the node's publication carries it.
+    /// Sets the record that this is a part of, before the task is known to any other thread.
+    pub(crate) fn set_record(&self, record: *const ()) {
         self.record.store(record.cast_mut(), Ordering::Relaxed);
     }
 
-    pub(crate) fn record(&self) -> *const Record {
+    pub(crate) fn record(&self) -> *const () {
         self.record.load(Ordering::Relaxed)
     }
 
@@ -97,48 +101,34 @@ impl Cold {
         self.protection.load(Ordering::Acquire) != 0
     }
 
+    /// The list of the scopes of protection that have to hear of the turn.
     pub(crate) fn scopes(&self) -> Arc<WaitList> {
         self.rare(|rare| rare.scopes.get_or_insert_default().clone())
     }
 
-    /// The turn has come: wakes the scopes of protection that have to hear of it.
-    pub(crate) fn announce(&self) {
-        let scopes = self.rare.lock().as_ref().and_then(|r| r.scopes.clone());
-        if let Some(scopes) = scopes {
-            scopes.wake_all();
-        }
+    /// The scopes of protection that have to hear of the turn, if there were any.
+    pub(crate) fn known_scopes(&self) -> Option<Arc<WaitList>> {
+        self.rare.lock().as_ref().and_then(|r| r.scopes.clone())
     }
 
-    /// A timer that is of no use once the task is done. There is one at a time: an earlier one has
-    /// fired (maybe before its key came here).
+    /// Keeps a timer that is of no use once the task is done. There is one at a time: an earlier one
+    /// has fired (maybe before its key came here).
     pub(crate) fn keep_timer(&self, key: TimerKey) {
         self.rare(|rare| {
             if rare.timer.is_none_or(|other| key.is_later_than(other)) {
                 rare.timer = Some(key);
             }
         });
-        // Relaxed: the walk that does this holds the task, and gives the hold back before the end.
-        self.has_timers.store(true, Ordering::Relaxed);
+        self.has_timer.store(true, Ordering::Relaxed);
     }
 
-    /// By the finisher.
+    /// Takes the timer that is of no use any more, as the task is done.
     #[inline]
-    pub(crate) fn cancel_timers(&self, shared: &Shared) {
-        if self.has_timers.load(Ordering::Relaxed) {
-            self.cancel_timer(shared);
-        }
-    }
-
-    #[cold]
-    fn cancel_timer(&self, shared: &Shared) {
-        let Some(key) = self.rare(|rare| rare.timer.take()) else {
-            return;
-        };
-        // What waits there may have much to give back: the task is done, so it does that in steps.
-        if let Some(Fire::Job(job)) = shared.timers.take(key)
-            && let Some(rest) = finish::run_job(job)
-        {
-            shared.schedule().job(rest);
+    pub(crate) fn take_timer(&self) -> Option<TimerKey> {
+        if self.has_timer.load(Ordering::Relaxed) {
+            self.rare(|rare| rare.timer.take())
+        } else {
+            None
         }
     }
 
@@ -234,15 +224,5 @@ impl Cold {
         } else {
             None
         }
-    }
-}
-
-/// Uses the cold data of a task that may be over: a service's has then been given up, and of no
-/// other is it of use any more.
-pub(crate) fn visit(node: &TaskRef, f: impl FnOnce(&Cold)) {
-    if current::node() == Some(**node) {
-        f(node.cold_or_new());
-    } else if let Some(held) = Hold::on(**node) {
-        f(held.cold_or_new());
     }
 }

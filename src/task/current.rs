@@ -1,10 +1,12 @@
-//! What the calling thread is doing: which runtime it is in and which task it runs. Inside which
-//! scope of protection that is, [`crate::protect::place`] knows.
+//! What the calling thread does: which runtime it is in, which worker it is, and which task's code
+//! it runs. The scope of protection that this code is in is known to [`crate::protect::place`].
+#![allow(unsafe_code)]
 
-use super::cell::Node;
+use super::raw::header::{Borrowed, RawTask};
+use super::raw::rights::{Live, Right};
 use super::requests::Seen;
 use super::shared::Shared;
-use super::state::Snapshot;
+use super::state::Word;
 use crate::id::TaskId;
 use crate::sync::Arc;
 #[cfg(taskgrove_loom)]
@@ -21,28 +23,30 @@ use code::{Ended, PlaceKind, READY_IN_POLL, Stalls, UNLIMITED};
 
 /// What code the thread runs.
 #[derive(Clone, Copy)]
-pub(crate) struct Current {
-    pub(crate) node: Option<Node>,
+struct Fields {
+    /// The task whose poll, or whose future's drop, the code is in. It is there, and counted by its
+    /// parent, as long as it is here: [`run_as`] puts it in and takes it out.
+    task: Option<RawTask>,
     /// See [`view::View`].
-    word: Snapshot,
+    word: Word,
     requests: Seen,
     /// Own awaits that may still be ready in this poll.
-    pub(crate) budget: u32,
-    pub(crate) place: PlaceKind,
+    budget: u32,
+    place: PlaceKind,
     /// See [`view::View`].
     ended: Ended,
     /// Whether the task was woken by the code it runs.
     woken: bool,
-    pub(crate) stalls: Stalls,
+    stalls: Stalls,
 }
 
 // Each poll copies it in and out.
-const _: () = assert!(cfg!(taskgrove_loom) || size_of::<Current>() <= 32);
+const _: () = assert!(cfg!(taskgrove_loom) || size_of::<Fields>() <= 32);
 
-impl Current {
-    const NOTHING: Current = Current {
-        node: None,
-        word: Snapshot::NONE,
+impl Fields {
+    const NOTHING: Fields = Fields {
+        task: None,
+        word: Word::NONE,
         requests: Seen::NONE,
         budget: UNLIMITED,
         place: PlaceKind::Root,
@@ -50,21 +54,55 @@ impl Current {
         woken: false,
         stalls: Stalls::NONE,
     };
+}
+
+/// What code the thread runs, for the length of a look: it cannot be copied.
+pub(crate) struct Current(Fields);
+
+impl Current {
+    /// The task that the code belongs to.
+    #[inline]
+    pub(crate) fn task(&self) -> Option<Live<'_>> {
+        // SAFETY: the look is inside of `run_as`, whose caller has the task until that returns.
+        self.0.task.map(|task| unsafe { Live::new(task) })
+    }
+
+    /// Own awaits that may still be ready in this poll.
+    #[inline]
+    pub(crate) fn budget(&mut self) -> &mut u32 {
+        &mut self.0.budget
+    }
 
     #[inline]
-    fn of(node: Option<Node>, word: Snapshot) -> Current {
-        Current {
-            node,
-            word,
-            requests: node.map_or(Seen::NONE, |node| node.shared().requests.look()),
-            budget: READY_IN_POLL,
-            ..Current::NOTHING
-        }
+    pub(crate) fn has_budget(&self) -> bool {
+        self.0.budget > 0
+    }
+
+    #[inline]
+    pub(crate) fn place(&self) -> PlaceKind {
+        self.0.place
+    }
+
+    /// Sets the place, and returns the one before.
+    #[inline]
+    pub(crate) fn set_place(&mut self, place: PlaceKind) -> PlaceKind {
+        std::mem::replace(&mut self.0.place, place)
+    }
+
+    #[inline]
+    pub(crate) fn stalls(&mut self) -> &mut Stalls {
+        &mut self.0.stalls
+    }
+
+    /// Whether the poll does not end although the turn has come.
+    #[inline]
+    pub(crate) fn stalls_for_good(&self) -> bool {
+        self.0.stalls.are_endless()
     }
 }
 
 crate::sync::thread_local! {
-    static CURRENT: Cell<Current> = const { Cell::new(Current::NOTHING) };
+    static CURRENT: Cell<Fields> = const { Cell::new(Fields::NOTHING) };
     static WORKER: Cell<(u64, usize)> = const { Cell::new((0, 0)) };
     static IDS: Cell<(u64, u64, u64)> = const { Cell::new((0, 0, 0)) };
 }
@@ -81,39 +119,52 @@ crate::sync::thread_local! {
 /// What the thread runs. The key's own `get` and `replace` return a result on their way, of which the
 /// compiler does not see that it is none of the values that mean an error; here nothing is looked at.
 #[inline]
-pub(crate) fn current() -> Current {
-    let mut current = Current::NOTHING;
-    CURRENT.with(|cell| current = cell.get());
-    current
+fn fields() -> Fields {
+    let mut fields = Fields::NOTHING;
+    CURRENT.with(|cell| fields = cell.get());
+    fields
 }
 
 #[inline]
-fn replace(with: Current) -> Current {
-    let mut before = Current::NOTHING;
+fn replace(with: Fields) -> Fields {
+    let mut before = Fields::NOTHING;
     CURRENT.with(|cell| before = cell.replace(with));
     before
 }
 
+/// Looks at what the thread runs.
+#[inline]
+pub(crate) fn look<R>(f: impl FnOnce(&Current) -> R) -> R {
+    f(&Current(fields()))
+}
+
+/// Changes what is noted of what the thread runs.
 #[inline]
 pub(crate) fn change<R>(f: impl FnOnce(&mut Current) -> R) -> R {
-    let mut current = self::current();
+    let mut current = Current(fields());
     let result = f(&mut current);
-    CURRENT.set(current);
+    CURRENT.set(current.0);
     result
 }
 
-/// The task whose poll, or whose future's drop, the calling code is in.
+/// Calls `f` with the task whose poll, or whose future's drop, the calling code is in.
 #[inline]
-pub(crate) fn node() -> Option<Node> {
-    current().node
+pub(crate) fn with<R>(f: impl FnOnce(Option<Live<'_>>) -> R) -> R {
+    look(|current| f(current.task()))
+}
+
+/// Whether the calling code is the task's.
+#[inline]
+pub(crate) fn is(task: Borrowed<'_>) -> bool {
+    fields().task == Some(task.raw())
 }
 
 /// The runtime the calling thread is in.
 pub(crate) fn shared() -> Option<Arc<Shared>> {
-    match node() {
-        Some(node) => Some(node.shared_arc()),
+    with(|task| match task {
+        Some(task) => Some(task.shared_arc()),
         None => SHARED.with(|shared| shared.borrow().clone()),
-    }
+    })
 }
 
 /// The calling code is told of a task's panic.
@@ -141,6 +192,12 @@ pub(crate) fn worker(serial: u64) -> Option<usize> {
     (of == serial).then_some(index)
 }
 
+/// The parent of root tasks that this thread spawns.
+#[inline]
+pub(crate) fn home(shared: &Shared) -> Live<'_> {
+    shared.sentinel(worker(shared.serial))
+}
+
 /// A new id, from this thread's block.
 #[inline]
 pub(crate) fn next_id(shared: &Shared) -> TaskId {
@@ -166,7 +223,7 @@ fn draw_ids(shared: &Shared) -> TaskId {
 pub(crate) struct InRuntime {
     shared: Option<Arc<Shared>>,
     worker: (u64, usize),
-    current: Current,
+    current: Fields,
     /// A worker that has become another runtime's, too.
     nested: bool,
 }
@@ -176,7 +233,7 @@ impl InRuntime {
         let serial = shared.serial;
         let outer = InRuntime {
             worker: WORKER.get(),
-            current: replace(Current::NOTHING),
+            current: replace(Fields::NOTHING),
             shared: SHARED.with(|h| h.replace(Some(shared))),
             nested: worker.is_some() && WORKER.get().0 != 0,
         };
@@ -225,56 +282,52 @@ impl Drop for Elsewhere {
     }
 }
 
-/// Until dropped, the thread runs this task (or, for `None`, code that belongs to none).
-pub(crate) struct InTask(Current);
-
-impl InTask {
-    #[inline]
-    pub(crate) fn enter(node: Option<Node>) -> Self {
-        InTask(replace(Current::of(node, Snapshot::NONE)))
+/// Runs `f` as code of the task that the caller has the right to: its poll, which begins with this
+/// word, or the drop of its future. The calling code belongs to no task.
+#[inline]
+pub(crate) fn run_as<T: Right, R>(right: &mut T, word: Word, f: impl FnOnce(&mut T) -> R) -> R {
+    struct Restore;
+    impl Drop for Restore {
+        #[inline]
+        fn drop(&mut self) {
+            CURRENT.set(Fields::NOTHING);
+        }
     }
-}
-
-impl Drop for InTask {
-    #[inline]
-    fn drop(&mut self) {
-        CURRENT.set(self.0);
-    }
-}
-
-/// Until dropped, the thread polls this task, or drops its future. In between it runs none.
-pub(crate) struct Running(());
-
-impl Running {
-    /// A poll begins with this word of the task's.
-    #[inline]
-    pub(crate) fn begin(node: Node, word: Snapshot) -> Self {
-        debug_assert!(self::node().is_none() && current().place == PlaceKind::Root);
-        CURRENT.set(Current::of(Some(node), word));
-        Running(())
-    }
-}
-
-impl Drop for Running {
-    #[inline]
-    fn drop(&mut self) {
-        CURRENT.set(Current::NOTHING);
-    }
+    debug_assert!(fields().task.is_none() && fields().place == PlaceKind::Root);
+    let task = right.live();
+    CURRENT.set(Fields {
+        task: Some(task.raw()),
+        word,
+        requests: task.shared().requests.look(),
+        budget: READY_IN_POLL,
+        ..Fields::NOTHING
+    });
+    let _restore = Restore;
+    f(right)
 }
 
 /// Runs `f` as code that belongs to no task.
 pub(crate) fn outside_tasks<R>(f: impl FnOnce() -> R) -> R {
-    let _in_task = InTask::enter(None);
+    struct Restore(Fields);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            CURRENT.set(self.0);
+        }
+    }
+    let _restore = Restore(replace(Fields {
+        budget: READY_IN_POLL,
+        ..Fields::NOTHING
+    }));
     f()
 }
 
-/// If the calling code is the task's own, notes that it wants another poll: what a wake would do to
-/// the state word is left to the step that ends this poll.
+/// Notes that the calling code wants another poll of its own task: what a wake would do to the state
+/// word is left to the step that ends this poll. `false` if the code is not the task's.
 #[inline]
-pub(crate) fn note_wake(node: Node) -> bool {
-    let own = self::node() == Some(node);
+pub(crate) fn note_wake(task: Borrowed<'_>) -> bool {
+    let own = is(task);
     if own {
-        change(|current| current.woken = true);
+        change(|current| current.0.woken = true);
     }
     own
 }
@@ -282,7 +335,7 @@ pub(crate) fn note_wake(node: Node) -> bool {
 /// Whether the calling code has woken its own task.
 #[inline]
 pub(crate) fn was_woken() -> bool {
-    current().woken
+    fields().woken
 }
 
 #[cfg(test)]

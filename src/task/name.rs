@@ -1,6 +1,8 @@
 //! Names of tasks, sliced from type names.
 
-use super::cell::{Node, kind};
+use super::raw::header::kind;
+use super::raw::joined::Joined;
+use super::raw::rights::Live;
 use crate::path::sanitise;
 use std::borrow::Cow;
 
@@ -42,10 +44,9 @@ pub(crate) fn short(type_name: &str) -> &str {
     }
 }
 
-impl Node {
-    /// The task's name; only while it is not done, or by whoever has a reference (for a service's
-    /// node: to its record).
-    pub(crate) fn name(&self) -> &str {
+impl<'a> Live<'a> {
+    /// The task's name: the one it was given, or that of its function.
+    pub(crate) fn name(self) -> &'a str {
         let given = if self.is(kind::SERVICE) {
             self.record().map(|record| &*record.name)
         } else {
@@ -54,9 +55,8 @@ impl Node {
         given.unwrap_or_else(|| short(self.type_name()))
     }
 
-    /// The name, if it is a static string, and whether it is yet to be cut out of a type's; by whom
-    /// [`Node::name`] is for, or under the lock of the list that the task is in.
-    pub(crate) fn static_name(&self) -> Option<(&'static str, bool)> {
+    /// The name, if it is a static string, and whether it is yet to be cut out of the name of a type.
+    pub(crate) fn static_name(self) -> Option<(&'static str, bool)> {
         if self.is(kind::SERVICE) {
             return match &self.record()?.name {
                 Cow::Borrowed(name) => Some((name, false)),
@@ -69,14 +69,22 @@ impl Node {
         }
     }
 
-    /// The path from the root, bounded. By someone who keeps the task from being done.
+    /// The path from the root, bounded.
     pub(crate) fn path(self) -> String {
         self.ancestry().finish()
     }
 
-    /// The segment that [`Node::path`] has for it.
-    pub(crate) fn segment(&self) -> Cow<'_, str> {
+    /// The segment that [`Live::path`] has for it.
+    pub(crate) fn segment(self) -> Cow<'a, str> {
         sanitise(self.name())
+    }
+}
+
+impl<T> Joined<T> {
+    /// As [`Live::name`].
+    pub(crate) fn name(&self) -> &str {
+        let given = self.cold().and_then(|cold| cold.name.as_deref());
+        given.unwrap_or_else(|| short(self.borrowed().type_name()))
     }
 }
 

@@ -1,50 +1,56 @@
-//! The record of a service: what its node, its tasks, its managers and its contexts share, in one
+//! [`Record`]: what a service's task, its other tasks, its managers and its contexts share, in one
 //! allocation.
 //!
-//! Counts and flags are read by anyone at any time. The order that matters: a failure is pushed
+//! Any thread reads its counts and flags at any time. The order that matters: a failure is added
 //! before `closing` is set; everything is written before `finished` is set; a flag is set before
-//! its waiters are woken (and a waiter registers before it looks).
+//! its waiters are woken (and a waiter registers before it looks). So each flag is stored with
+//! Release and loaded with Acquire.
 //!
-//! Managers and contexts count the record, and so does the node until it is done; the record has a
-//! reference to the node. That is no cycle for ever: the node's finisher gives its count up.
+//! Managers and contexts count the record, and so does the service's task until it is done; the
+//! record has a reference to the task. That cycle ends with the task, whose finisher gives its
+//! count up.
 
-use crate::error::{FailureKind, Failures, ServiceError, TaskFailure};
-use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
-use crate::sync::{Arc, Mutex};
-use crate::task::cell::Header;
-use crate::task::cold::Cold;
-use crate::task::{Node, Shared, TaskRef, current};
-use crate::tree::hold::Hold;
+use super::cold::Cold;
+use super::raw::header::Borrowed;
+use super::raw::reference::{OnceTaskRef, TaskRef};
+use super::shared::Shared;
+use crate::error::{Failures, TaskFailure};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Arc, Mutex, OnceLock};
 use crate::wait_list::WaitList;
 use std::borrow::Cow;
 use std::mem::offset_of;
-use std::ptr::{NonNull, null_mut};
-use std::sync::OnceLock;
 use std::time::Duration;
 
-/// What is written as tasks are spawned comes first and what is written as they end last, in
-/// cache lines of their own: workers do the one and the other at the same time.
+/// The state of one service. Spawning writes its beginning and ends of tasks write its end: they are
+/// in cache lines of their own, since workers do the one and the other at the same time.
 #[repr(C)]
 pub(crate) struct Record {
+    /// Tasks spawned. Counted after the task is linked; read for statistics, so Relaxed suffices.
     pub(crate) total: AtomicU64,
     pub(crate) max_children: usize,
-    /// No child service: a root, or started by `run`, `run_service` or `background_service`. Its end
-    /// is only its caller's concern, and a cancellation of the tree is not its own.
+    /// It is no child service: it is a root, or was started by `run`, `run_service` or
+    /// `background_service`. Only its caller is concerned by its end, and a cancellation of the
+    /// tree is not its own. Written before its task is linked, which publishes it: Relaxed.
     pub(crate) independent: AtomicBool,
     ready: AtomicBool,
     closing: AtomicBool,
     cancelled: AtomicBool,
     errored: AtomicBool,
     finished: AtomicBool,
-    /// It is being cancelled with its parent, or that was being cancelled before its end.
+    /// It is being cancelled with its parent, or that was being cancelled before its end. Written
+    /// before `closing` or `finished`, and read after one of them was seen: Relaxed suffices.
     swept: AtomicBool,
     pub(crate) name: Cow<'static, str>,
-    /// The service's node, of which this is a reference; null until the start.
-    node: AtomicPtr<Header>,
-    shared: OnceLock<Arc<Shared>>,
-    /// The cold data of the service's node.
+    /// The service's task, once it is started.
+    task: OnceTaskRef,
+    /// The runtime, once a manager has asked for it.
+    pub(crate) runtime: OnceLock<Arc<Shared>>,
+    /// The cold data of the service's task.
     pub(crate) cold: Cold,
     failed: Mutex<Failed>,
+    /// Tasks done. Counted just before the step that makes the task done (Release), so that a thread
+    /// that sees the task done sees it counted (Acquire).
     pub(crate) done: AtomicU64,
 }
 
@@ -56,7 +62,7 @@ enum Failed {
     /// So far.
     Open(Vec<TaskFailure>),
     /// What `result` answers, made once.
-    Closed(Failures),
+    Sealed(Failures),
 }
 
 impl Record {
@@ -78,37 +84,26 @@ impl Record {
             swept: AtomicBool::new(false),
             total: AtomicU64::new(0),
             done: AtomicU64::new(0),
-            node: AtomicPtr::new(null_mut()),
-            shared: OnceLock::new(),
+            task: OnceTaskRef::new(),
+            runtime: OnceLock::new(),
             cold: Cold::of_service(grace),
             failed: Mutex::new(Failed::Nothing),
         }
     }
 
-    /// The service's node; `None` before the start. It may be done.
+    /// The service's task; `None` before the start. It may be done.
     #[inline]
-    pub(crate) fn node(&self) -> Option<Node> {
-        // Acquire: with the Release of `start`.
-        NonNull::new(self.node.load(Ordering::Acquire)).map(Node::from_address)
+    pub(crate) fn task(&self) -> Option<Borrowed<'_>> {
+        self.task.get()
     }
 
-    /// The runtime of a service that was started, for those outside of it; `None` if its end has
-    /// come.
-    pub(crate) fn shared(&self) -> Option<&Arc<Shared>> {
-        if let Some(shared) = self.shared.get() {
-            return Some(shared);
-        }
-        let held = Hold::on(self.node()?)?;
-        Some(self.shared.get_or_init(|| held.shared_arc()))
-    }
-
-    /// Those who wait for anything about the service.
+    /// The wakers of all waits for anything about the service.
     pub(crate) fn waiters(&self) -> &WaitList {
         &self.cold.waiters
     }
 
     pub(crate) fn is_started(&self) -> bool {
-        self.node().is_some()
+        self.task().is_some()
     }
 
     #[inline]
@@ -147,16 +142,14 @@ impl Record {
         self.ready.load(Ordering::Acquire)
     }
 
-    /// Its node is in the tree; once.
-    pub(crate) fn start(&self, node: TaskRef) {
-        // Release: with the Acquire of `node`.
-        self.node.store(node.address().as_ptr(), Ordering::Release);
-        std::mem::forget(node);
+    /// Notes that the service's task is in the tree; once.
+    pub(crate) fn start(&self, task: TaskRef) {
+        self.task.set(task);
     }
 
+    /// Marks the service as ready. The caller wakes the waiters.
     pub(crate) fn set_ready(&self) {
         self.ready.store(true, Ordering::Release);
-        self.waiters().wake_all();
     }
 
     /// It is cancelled by its own cancel or failure, and is about to be marked as closing.
@@ -164,8 +157,9 @@ impl Record {
         self.cancelled.store(true, Ordering::Release);
     }
 
-    /// Marks the service as being cancelled; `own`: by its own cancel or failure. Wakes nobody.
-    pub(crate) fn close(&self, own: bool) {
+    /// Marks the service as being cancelled; `own`: by its own cancel or failure. The caller wakes
+    /// the waiters.
+    pub(crate) fn mark_closing(&self, own: bool) {
         if own {
             self.set_cancelled();
         }
@@ -173,9 +167,9 @@ impl Record {
     }
 
     /// The tree above is being cancelled.
-    pub(crate) fn close_with_tree(&self) {
+    pub(crate) fn mark_closing_with_tree(&self) {
         self.swept.store(true, Ordering::Relaxed);
-        self.close(!self.independent.load(Ordering::Relaxed));
+        self.mark_closing(!self.independent.load(Ordering::Relaxed));
     }
 
     /// Adds a failure, which comes in any order.
@@ -194,7 +188,7 @@ impl Record {
 
     /// Everything below is done: no failure comes after this.
     #[inline]
-    pub(crate) fn close_failures(&self) -> Option<Failures> {
+    pub(crate) fn seal_failures(&self) -> Option<Failures> {
         if self.has_errored() {
             self.failures()
         } else {
@@ -207,10 +201,10 @@ impl Record {
         let mut failed = self.failed.lock();
         if let Failed::Open(failures) = &mut *failed {
             let failures = Failures::new(std::mem::take(failures))?;
-            *failed = Failed::Closed(failures);
+            *failed = Failed::Sealed(failures);
         }
         match &*failed {
-            Failed::Closed(failures) => Some(failures.clone()),
+            Failed::Sealed(failures) => Some(failures.clone()),
             _ => None,
         }
     }
@@ -228,30 +222,11 @@ impl Record {
         self.swept.load(Ordering::Relaxed)
     }
 
-    /// What came of it; meaningful once finished. For the program, which is told by this of the
-    /// panics that are in it.
-    pub(crate) fn result(&self) -> Result<(), ServiceError> {
-        if !self.has_errored() {
-            return Ok(());
-        }
-        let failures = match &*self.failed.lock() {
-            Failed::Closed(failures) => failures.clone(),
-            _ => return Ok(()),
-        };
-        let error = ServiceError::Failed(failures);
-        for cause in error.root_causes() {
-            if let FailureKind::Panic(_) = cause.kind() {
-                current::heard(cause.task(), cause.location());
-            }
-        }
-        Err(error)
-    }
-}
-
-impl Drop for Record {
-    fn drop(&mut self) {
-        if let Some(node) = self.node() {
-            node.release_reference();
+    /// The failures of a service that is finished.
+    pub(crate) fn sealed_failures(&self) -> Option<Failures> {
+        match &*self.failed.lock() {
+            Failed::Sealed(failures) => Some(failures.clone()),
+            _ => None,
         }
     }
 }

@@ -1,34 +1,44 @@
-//! What all tasks of one runtime share, and what a scheduler has to do for them.
+//! [`Shared`]: what all tasks of one runtime share, and what its scheduler does for them.
 
-use super::ancestry::Heads;
-use super::cell::{Node, TaskRef};
-use super::current;
+use super::heads::Heads;
+use super::raw::reference::TaskRef;
+use super::raw::rights::{Claimed, Finished, Live, Next, Pin, Queued};
 use super::requests::Requests;
-use super::state::Snapshot;
-use super::wakes;
+use super::state::Level;
 use crate::id::TaskId;
 use crate::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use crate::sync::{Arc, Life, Mutex};
-use crate::timer::fire::dispatch;
+use crate::sync::{Arc, Life, Mutex, OnceLock};
 use crate::timer::{Clock, Timers};
 use std::num::NonZeroU64;
 use std::panic::Location;
 
 /// A walk over the tree that is done in steps, between which other work runs.
 pub(crate) trait Walk: Send {
-    /// Does about a thousand nodes; what is left to do, unless others have it, comes back.
+    /// Does about a thousand tasks. Returns what is left to do, unless others have it.
     fn step(self: Box<Self>) -> Option<Box<dyn Walk>>;
     /// The task it began at.
     fn target(&self) -> TaskId;
 }
 
+/// A request for cancellation whose target is marked, and what is below it is not.
+pub(crate) struct Cancellation {
+    pub(crate) target: Pin,
+    pub(crate) level: Level,
+    /// The target's grace, as a tag of the walk.
+    pub(crate) grace: u64,
+    /// When it was requested, on the runtime's clock.
+    pub(crate) at_ns: u64,
+}
+
 /// Work for a worker that is not a task.
 pub(crate) enum Job {
-    /// Drop the future of a task that was claimed.
-    Close(Node),
-    /// Finish a task that was made done, from the word that said so before.
-    Finish(Node, Snapshot),
-    /// The next step of a walk.
+    /// Drops the future of a task.
+    Close(Claimed),
+    /// Takes a task that is done off its parent.
+    Finish(Finished),
+    /// Marks what is below the target of a request, and goes on as a walk.
+    Cancel(Box<Cancellation>),
+    /// Does the next step of a walk.
     Walk(Box<dyn Walk>),
 }
 
@@ -36,7 +46,9 @@ impl Job {
     /// The task it is about.
     pub(crate) fn about(&self) -> TaskId {
         match self {
-            Job::Close(node) | Job::Finish(node, _) => node.id(),
+            Job::Close(task) => task.live().id(),
+            Job::Finish(task) => task.live().id(),
+            Job::Cancel(cancellation) => cancellation.target.live().id(),
             Job::Walk(walk) => walk.target(),
         }
     }
@@ -52,20 +64,20 @@ pub(crate) struct Counts {
     pub(crate) parks: u64,
 }
 
-/// Implemented by the thread pool and by the simulator.
+/// What a scheduler does for the tasks of its runtime. The thread pool and the simulator implement it.
 pub(crate) trait Schedule: Send + Sync {
     /// Takes a scheduled task into a queue.
-    fn push(&self, node: Node);
-    /// Takes a new task into a queue.
-    fn on_spawn(&self, node: Node);
-    /// A task is done, as of the step that follows.
+    fn push(&self, task: Queued);
+    /// Counts a new task, and takes it into a queue.
+    fn on_spawn(&self, task: Queued);
+    /// Counts a task as done, just before the step that makes it done.
     fn on_done(&self);
-    /// It is not: something else came before that step.
+    /// Takes that count back: another thread's step came first, and the task is not done.
     fn undo_done(&self);
     /// Takes a job; it runs on a worker, outside of any task.
     fn job(&self, job: Job);
-    /// Takes a job that the calling thread works on as well: nobody is woken for it if one that is
-    /// idle looks soon.
+    /// Takes a job that the calling thread works on as well: no worker is woken for it if an idle
+    /// one looks soon.
     fn offer(&self, job: Job) {
         self.job(job);
     }
@@ -78,9 +90,9 @@ pub(crate) trait Schedule: Send + Sync {
     /// The last root is done: workers may leave.
     fn terminated(&self);
     fn counts(&self) -> Counts;
-    /// Work of other threads that the scheduler is to wait for is counted in, or out.
+    /// Counts work of other threads in (`more`) or out that the scheduler is to wait for.
     fn expect(&self, _more: bool) {}
-    /// A thread looks at the tree from now on, or does no longer.
+    /// A thread looks at the tree from now on (`more`), or does no longer.
     fn visit(&self, _more: bool) {}
     /// How many ids a thread draws at once.
     fn id_block(&self) -> u64 {
@@ -91,39 +103,45 @@ pub(crate) trait Schedule: Send + Sync {
         None
     }
     /// A task has panicked.
-    fn panicked(&self, _node: Node, _message: &str) {}
+    fn panicked(&self, _task: Live<'_>, _message: &str) {}
     /// The program was told of a task's panic.
     fn heard(&self, _id: TaskId, _location: &'static Location<'static>) {}
 }
 
-/// One per runtime; kept alive by its workers, its handles and, for the length of a push, by
-/// threads that wake a task from outside.
+/// What all tasks of one runtime share. Kept alive by its workers, its handles and, for the length of
+/// a push, by threads that wake a task from outside; and by itself until its last sentinel is done.
 pub(crate) struct Shared {
     /// Distinguishes runtimes, also when one is built at another's old address.
     pub(crate) serial: u64,
     pub(crate) clock: Clock,
-    /// The clock's milliseconds, read every few polls.
-    pub(crate) coarse_ms: AtomicU32,
+    /// The clock's milliseconds. Each worker writes it every few polls; a value that is a moment old
+    /// is as good, so Relaxed suffices.
+    coarse_ms: AtomicU32,
     pub(crate) timers: Timers<Job>,
-    /// Before this no sleeper wakes for a timer: many were fired not long ago.
+    /// Before this no sleeper wakes for a timer: many were fired not long ago. A hint, whose
+    /// accesses are in `schedule/pool/deadlines.rs`.
     pub(crate) timers_rest_until: AtomicU64,
     pub(crate) track_busy: bool,
     /// Numbers the requests for cancellation: an error is a consequence of one only if its poll began
     /// after it.
     pub(crate) requests: Requests,
     pub(crate) heads: Heads,
-    /// Parents of the roots: one a worker, and a last one for other threads.
-    pub(crate) sentinels: std::sync::OnceLock<Box<[TaskRef]>>,
-    /// Sentinels not yet done.
-    pub(crate) open: AtomicUsize,
+    /// Hidden parents of the root tasks: one a worker, and a last one for other threads.
+    sentinels: OnceLock<Vec<TaskRef>>,
+    /// What keeps the sentinels open until the runtime is shut down.
+    sentinel_pins: Mutex<Vec<Pin>>,
+    /// Sentinels that are not done. Written before the runtime is known to other threads; each
+    /// finisher takes one off (AcqRel), so that the last sees what all did.
+    open: AtomicUsize,
+    /// Drawn from by any thread; only the number matters, so Relaxed suffices.
     next_id: AtomicU64,
-    pub(crate) schedule: std::sync::OnceLock<Box<dyn Schedule>>,
+    schedule: OnceLock<Box<dyn Schedule>>,
     /// Itself, until the last sentinel is done: no task outlives it, whatever becomes of its owners.
     own: Mutex<Option<Arc<Shared>>>,
-    pub(crate) life: Life,
+    pub(super) life: Life,
 }
 
-/// Until dropped, the thread looks at the tree.
+/// The thread looks at the tree until this is dropped.
 pub(crate) struct Visit<'a>(&'a Shared);
 
 impl Drop for Visit<'_> {
@@ -132,6 +150,7 @@ impl Drop for Visit<'_> {
     }
 }
 
+/// Only the number matters, so Relaxed suffices. Not loom's: a static outlives a model's run.
 static SERIALS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
 
 impl Shared {
@@ -145,25 +164,46 @@ impl Shared {
             track_busy,
             requests: Requests::new(),
             heads: Heads::new(),
-            sentinels: std::sync::OnceLock::new(),
+            sentinels: OnceLock::new(),
+            sentinel_pins: Mutex::new(Vec::new()),
             open: AtomicUsize::new(0),
             next_id: AtomicU64::new(1),
-            schedule: std::sync::OnceLock::new(),
+            schedule: OnceLock::new(),
             own: Mutex::new(None),
             life: Life::new(),
         }
     }
 
-    /// Gives the runtime its scheduler and `count` sentinels.
-    pub(crate) fn open(this: &Arc<Self>, schedule: Box<dyn Schedule>, count: usize) {
-        assert!(this.schedule.set(schedule).is_ok());
-        this.open.store(count, Ordering::Relaxed);
-        let sentinels = (0..count).map(|_| TaskRef::sentinel(this)).collect();
-        assert!(this.sentinels.set(sentinels).is_ok());
+    /// Sets the scheduler, before anything else uses the runtime.
+    pub(super) fn set_schedule(&self, schedule: Box<dyn Schedule>) {
+        assert!(self.schedule.set(schedule).is_ok(), "opened once");
+    }
+
+    /// Sets the sentinels; from now on the runtime keeps itself until all are done.
+    pub(super) fn set_sentinels(this: &Arc<Self>, sentinels: Vec<TaskRef>, pins: Vec<Pin>) {
+        this.open.store(sentinels.len(), Ordering::Relaxed);
+        assert!(this.sentinels.set(sentinels).is_ok(), "opened once");
+        *this.sentinel_pins.lock() = pins;
         *this.own.lock() = Some(this.clone());
     }
 
-    /// To be called before a look at the tree by whoever may be no worker.
+    /// Gives back what has kept the sentinels open: they are done with their last children.
+    pub(crate) fn release_sentinels(&self) {
+        let pins = std::mem::take(&mut *self.sentinel_pins.lock());
+        drop(pins);
+    }
+
+    /// Leaves to the workers what a step entails.
+    pub(crate) fn leave_to_workers(&self, next: Next) {
+        match next {
+            Next::Nothing => {}
+            Next::Submit(task) => self.schedule().push(task),
+            Next::Close(task) => self.schedule().job(Job::Close(task)),
+            Next::Finish(task) => self.schedule().job(Job::Finish(task)),
+        }
+    }
+
+    /// Announces a look at the tree by a thread that may be no worker.
     pub(crate) fn visit(&self) -> Visit<'_> {
         self.schedule().visit(true);
         Visit(self)
@@ -175,32 +215,21 @@ impl Shared {
     }
 
     #[inline]
-    pub(crate) fn sentinels(&self) -> &[TaskRef] {
+    pub(super) fn sentinel_refs(&self) -> &[TaskRef] {
         self.sentinels.get().expect("opened before it is used")
     }
 
-    /// One of the sentinels is done; with the last the runtime has ended. Gives back what kept the
-    /// shared, for the caller to drop.
+    /// Counts a sentinel that is done. After the last one the runtime has ended: returns what kept
+    /// it, for the caller to drop.
     #[must_use]
     pub(crate) fn sentinel_done(&self) -> Option<Arc<Shared>> {
         if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let mut wakers = Vec::new();
-            dispatch(self.timers.close(), |waker| wakers.push(waker), drop);
-            wakes::wake_all(wakers);
-            self.schedule().terminated();
             return self.own.lock().take();
         }
         None
     }
 
-    /// The parent of roots spawned on this thread.
-    #[inline]
-    pub(crate) fn home(&self) -> Node {
-        let sentinels = self.sentinels();
-        *sentinels[current::worker(self.serial).unwrap_or(sentinels.len() - 1)]
-    }
-
-    /// A block of serial numbers.
+    /// A block of serial numbers: the first, and the end.
     pub(crate) fn id_block(&self, size: u64) -> (TaskId, u64) {
         let first = self.next_id.fetch_add(size, Ordering::Relaxed);
         let id = NonZeroU64::new(first).expect("counting from 1");

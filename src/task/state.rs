@@ -10,9 +10,9 @@
 //! | 8     | `JOIN_INTEREST`: a `Task` handle exists, it owns the output |
 //! | 9     | `JOIN_WAKER`: the join waker is set and belongs to whoever finishes |
 //! | 10    | `WAITERS`: the cold data's wait list is in use |
-//! | 11    | `TURN`: the turn has come; it stays, whoever holds the task afterwards |
+//! | 11    | `TURN`: the turn has come; it stays, whoever pins the task afterwards |
 //! | 12–35 | references (24 bits) |
-//! | 36–63 | children and holds (28 bits) |
+//! | 36–63 | children and pins (28 bits) |
 //!
 //! | phase | future | output | who |
 //! |-------|--------|--------|-----|
@@ -20,30 +20,28 @@
 //! | `Scheduled` | nobody | – | it is in exactly one queue, or in the hands of who puts it there |
 //! | `Running`, `RunningWoken` | the worker that polls it | – | woken: one more poll follows |
 //! | `Claimed` | whoever made that transition, to drop it | – | |
-//! | `Closed` | gone | nobody, it is written | waits for children, holds |
+//! | `Closed` | gone | nobody, it is written | waits for children, pins |
 //! | `Done` | gone | the handle if `JOIN_INTEREST`, else the finisher | unlinked by the finisher |
 //!
 //! A task is counted by the thread that makes it done, before that step: until then that thread's
-//! own part (the future it has polled or dropped, the child or hold that it takes off) keeps the
+//! own part (the future it has polled or dropped, the child or pin that it takes off) keeps the
 //! task from being done, so that it may touch it, and may take the count back if the step fails.
 //!
 //! The join waker's cell belongs to the handle while `JOIN_WAKER` is clear and the task is not
 //! done, and to the finisher once it made the task done with `JOIN_WAKER` set (which clears it).
 //!
 //! Words used below: a task is *closing* when its level is above 0. Its *turn* comes when it is
-//! closing and has neither children nor holds nor grace; it is *due*, to be dropped, when
+//! closing and has neither children nor pins nor grace; it is *due*, to be dropped, when
 //! moreover it is not protected and has not `ENDED` (its cleanups run on), or is killed.
 //!
 //! Every step is a pure function from snapshot to snapshot and action, wrapped by one CAS loop
 //! with acquire-release ordering: whatever was done before a transition is visible to whoever
 //! acts on a later one.
 
-mod word;
+pub(crate) mod word;
 
 #[cfg(test)]
 mod tests;
-
-pub(crate) use word::State;
 
 /// How insistently a task is being ended. Only rises.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -91,14 +89,14 @@ const REF: u64 = 1 << REF_SHIFT;
 const REFS: u64 = ((1 << 24) - 1) << REF_SHIFT;
 const CHILD_SHIFT: u32 = 36;
 const CHILD: u64 = 1 << CHILD_SHIFT;
-/// Children a task may have; the rest of the field's range is for holds.
+/// Children a task may have; the rest of the field's range is for pins.
 pub(crate) const MAX_CHILDREN: u64 = (1 << 28) - (1 << 24);
 
 /// One value of the word.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Snapshot(u64);
+pub(crate) struct Word(u64);
 
-impl std::fmt::Debug for Snapshot {
+impl std::fmt::Debug for Word {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("State")
             .field("phase", &self.phase())
@@ -145,13 +143,13 @@ pub(crate) enum Mark {
     Refused,
     /// Marked, and ours to drop.
     Claimed,
-    /// Marked, and held by us.
-    Held,
+    /// Marked, and pinned by us.
+    Pinned,
 }
 
-impl Snapshot {
+impl Word {
     /// The word of a task of which nothing is known.
-    pub(crate) const NONE: Snapshot = Snapshot(0);
+    pub(crate) const NONE: Word = Word(0);
 
     pub(crate) fn phase(self) -> Phase {
         PHASES[(self.0 & PHASE) as usize]
@@ -219,7 +217,7 @@ impl Snapshot {
     }
 
     /// Notes the turn, if it comes now. Nothing is adopted any more: it cannot go again; what
-    /// counts as children later are holds.
+    /// counts as children later are pins.
     fn latched(self) -> Self {
         let comes = self.is_closing() && self.children() == 0 && !self.has(GRACE);
         Self(self.0 | if comes { TURN } else { 0 })
@@ -231,7 +229,7 @@ impl Snapshot {
     }
 
     /// Nothing below is left, and maybe the turn has come by this step: the one place that says who
-    /// acts on it. A protected task is polled for it once, however often it is held afterwards.
+    /// acts on it. A protected task is polled for it once, however often it is pinned afterwards.
     fn turn(self, comes: bool) -> (Self, Action) {
         match self.phase() {
             Phase::Closed => (self.done(), Action::Finish),
@@ -301,10 +299,10 @@ impl Snapshot {
         }
     }
 
-    /// `holds` children are done, or holds given back.
-    fn release(self, holds: u64) -> (Self, Action) {
-        debug_assert!(self.children() >= holds, "{self:?} released {holds}");
-        let next = Self(self.0 - holds * CHILD).latched();
+    /// `pins` children are done, or pins given back.
+    fn release(self, pins: u64) -> (Self, Action) {
+        debug_assert!(self.children() >= pins, "{self:?} released {pins}");
+        let next = Self(self.0 - pins * CHILD).latched();
         if next.children() == 0 {
             next.turn(next.is_turn() && !self.is_turn())
         } else {
@@ -312,17 +310,17 @@ impl Snapshot {
         }
     }
 
-    /// What the release of the last hold of a task without children will entail.
+    /// What the release of the last pin of a task without children will entail.
     pub(crate) fn if_let_go(self) -> Action {
         self.release(self.children()).1
     }
 
-    fn hold(self) -> Option<Self> {
+    fn pin(self) -> Option<Self> {
         (!self.is_done()).then_some(Self(self.0 + CHILD))
     }
 
     fn expire(self) -> Option<Self> {
-        self.hold().map(|next| Self(next.0 & !GRACE))
+        self.pin().map(|next| Self(next.0 & !GRACE))
     }
 
     fn adopt(self) -> Option<Self> {
@@ -351,13 +349,13 @@ impl Snapshot {
             // The target itself: if there is nothing below it, there is nothing else to mark.
             let at_once = next.latched();
             next = match at_once.phase() {
-                // To be polled for it, once the hold is given back: the turn comes with that.
+                // To be polled for it, once the pin is given back: the turn comes with that.
                 Phase::Idle if !at_once.is_due() => next,
                 Phase::Running if at_once.is_turn() => at_once.with_phase(Phase::RunningWoken),
                 _ => at_once,
             };
         }
-        (Self(next.0 + CHILD), Mark::Held)
+        (Self(next.0 + CHILD), Mark::Pinned)
     }
 
     /// Cancels a task without children, which needs no walk: its turn comes at once, and whoever

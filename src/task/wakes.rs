@@ -7,8 +7,8 @@
 //!
 //! With fewer than two workers nobody could take the rest, and all are woken on the spot.
 
-use super::cell::is_tasks_own;
 use super::current;
+use super::raw::waker::is_tasks_own;
 use super::shared::{Job, Walk};
 use crate::id::TaskId;
 use crate::panics::quietly;

@@ -1,41 +1,36 @@
 //! Siblings that are done, taken off their parent together: under one lock, in one step.
 //!
-//! A task that is done is no longer live, it is recorded, and its handle resolves, at once ([`Batch::add`]). What is put
-//! off is that its parent hears of it: until then it is still linked, and still counted in the
-//! parent's word. Every walk passes over a task that is done and linked, and limits do not count
-//! it, so that nobody sees the difference but the parent's own end; and that must not wait. Hence
-//! the rule for whoever keeps a batch: it is flushed before anything else is run than a task with
-//! the same parent ([`Batch::waits_for`]). Such a task is not done yet, so the parent could not
-//! be, nor could its turn come, whatever the batch holds back.
-//!
-//! The parent of what is in a batch is valid: it is not done before its children are taken off.
+//! A task that is done is no longer live, it is recorded, and its handle resolves, at once
+//! ([`Batch::add`]). Only that its parent hears of it is put off: until then the task is still linked,
+//! and still counted in the parent's word. Every walk passes over a task that is done and linked, and
+//! limits do not count it, so that only the parent's own end shows the difference; and that must not
+//! wait. Hence the rule for a thread that keeps a batch: it flushes the batch before it runs anything
+//! else than a task with the same parent ([`Batch::waits_for`]). Such a task is not done yet, so the
+//! parent could not be, nor could its turn come, whatever the batch keeps back.
 
-use super::finish::{self, settle};
-use super::links::{self, Children};
-use crate::sync::atomic::Ordering;
-use crate::task::Node;
-use crate::task::state::Snapshot;
+use super::finish;
+use super::settle::{settle, settle_quietly};
+use crate::task::Live;
+use crate::task::raw::{Finished, Pins};
 
-/// Siblings that are taken off together.
+/// Siblings that are taken off together, at most.
 const MOST: usize = if cfg!(taskgrove_loom) { 2 } else { 64 };
 
 /// Siblings that are done and still linked.
 #[derive(Default)]
 pub(crate) struct Batch {
-    done: Vec<Node>,
+    done: Vec<Finished>,
 }
 
 impl Batch {
-    /// Finishes a task that its caller has made done (`before`: its word until then), but for its
-    /// parent.
+    /// Finishes a task that this thread has made done, except that its parent hears of it.
     #[inline(always)]
-    pub(crate) fn add(&mut self, node: Node, before: Snapshot) {
-        if self.done.len() == MOST || !self.waits_for(node) {
+    pub(crate) fn add(&mut self, mut task: Finished) {
+        if self.done.len() == MOST || !self.waits_for(task.live()) {
             self.flush();
         }
-        finish::finish_record(node);
-        finish::wake(node, before);
-        self.done.push(node);
+        finish::announce(&mut task);
+        self.done.push(task);
     }
 
     /// Whether there is nothing to be taken off.
@@ -43,15 +38,11 @@ impl Batch {
         self.done.is_empty()
     }
 
-    /// Whether it is empty, or `node` is a sibling: then it may wait until `node` has run.
+    /// Whether it is empty, or `task` is a sibling: then it may wait until `task` has run.
     #[inline]
-    pub(crate) fn waits_for(&self, node: Node) -> bool {
-        match self.done.first() {
-            None => true,
-            Some(first) => {
-                first.parent.load(Ordering::Relaxed) == node.parent.load(Ordering::Relaxed)
-            }
-        }
+    pub(crate) fn waits_for(&self, task: Live<'_>) -> bool {
+        let first = self.done.first();
+        first.is_none_or(|first| first.live().is_sibling(&task))
     }
 
     /// Takes them off their parent, and does what follows for that; `false` if there was nothing.
@@ -61,40 +52,31 @@ impl Batch {
     }
 
     fn take_off(&mut self) -> bool {
-        let Some((parent, count)) = self.unlink() else {
+        let Some(parent) = self.unlink() else {
             return false;
         };
-        let (before, action) = finish::release(parent, count);
-        settle(parent, before, action);
+        settle(parent.release());
         true
     }
 
-    /// As [`Batch::flush`], for a thread that has something in hand: it runs no code of the user's, and
-    /// leaves that to a job.
+    /// As [`Batch::flush`], for a thread that has something in hand: user code is left to a job.
     #[inline]
-    pub(crate) fn flush_later(&mut self) {
+    pub(crate) fn flush_quietly(&mut self) {
         if !self.done.is_empty()
-            && let Some((parent, count)) = self.unlink()
+            && let Some(parent) = self.unlink()
         {
-            let (before, action) = finish::release(parent, count);
-            finish::settle_later(parent, before, action);
+            settle_quietly(parent.release());
         }
     }
 
-    /// As [`Batch::flush`], but for the last step: the caller has to take so many off this parent.
-    pub(crate) fn unlink(&mut self) -> Option<(Node, u64)> {
-        let parent = links::parent(*self.done.first()?)?;
-        {
-            let children = Children::lock(&parent);
-            children.unlink_all(&self.done);
-            let supervised = self.done.iter().filter(|node| links::is_counted(**node));
-            children.supervised(-(supervised.count() as i32));
-        }
-        let count = self.done.len();
-        for node in &self.done {
-            node.release_own();
-        }
-        self.done.clear();
-        Some((parent, count as u64))
+    /// As [`Batch::flush`], except for the last step: returns their counts on the parent.
+    pub(super) fn unlink(&mut self) -> Option<Pins> {
+        Finished::take_off_all(&mut self.done)
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        self.flush_quietly();
     }
 }

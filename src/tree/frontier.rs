@@ -1,178 +1,192 @@
 //! Breadth first, from one task down, in chunks: the way every walk goes.
 //!
-//! Each task that is taken is *held* (or claimed) by the walk, so it stays linked and alive until
-//! the walk gives it back; a cursor between two chunks rests only on such a task. Parents come
-//! before children, siblings are contiguous (youngest first): read backwards, it is leaves first.
+//! Each task that is taken is pinned (or claimed) by the walk, so it stays linked and alive until the
+//! walk gives it back; a cursor between two chunks rests only on such a task. Parents come before
+//! children, and siblings are contiguous (youngest first): read backwards, it is leaves first.
 
-use super::finish;
-use super::hold::Hold;
-use super::links::{Children, prefetch, prefetch_first_child};
-use crate::task::Node;
-use std::ops::{Deref, DerefMut};
+use crate::task::Live;
+use crate::task::raw::{Children, Pin, Taken};
 
 /// Children visited under one lock.
 pub(super) const CHUNK: usize = if cfg!(taskgrove_loom) { 1 } else { 128 };
 
-/// How many entries ahead a task is fetched into the cache. (Cancelling a random tree of a million
-/// took 212 ns a node without, 130 with.)
+/// How many entries ahead a task is fetched into the cache.
 pub(super) const AHEAD: usize = 8;
 
 /// What a walk does with a child it meets.
-pub(crate) enum Visit {
-    /// Not part of this walk, nor what is below it.
+pub(super) enum Visit {
+    /// It is not part of this walk, nor what is below it.
     Skip,
-    /// Now held by the walk; the number is the walk's own.
-    Take(u64),
-    /// Now claimed by the walk: it has no children.
-    Claim(u64),
+    /// The walk has it; the number is the walk's own.
+    Take(Taken, u64),
 }
 
-#[derive(Clone, Copy)]
-pub(crate) struct Entry {
-    pub(crate) node: Node,
-    pub(crate) tag: u64,
-    pub(crate) claimed: bool,
+/// A task that a walk has met.
+pub(super) struct Entry {
+    pub(super) task: Taken,
+    pub(super) tag: u64,
+    /// Position of the parent's entry; its own for the first, and for one without.
+    pub(super) parent: u32,
     /// Its children are not visited.
     passed: bool,
-    /// Position of the parent's entry; its own for the first.
-    pub(crate) parent: u32,
 }
 
-pub(crate) struct Frontier {
-    pub(crate) entries: Vec<Entry>,
+/// The child to go on behind.
+enum Cursor {
+    /// It has an entry.
+    Entry(usize),
+    /// It is pinned for this.
+    Pinned(Pin),
+}
+
+/// The tasks that a walk has met. Dropped, it gives all of them back, leaves first.
+pub(super) struct Frontier {
+    pub(super) entries: Vec<Entry>,
     /// The entry whose children are visited next.
     next: usize,
-    /// The child to go on behind; held just for that if `.1`.
-    cursor: Option<(Node, bool)>,
+    cursor: Option<Cursor>,
+    /// Met under the lock that is taken; empty outside.
+    met: Vec<Entry>,
 }
 
 impl Frontier {
-    /// Starts at a task that its caller holds, on the walk's behalf.
-    pub(crate) fn with_tag(root: Node, tag: u64) -> Self {
+    /// Starts at a task, with the children.
+    pub(super) fn below(root: Pin, tag: u64) -> Self {
+        Self::starting(root, tag, false)
+    }
+
+    /// Starts at a task, without the children; see [`Frontier::add`].
+    pub(super) fn from_here(root: Pin) -> Self {
+        Self::starting(root, 0, true)
+    }
+
+    fn starting(root: Pin, tag: u64, passed: bool) -> Self {
         let first = Entry {
-            node: root,
+            task: root.into(),
             tag,
-            claimed: false,
-            passed: false,
             parent: 0,
+            passed,
         };
         Frontier {
             entries: vec![first],
             next: 0,
             cursor: None,
+            met: Vec::new(),
         }
     }
 
-    /// Starts at a task that its caller holds, without its children; see [`Frontier::add`].
-    pub(super) fn from_here(root: Node) -> Self {
-        let mut frontier = Self::with_tag(root, 0);
-        frontier.entries[0].passed = true;
-        frontier
-    }
-
-    /// Adds a task that its caller holds, and whose children are to be visited. `parent` is the
-    /// position of its parent's entry, if that has one.
-    pub(super) fn add(&mut self, node: Node, parent: Option<u32>) {
+    /// Adds a task whose children are to be visited. `parent` is the position of its parent's entry, if
+    /// that has one.
+    pub(super) fn add(&mut self, task: Pin, parent: Option<u32>) {
         let position = self.entries.len() as u32;
         self.entries.push(Entry {
-            node,
+            task: task.into(),
             tag: 0,
-            claimed: false,
-            passed: false,
             parent: parent.unwrap_or(position),
+            passed: false,
         });
     }
 
-    /// Adds a task that its caller holds only for the sake of tasks below it. Returns its position.
-    pub(super) fn add_passed(&mut self, node: Node) -> u32 {
-        self.add(node, None);
+    /// Adds a task that is pinned only for the sake of tasks below it. Returns its position.
+    pub(super) fn add_passed(&mut self, task: Pin) -> u32 {
+        self.add(task, None);
         let position = self.entries.len() - 1;
         self.entries[position].passed = true;
         position as u32
     }
 
-    /// Visits up to a chunk of the children of the next entry, under its lock: `visit` may do
-    /// nothing but look and change state words. `false` when everything has been visited.
-    pub(crate) fn expand(&mut self, mut visit: impl FnMut(Node, &Entry) -> Visit) -> bool {
-        // What is claimed has no children.
+    /// Visits up to a chunk of the children of the next entry, under its lock: `visit` may do nothing
+    /// but look and change state words. It also gets the list, and the parent's tag. `false` when
+    /// everything has been visited.
+    pub(super) fn expand(
+        &mut self,
+        mut visit: impl FnMut(Live<'_>, &Children<'_>, u64) -> Visit,
+    ) -> bool {
+        // A claimed task has no children.
         let rest = self.entries[self.next..].iter();
         self.next += rest
-            .take_while(|entry| entry.claimed || entry.passed)
+            .take_while(|entry| entry.passed || entry.task.is_claimed())
             .count();
-        let Some(parent) = self.entries.get(self.next).copied() else {
+        let Some(parent) = self.entries.get(self.next) else {
             return false;
         };
-        let position = self.next as u32;
-        // Its first child's place is known only once it is here itself.
-        if let Some(ahead) = self.entries.get(self.next + 2 * AHEAD) {
-            prefetch(ahead.node);
-        }
-        if let Some(ahead) = self.entries.get(self.next + AHEAD) {
-            prefetch_first_child(ahead.node);
-        }
+        let (position, tag) = (self.next as u32, parent.tag);
+        self.prefetch();
         // No allocation under the lock: room for what is there now, and a stop when it is used up
         // (by children that came later).
-        let children = parent.node.state.load().children() as usize;
-        self.entries.reserve(children.min(CHUNK) + 1);
+        let children = parent.task.live().word().children() as usize;
+        self.met.reserve(children.min(CHUNK) + 1);
         let resting = self.cursor.take();
         {
-            let children = Children::lock(&parent.node);
-            let mut at = match resting {
+            let children = Children::lock(parent.task.live().borrowed());
+            let mut at = match &resting {
                 None => children.first(),
-                Some((child, _)) => children.after(child),
+                Some(Cursor::Entry(at)) => children.after(&self.entries[*at].task.live()),
+                Some(Cursor::Pinned(pin)) => children.after(&pin.live()),
             };
             let mut seen = 0;
             while let Some(child) = at {
-                let after = children.after(child);
+                let after = children.after(&child);
                 if let Some(after) = after {
-                    prefetch(after);
+                    after.prefetch();
                 }
-                let (tag, claimed) = match visit(child, &parent) {
-                    Visit::Skip => (None, false),
-                    Visit::Take(tag) => (Some(tag), false),
-                    Visit::Claim(tag) => (Some(tag), true),
+                let taken = match visit(child, &children, tag) {
+                    Visit::Skip => false,
+                    Visit::Take(task, tag) => {
+                        self.met.push(Entry {
+                            task,
+                            tag,
+                            parent: position,
+                            passed: false,
+                        });
+                        true
+                    }
                 };
-                if let Some(tag) = tag {
-                    self.entries.push(Entry {
-                        node: child,
-                        tag,
-                        claimed,
-                        passed: false,
-                        parent: position,
-                    });
-                }
                 at = after;
                 seen += 1;
-                let full = seen >= CHUNK || self.entries.len() == self.entries.capacity();
+                let full = seen >= CHUNK || self.met.len() == self.met.capacity();
                 if full && at.is_some() {
-                    if tag.is_some() {
-                        self.cursor = Some((child, false));
-                        break;
-                    }
-                    if child.state.hold() {
-                        self.cursor = Some((child, true));
+                    self.cursor = if taken {
+                        Some(Cursor::Entry(self.entries.len() + self.met.len() - 1))
+                    } else {
+                        child.pin().map(Cursor::Pinned)
+                    };
+                    if self.cursor.is_some() {
                         break;
                     }
                 }
             }
         }
-        if let Some((child, true)) = resting {
-            finish::release_later(child);
-        }
+        self.entries.append(&mut self.met);
+        drop(resting);
         if self.cursor.is_none() {
             self.next += 1;
         }
         true
     }
 
+    /// Fetches what the next visits look at.
+    fn prefetch(&self) {
+        // The place of a first child is known only once its parent is in the cache.
+        if let Some(ahead) = self.entries.get(self.next + 2 * AHEAD) {
+            ahead.task.prefetch();
+        }
+        if let Some(ahead) = self.entries.get(self.next + AHEAD) {
+            ahead.task.live().prefetch_first_child();
+        }
+    }
+
     /// As [`Frontier::expand`], for the children of the first task only.
-    pub(crate) fn expand_one(&mut self, mut visit: impl FnMut(Node) -> Visit) -> bool {
-        self.next == 0 && self.expand(|child, _| visit(child))
+    pub(super) fn expand_one(
+        &mut self,
+        mut visit: impl FnMut(Live<'_>, &Children<'_>) -> Visit,
+    ) -> bool {
+        self.next == 0 && self.expand(|child, children, _| visit(child, children))
     }
 
     /// What was taken below the first task.
-    pub(crate) fn taken(&self) -> impl Iterator<Item = Node> + '_ {
-        self.entries[1..].iter().map(|entry| entry.node)
+    pub(super) fn taken(&self) -> impl Iterator<Item = Live<'_>> + '_ {
+        self.entries[1..].iter().map(|entry| entry.task.live())
     }
 
     /// Whether the entries from this position on, which were pushed by one [`Frontier::expand`], have
@@ -183,56 +197,17 @@ impl Frontier {
         };
         from < self.entries.len() && self.entries.len() > 2 && before.parent == last.parent
     }
-
-    /// Gives every hold back, leaves first. What that entails is left to the workers.
-    fn release_all(&mut self) {
-        while let Some(entry) = self.entries.pop() {
-            fetch(&self.entries, self.entries.len());
-            finish::release_later(entry.node);
-        }
-        if let Some((child, true)) = self.cursor.take() {
-            finish::release_later(child);
-        }
-    }
 }
 
-/// What a walk that only looks has met, all of it held: given back when this is dropped.
-pub(crate) struct Held(Frontier);
-
-impl Held {
-    /// Starts at a task that is held already; that hold is given back, too.
-    pub(crate) fn below(root: Hold) -> Self {
-        Held(Frontier::with_tag(root.keep(), 0))
-    }
-}
-
-impl Drop for Held {
+impl Drop for Frontier {
     fn drop(&mut self) {
-        self.0.release_all();
-    }
-}
-
-impl Deref for Held {
-    type Target = Frontier;
-
-    fn deref(&self) -> &Frontier {
-        &self.0
-    }
-}
-
-impl DerefMut for Held {
-    fn deref_mut(&mut self) -> &mut Frontier {
-        &mut self.0
-    }
-}
-
-/// For a thread that takes the entries from the end, and is at `at`: fetches one that comes soon, and
-/// its parent.
-#[inline]
-pub(super) fn fetch(entries: &[Entry], at: usize) {
-    let soon = at.checked_sub(AHEAD);
-    if let Some(entry) = soon.and_then(|at| entries.get(at)) {
-        prefetch(entry.node);
-        prefetch(entries[entry.parent as usize].node);
+        while let Some(entry) = self.entries.pop() {
+            let soon = self.entries.len().checked_sub(AHEAD);
+            if let Some(soon) = soon.and_then(|at| self.entries.get(at)) {
+                soon.task.prefetch();
+                self.entries[soon.parent as usize].task.prefetch();
+            }
+            drop(entry);
+        }
     }
 }

@@ -1,27 +1,25 @@
 //! A parent that has as many supervised children as it may have.
 //!
 //! Its count is of those that are linked; siblings that are done wait to be unlinked together
-//! ([`super::batch`]), and do not count. So whoever finds a parent full looks through its children, a
+//! ([`super::batch`]), and do not count. So a thread that finds a parent full looks through its children, a
 //! chunk at a time, and counts out what is done. What is left to refuse is refused for good.
 
-use super::frontier::{CHUNK, Held, Visit};
-use super::hold::Hold;
-use super::links;
+use super::frontier::{CHUNK, Frontier, Visit};
 use crate::error::TooManyChildren;
 use crate::path::sanitise;
-use crate::task::name::short;
-use crate::task::{Node, kind};
+use crate::task::raw::Parent;
+use crate::task::{kind, short};
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-/// Counts out the children that are done; `true` if there was one. The caller keeps the parent alive.
+/// Counts out the children that are done; `true` if there was one.
 #[cold]
-pub(super) fn make_room(parent: Node) -> bool {
+pub(super) fn make_room(parent: Parent<'_>) -> bool {
     let mut made = false;
-    if let Some(held) = Hold::on(parent) {
-        let mut children = Held::below(held);
-        while children.expand_one(|child| {
-            made |= child.state.load().is_done() && links::count_out(&parent, child);
+    if let Some(pin) = parent.task().pin() {
+        let mut frontier = Frontier::below(pin, 0);
+        while frontier.expand_one(|child, children| {
+            made |= children.count_out(child);
             Visit::Skip
         }) {}
     }
@@ -66,18 +64,20 @@ impl Statics {
     }
 }
 
-/// The error for a parent that is full. The caller keeps the parent alive.
+/// The error for a parent that is full.
 #[cold]
-pub(crate) fn too_many(parent: Node, limit: usize) -> TooManyChildren {
-    let Some(held) = Hold::on(parent) else {
-        return TooManyChildren::new(parent.name().to_owned(), limit, std::iter::empty());
+pub(crate) fn too_many(parent: Parent<'_>, limit: usize) -> TooManyChildren {
+    let Some(pin) = parent.task().pin() else {
+        let name = (parent.service_name()).unwrap_or_else(|| short(parent.task().type_name()));
+        return TooManyChildren::new(name.to_owned(), limit, std::iter::empty());
     };
-    let mut children = Held::below(held);
+    let path = pin.live().path();
+    let mut frontier = Frontier::below(pin, 0);
     let mut statics = Statics::default();
     let mut seen: Vec<(&'static str, bool)> = Vec::with_capacity(CHUNK);
     loop {
-        let more = children.expand_one(|child| {
-            if !child.is(kind::SUPERVISED) || child.state.load().is_done() {
+        let more = frontier.expand_one(|child, _| {
+            if !child.is(kind::SUPERVISED) || child.word().is_done() {
                 return Visit::Skip;
             }
             // No allocation under the lock.
@@ -87,11 +87,10 @@ pub(crate) fn too_many(parent: Node, limit: usize) -> TooManyChildren {
                 seen.push(name);
                 return Visit::Skip;
             }
-            // Its name is its own: it is held until that has been looked at.
-            if child.state.hold() {
-                Visit::Take(0)
-            } else {
-                Visit::Skip
+            // Its name is its own: it is pinned until that has been looked at.
+            match child.pin() {
+                Some(pin) => Visit::Take(pin.into(), 0),
+                None => Visit::Skip,
             }
         });
         for (name, is_type) in seen.drain(..) {
@@ -101,7 +100,6 @@ pub(crate) fn too_many(parent: Node, limit: usize) -> TooManyChildren {
             break;
         }
     }
-    let held: Vec<Node> = children.taken().collect();
-    let own = held.iter().map(|child| (child.segment(), 1));
-    TooManyChildren::new(parent.path(), limit, own.chain(statics.finish()))
+    let own = frontier.taken().map(|child| (child.segment(), 1));
+    TooManyChildren::new(path, limit, own.chain(statics.finish()))
 }

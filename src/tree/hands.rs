@@ -1,46 +1,41 @@
 //! Whether some task is in the hands of another thread: a question for a scheduler of one thread
 //! that has found nothing to do.
 
-use super::frontier::{Held, Visit};
-use super::hold::Hold;
-use crate::sync::atomic::Ordering;
+use super::frontier::{Frontier, Visit};
 use crate::task::state::{Action, Phase};
-use crate::task::{Node, Shared};
+use crate::task::{Live, Shared};
 use std::cell::Cell;
 
 /// Whether another thread is about to put a task, or a job about one, into a queue: because it has
-/// scheduled or claimed it, or made it done, or because it holds a task whose end or turn would
-/// come without that hold. For the thread that runs the tasks, with its queues empty and no walk
+/// scheduled or claimed it, or made it done, or because it pins a task whose end or turn would
+/// come without that pin. For the thread that runs the tasks, with its queues empty and no walk
 /// under way.
 ///
-/// If so, a push comes, from that thread, or from this one when the last hold was its own.
+/// If so, a push comes, from that thread, or from this one when the last pin was its own.
 pub(crate) fn hold_something(shared: &Shared) -> bool {
-    let mut held = (shared.sentinels().iter()).filter_map(|sentinel| Hold::on(**sentinel));
-    held.any(|sentinel| {
+    let mut pins = shared.sentinels().filter_map(|sentinel| sentinel.pin());
+    pins.any(|sentinel| {
         let found = Cell::new(false);
-        let mut frontier = Held::below(sentinel);
-        while frontier.expand(|child, _| {
-            if child.state.hold() {
-                return Visit::Take(0);
+        let mut frontier = Frontier::below(sentinel, 0);
+        while frontier.expand(|child, _, _| match child.pin() {
+            Some(pin) => Visit::Take(pin.into(), 0),
+            None => {
+                // Done and linked: the thread that made it done has not unlinked it.
+                found.set(true);
+                Visit::Skip
             }
-            // Done and linked: the one who made it done has not unlinked it.
-            found.set(true);
-            Visit::Skip
         }) {}
         found.get() || frontier.taken().any(is_in_a_hand)
     })
 }
 
-/// A task that is held by this walk. Whether it is by others, too, is no matter: of those one may
+/// About a task that is pinned by this walk. Whether others pin it, too, is no matter: of those one may
 /// have let go meanwhile, and another have come.
-fn is_in_a_hand(node: Node) -> bool {
-    let state = node.state.load();
-    match state.phase() {
-        Phase::Idle | Phase::Closed => {
-            // Its children, if it has any, are what it waits for.
-            let childless = node.first.load(Ordering::Relaxed) == 0;
-            childless && state.if_let_go() != Action::Nothing
-        }
+fn is_in_a_hand(task: Live<'_>) -> bool {
+    let word = task.word();
+    match word.phase() {
+        // Its children, if it has any, are what it waits for.
+        Phase::Idle | Phase::Closed => !task.has_children() && word.if_let_go() != Action::Nothing,
         _ => true,
     }
 }

@@ -1,18 +1,18 @@
-//! Spawning: a slot is written, one step on the parent's state word counts the child, or refuses
-//! it, and under the same lock it is linked. So a cancellation never misses a child (whoever
-//! raises the level before that step refuses it, whoever does after finds it in the list), and a
+//! Spawning: a slot is written; one step on the parent's state word counts the child, or refuses it;
+//! and under the same lock the child is linked. So a cancellation never misses a child (a walk that
+//! raises the level before that step refuses it, one that does after finds it in the list), and a
 //! parent that is done is never revived.
 
 use super::full;
-use super::links::Children;
 use crate::arena::counted::Counted;
-use crate::error::{BoxError, JoinError, TooManyChildren};
+use crate::error::{BoxError, TooManyChildren};
 use crate::sync::atomic::Ordering;
-use crate::task::cell::{Birth, Extras, Fallible, Joined, Plain, allocate};
 use crate::task::cleanups::Cleanup;
 use crate::task::cold::Cold;
+use crate::task::raw::allocate::{self, Seed};
+use crate::task::raw::{Children, Fallible, Fresh, Joined, Parent, Plain, Queued};
 use crate::task::record::Record;
-use crate::task::{Node, Shared, current, kind};
+use crate::task::{current, kind};
 use std::panic::Location;
 use std::time::Duration;
 
@@ -34,61 +34,56 @@ pub(crate) struct Options {
 pub(crate) enum Refusal {
     /// The parent is being cancelled, or done.
     Closing,
+    /// The parent has as many supervised children as it may have.
     Limit,
 }
 
-/// Links `node` under `parent`, which its caller keeps alive.
+/// Links a new task under its parent.
 // Not inlined where the future's type is known: what it calls would be calls there.
 #[inline(never)]
-pub(crate) fn attach(parent: Node, node: Node, limit: Option<usize>) -> Result<(), Refusal> {
-    match link(parent, node, limit) {
-        Err(Refusal::Limit) => attach_to_full(parent, node, limit),
+fn attach(
+    parent: Parent<'_>,
+    task: Fresh,
+    limit: Option<usize>,
+) -> Result<Queued, (Fresh, Refusal)> {
+    match link(parent, task, limit) {
+        Err((task, Refusal::Limit)) => attach_to_full(parent, task, limit),
         linked => linked,
     }
 }
 
 #[cold]
-fn attach_to_full(parent: Node, node: Node, limit: Option<usize>) -> Result<(), Refusal> {
+fn attach_to_full(
+    parent: Parent<'_>,
+    mut task: Fresh,
+    limit: Option<usize>,
+) -> Result<Queued, (Fresh, Refusal)> {
     loop {
         let made = full::make_room(parent);
         // Others may have made room meanwhile: what was done before the call does not count.
-        match link(parent, node, limit) {
-            Err(Refusal::Limit) if made => {}
+        match link(parent, task, limit) {
+            Err((back, Refusal::Limit)) if made => task = back,
             linked => return linked,
         }
     }
 }
 
 #[inline]
-fn link(parent: Node, node: Node, limit: Option<usize>) -> Result<(), Refusal> {
-    let children = Children::lock(&parent);
-    let full = limit.is_some_and(|limit| children.supervised(0) as usize >= limit);
-    if full && !parent.state.load().is_closing() {
-        return Err(Refusal::Limit);
+fn link(parent: Parent<'_>, task: Fresh, limit: Option<usize>) -> Result<Queued, (Fresh, Refusal)> {
+    let view = parent.task();
+    let children = Children::lock(view);
+    let full = limit.is_some_and(|limit| children.supervised_count() as usize >= limit);
+    if full && !view.word().is_closing() {
+        return Err((task, Refusal::Limit));
     }
-    if !parent.state.adopt() {
-        return Err(Refusal::Closing);
-    }
-    if node.is(kind::SUPERVISED) {
-        children.supervised(1);
-    }
-    children.link(node);
-    Ok(())
+    children
+        .adopt(task)
+        .map_err(|task| (task, Refusal::Closing))
 }
 
-/// Ends a task that could not be linked: never polled, done, its handle reads `Cancelled`. The
-/// future is dropped here, outside any lock, as code of the calling task.
-pub(crate) fn refuse(node: Node) {
-    crate::panics::quietly(|| node.drop_future());
-    node.store_error(JoinError::Cancelled);
-    node.state.refused();
-    node.release_own();
-}
-
-/// What few tasks need.
 #[cold]
-fn cold(record: *const Record, options: &mut Options) -> Box<Cold> {
-    let mut cold = Cold::new(record);
+fn cold(options: &mut Options) -> Box<Cold> {
+    let mut cold = Cold::new(std::ptr::null());
     cold.name = options.name.take();
     cold.grace = options.grace.take();
     if let Some(cleanup) = options.cleanup.take() {
@@ -97,45 +92,36 @@ fn cold(record: *const Record, options: &mut Options) -> Box<Cold> {
     Box::new(cold)
 }
 
-/// What a child of `parent` is born with.
+/// What a child is made of.
 #[inline(always)]
-fn birth<'a>(
-    shared: &'a Shared,
-    parent: Node,
+fn seed<'a>(
+    parent: Parent<'a>,
     options: &mut Options,
     location: &'static Location<'static>,
-) -> Birth<'a> {
-    let record = parent.record_ptr();
+) -> Seed<'a> {
     let graceful = graceful(parent, options.grace);
     let plain = options.name.is_none() && options.grace.is_none() && options.cleanup.is_none();
-    let extras = if plain {
-        Extras::None(record)
-    } else {
-        Extras::Cold(cold(record, options))
-    };
-    Birth {
-        shared,
-        shared_ptr: parent.shared_ptr(),
-        id: current::next_id(shared),
+    Seed {
+        parent,
+        id: current::next_id(parent.shared()),
         kind: options.kind | graceful,
         location,
-        extras,
+        cold: (!plain).then(|| cold(options)),
     }
 }
 
-/// Whether a child of `parent` has a grace period, of its own or from above.
-fn graceful(parent: Node, own: Option<Duration>) -> u8 {
+/// Whether a child has a grace period, of its own or from above.
+fn graceful(parent: Parent<'_>, own: Option<Duration>) -> u8 {
     if own.is_some() {
         kind::GRACE
     } else {
-        parent.kind & kind::GRACE
+        parent.task().kinds() & kind::GRACE
     }
 }
 
 /// As [`raw`], without options.
 pub(crate) fn plain<N, F>(
-    shared: &Shared,
-    parent: Node,
+    parent: Parent<'_>,
     future: F,
     location: &'static Location<'static>,
 ) -> Joined<F::Output>
@@ -143,22 +129,20 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let birth = Birth {
-        shared,
-        shared_ptr: parent.shared_ptr(),
-        id: current::next_id(shared),
+    let seed = Seed {
+        parent,
+        id: current::next_id(parent.shared()),
         kind: graceful(parent, None),
         location,
-        extras: Extras::None(parent.record_ptr()),
+        cold: None,
     };
-    born::<N, _>(birth, parent, future)
+    spawn::<N, _>(seed, future)
 }
 
-/// A raw task: a child of `parent` (maybe a sentinel), or, if that refuses, born cancelled. `N` is what
-/// it is named after. Here and below the future fits a slot (see [`fitting!`](crate::task::fitting)).
+/// Spawns a raw task, or, if the parent refuses it, makes one that is cancelled. `N` names it. Here
+/// and below the future fits a slot (see [`fitting!`](crate::task::fitting)).
 pub(crate) fn raw<N, F>(
-    shared: &Shared,
-    parent: Node,
+    parent: Parent<'_>,
     future: F,
     mut options: Options,
     location: &'static Location<'static>,
@@ -167,29 +151,31 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let birth = birth(shared, parent, &mut options, location);
-    born::<N, _>(birth, parent, future)
+    spawn::<N, _>(seed(parent, &mut options, location), future)
 }
 
 #[inline(always)]
-fn born<N, F>(birth: Birth<'_>, parent: Node, future: F) -> Joined<F::Output>
+fn spawn<N, F>(seed: Seed<'_>, future: F) -> Joined<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let shared = birth.shared;
-    let (node, joined) = allocate::<_, Plain, N>(birth, future);
-    match attach(parent, node, None) {
-        Ok(()) => shared.schedule().on_spawn(node),
-        Err(_) => refuse(node),
+    let parent = seed.parent;
+    let (task, joined) = allocate::task::<_, Plain, N>(seed, future);
+    match attach(parent, task, None) {
+        Ok(task) => parent.shared().schedule().on_spawn(task),
+        Err((task, _)) => task.refuse(),
     }
     joined
 }
 
-/// A supervised task of the service that `parent` belongs to.
+/// Spawns a supervised task of the service that the parent belongs to.
+///
+/// # Errors
+///
+/// The parent has as many supervised children as it may have.
 pub(crate) fn supervised<N, F, T>(
-    shared: &Shared,
-    parent: Node,
+    parent: Parent<'_>,
     future: F,
     mut options: Options,
     location: &'static Location<'static>,
@@ -199,39 +185,48 @@ where
     T: Send + 'static,
 {
     options.kind |= kind::SUPERVISED;
-    let birth = birth(shared, parent, &mut options, location);
-    let (node, joined) = allocate::<_, Fallible, N>(birth, future);
+    let seed = seed(parent, &mut options, location);
+    let (task, joined) = allocate::task::<_, Fallible, N>(seed, future);
     let attached = if options.refuse {
-        Err(Refusal::Closing)
+        Err((task, Refusal::Closing))
     } else {
-        attach(parent, node, options.limit)
+        attach(parent, task, options.limit)
     };
     match attached {
-        Ok(()) => {
-            if let Some(record) = node.record() {
-                record.total.fetch_add(1, Ordering::Relaxed);
-            }
-            shared.schedule().on_spawn(node);
+        Ok(task) => {
+            count_in(parent);
+            parent.shared().schedule().on_spawn(task);
             Ok(joined)
         }
-        Err(Refusal::Closing) => {
-            refuse(node);
+        Err((task, Refusal::Closing)) => {
+            task.refuse();
             Ok(joined)
         }
-        Err(Refusal::Limit) => {
+        Err((task, Refusal::Limit)) => {
             let error = full::too_many(parent, options.limit.unwrap_or(0));
-            refuse(node);
+            task.refuse();
             Err(error)
         }
     }
 }
 
-/// A service's node, which starts the record when it is linked, before it can run; `own` is its
-/// count of it. Of the options kind and limit count.
+/// Counts a task that was spawned in the record of its service.
+#[inline]
+fn count_in(parent: Parent<'_>) {
+    if let Some(record) = parent.record() {
+        record.total.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Spawns a service's task, which starts the record when it is linked, before it can run; `own` is its
+/// count of the record. Of the options, `kind` and `limit` count.
+///
+/// # Errors
+///
+/// The parent refuses the task; the future was dropped.
 #[inline]
 pub(crate) fn service<N, F>(
-    shared: &Shared,
-    parent: Node,
+    parent: Parent<'_>,
     future: F,
     record: &Record,
     own: Counted<Record>,
@@ -241,22 +236,25 @@ pub(crate) fn service<N, F>(
 where
     F: Future<Output = Result<(), BoxError>> + Send + 'static,
 {
-    let birth = Birth {
-        shared,
-        shared_ptr: parent.shared_ptr(),
-        id: current::next_id(shared),
-        kind: options.kind | kind::SERVICE | graceful(parent, record.cold.grace),
+    let seed = Seed {
+        parent,
+        id: current::next_id(parent.shared()),
+        kind: options.kind | graceful(parent, record.cold.grace),
         location,
-        extras: Extras::Own(own),
+        cold: None,
     };
-    let (node, joined) = allocate::<_, Fallible, N>(birth, future);
-    attach(parent, node, options.limit).inspect_err(|_| refuse(node))?;
-    if node.is(kind::SUPERVISED)
-        && let Some(around) = parent.record()
-    {
-        around.total.fetch_add(1, Ordering::Relaxed);
+    let (task, reference) = allocate::service::<_, Fallible, N>(seed, own, future);
+    let task = match attach(parent, task, options.limit) {
+        Ok(task) => task,
+        Err((task, refusal)) => {
+            task.refuse();
+            return Err(refusal);
+        }
+    };
+    if options.kind & kind::SUPERVISED != 0 {
+        count_in(parent);
     }
-    record.start(joined.into_reference());
-    shared.schedule().on_spawn(node);
+    record.start(reference);
+    parent.shared().schedule().on_spawn(task);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! How costs grow, in links between tasks that are followed.
 
-use super::links::followed;
 use crate::sim::Sim;
+use crate::task::raw::followed;
 use crate::{Context, Manager, Runtime, Service, ServiceError, service_fn, yield_now};
 use std::future::{Future, pending, poll_fn};
 use std::pin::Pin;

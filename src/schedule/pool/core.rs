@@ -1,6 +1,5 @@
-//! [`Core`]: one worker's queue and counters, which the other workers see.
+//! [`Core`]: one worker's counters, which the other workers see.
 
-use crate::schedule::run_queue::RunQueue;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// A counter that one worker writes and any thread reads.
@@ -39,9 +38,8 @@ impl Tally {
     }
 }
 
-/// One worker's queue and counters. Each counter is written by the worker alone.
+/// One worker's counters. Each counter is written by the worker alone.
 pub(in crate::schedule) struct Core {
-    pub(in crate::schedule) queue: RunQueue,
     pub(in crate::schedule) polls: Tally,
     /// Tasks taken from other workers' queues.
     pub(in crate::schedule) steals: Tally,
@@ -56,7 +54,6 @@ pub(in crate::schedule) struct Core {
 impl Core {
     pub(super) fn new() -> Self {
         Core {
-            queue: RunQueue::new(),
             polls: Tally::new(),
             steals: Tally::new(),
             parks: Tally::new(),

@@ -14,7 +14,8 @@
 use super::back_off::back_off;
 use crate::schedule::pool::{Core, Pool};
 use crate::schedule::queue::STEAL_MAX;
-use crate::task::Node;
+use crate::schedule::run_queue::OwnQueue;
+use crate::task::raw::Queued;
 
 /// How many shared sources there are.
 const SOURCES: u8 = 3;
@@ -22,6 +23,7 @@ const SOURCES: u8 = 3;
 /// Finds the tasks that one worker runs.
 pub(super) struct Finder<'a> {
     pool: &'a Pool,
+    own: OwnQueue<'a>,
     core: &'a Core,
     index: usize,
     /// The shared source that had the last turn.
@@ -34,9 +36,11 @@ pub(super) struct Finder<'a> {
 }
 
 impl<'a> Finder<'a> {
-    pub(super) fn new(pool: &'a Pool, index: usize) -> Self {
+    pub(super) fn new(pool: &'a Pool, own: OwnQueue<'a>) -> Self {
+        let index = own.index();
         Finder {
             pool,
+            own,
             core: &pool.cores[index],
             index,
             source: 0,
@@ -71,7 +75,7 @@ impl<'a> Finder<'a> {
 
     /// The next task of another queue, when the worker's own is empty. `is_slow`: polls are long.
     #[inline(never)]
-    pub(super) fn next_elsewhere(&mut self, is_slow: bool) -> Option<Node> {
+    pub(super) fn next_elsewhere(&mut self, is_slow: bool) -> Option<Queued> {
         self.source = (self.source + 1) % SOURCES;
         let found = if self.source == 0 {
             self.take_overflow().or_else(|| self.take_injected(is_slow))
@@ -83,7 +87,7 @@ impl<'a> Finder<'a> {
 
     /// A task of the shared sources, which take turns at being first.
     #[cold]
-    pub(super) fn next_shared(&mut self, is_slow: bool) -> Option<Node> {
+    pub(super) fn next_shared(&mut self, is_slow: bool) -> Option<Queued> {
         for _ in 0..SOURCES {
             self.source = (self.source + 1) % SOURCES;
             let found = match self.source {
@@ -101,9 +105,9 @@ impl<'a> Finder<'a> {
     /// A task from the injector. The worker's share of the others goes into its own queue: taken one
     /// by one, the workers and the threads that push would contend for the injector. Tasks do not go
     /// behind many long polls: there the shared sources' next turn comes sooner.
-    fn take_injected(&mut self, is_slow: bool) -> Option<Node> {
+    fn take_injected(&mut self, is_slow: bool) -> Option<Queued> {
         let injector = &self.pool.injector;
-        let queued = self.core.queue.len();
+        let queued = self.own.len();
         if !self.searching && queued == 0 {
             back_off(|| injector.len());
         }
@@ -113,9 +117,9 @@ impl<'a> Finder<'a> {
         }
         let share = injector.len() / self.pool.cores.len();
         for _ in 0..share.min(STEAL_MAX - 1) {
-            let Some(node) = injector.pop() else { break };
-            if let Err(node) = self.core.queue.push(node) {
-                injector.push(node);
+            let Some(task) = injector.pop() else { break };
+            if let Err(task) = self.own.push(task) {
+                injector.push(task);
                 break;
             }
         }
@@ -127,15 +131,15 @@ impl<'a> Finder<'a> {
 
     /// The first task of half a queue that was given away. The rest goes into the worker's own queue,
     /// and back to the overflow if there is no room.
-    fn take_overflow(&mut self) -> Option<Node> {
+    fn take_overflow(&mut self) -> Option<Queued> {
         if self.pool.overflow.is_empty() {
             return None;
         }
         let mut half = self.pool.overflow.pop()?.into_iter();
         let first = half.next()?;
-        while let Some(node) = half.next() {
-            if let Err(node) = self.core.queue.push(node) {
-                let rest = std::iter::once(node).chain(half).collect();
+        while let Some(task) = half.next() {
+            if let Err(task) = self.own.push(task) {
+                let rest = std::iter::once(task).chain(half).collect();
                 self.pool.overflow.push(rest);
                 break;
             }
@@ -156,16 +160,16 @@ impl<'a> Finder<'a> {
     /// A task from behind a poll that does not end: it would wait as long as the other workers are
     /// busy. So each worker looks at one other now and then, and steals from it if that one has begun
     /// no poll since the last look.
-    fn steal_from_stalled(&mut self) -> Option<Node> {
+    fn steal_from_stalled(&mut self) -> Option<Queued> {
         let cores = &self.pool.cores;
         let (victim, seen) = self.suspect;
         let is_stalled = cores[victim].polls.get() == seen;
         if is_stalled
             && victim != self.index
-            && let Some(node) = self.steal_from(victim)
+            && let Some(task) = self.steal_from(victim)
         {
             self.notify();
-            return Some(node);
+            return Some(task);
         }
         let mut next = (victim + 1) % cores.len();
         if next == self.index {
@@ -175,7 +179,7 @@ impl<'a> Finder<'a> {
         None
     }
 
-    fn steal(&mut self) -> Option<Node> {
+    fn steal(&mut self) -> Option<Queued> {
         let cores = &self.pool.cores;
         if cores.len() < 2 {
             return None;
@@ -192,21 +196,21 @@ impl<'a> Finder<'a> {
             if victim == self.index {
                 continue;
             }
-            let queue = &cores[victim].queue;
+            let queue = self.pool.queues.of(victim);
             if may_wait && !queue.is_empty() {
                 may_wait = false;
                 back_off(|| queue.len());
             }
-            if let Some(node) = self.steal_from(victim) {
-                return Some(node);
+            if let Some(task) = self.steal_from(victim) {
+                return Some(task);
             }
         }
         None
     }
 
-    fn steal_from(&self, victim: usize) -> Option<Node> {
-        let victim = &self.pool.cores[victim].queue;
-        let (first, count) = self.core.queue.steal_from(victim)?;
+    fn steal_from(&self, victim: usize) -> Option<Queued> {
+        let victim = self.pool.queues.of(victim);
+        let (first, count) = self.own.steal_from(victim)?;
         self.core.steals.add(count as u64);
         Some(first)
     }

@@ -86,7 +86,10 @@ impl World {
         } = self;
         let parker = || Arc::new(Parker::new());
         let mut workers: Vec<_> = (0..free_at.len())
-            .map(|index| Worker::new(pool, shared, index, parker()))
+            .map(|index| {
+                let _in_runtime = InRuntime::enter(shared.clone(), Some(index));
+                Worker::new(pool, shared, parker())
+            })
             .collect();
         loop {
             let (index, &at) = (free_at.iter().enumerate())
@@ -114,9 +117,9 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         let _in_runtime = InRuntime::enter(self.shared.clone(), Some(0));
-        crate::tree::cancel::request_all(&self.shared, crate::task::state::Level::Kill);
-        crate::tree::cancel::release_sentinels(&self.shared);
-        let mut worker = Worker::new(&self.pool, &self.shared, 0, Arc::new(Parker::new()));
+        crate::tree::request::request_all(&self.shared, crate::task::state::Level::Kill);
+        self.shared.release_sentinels();
+        let mut worker = Worker::new(&self.pool, &self.shared, Arc::new(Parker::new()));
         while !self.pool.has_terminated() {
             worker.tick();
         }

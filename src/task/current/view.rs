@@ -11,22 +11,21 @@
 //!   the view becomes that of this moment.
 
 use super::code::{Ended, Protected};
-use super::{Current, change, current, node};
+use super::{Fields, change, fields, with};
 use crate::error::Moment;
 #[cfg(taskgrove_loom)]
 use crate::sync::CellKey as _;
+use crate::task::raw::header::Payload;
 use crate::task::record::Record;
 use crate::task::requests::Seen;
-use crate::task::state::Snapshot;
-use crate::tree::links;
-use std::any::Any;
+use crate::task::state::Word;
 use std::cell::Cell;
 
 /// What the running code knows of cancellations.
 #[derive(Clone, Copy)]
 pub(crate) struct View {
     /// The task's state word.
-    pub(crate) word: Snapshot,
+    pub(crate) word: Word,
     /// The latest request for cancellation.
     pub(crate) requests: Seen,
     pub(crate) protected: Protected,
@@ -42,12 +41,12 @@ crate::sync::thread_local! {
 
 /// Returns the view of the calling code.
 pub(crate) fn view() -> View {
-    let Current {
+    let Fields {
         word,
         requests,
         ended,
         ..
-    } = current();
+    } = fields();
     View {
         word,
         requests,
@@ -62,9 +61,9 @@ pub(crate) fn set_view(view: View) {
         MOMENT.set(view.moment);
     }
     change(|current| {
-        current.word = view.word;
-        current.requests = view.requests;
-        current.ended = Ended::new(view.protected, view.moment.is_some());
+        current.0.word = view.word;
+        current.0.requests = view.requests;
+        current.0.ended = Ended::new(view.protected, view.moment.is_some());
     });
 }
 
@@ -75,7 +74,7 @@ pub(crate) struct Apart(View);
 impl Apart {
     pub(crate) fn begin() -> Apart {
         let outer = view();
-        change(|current| current.ended = Ended::NOTHING);
+        change(|current| current.0.ended = Ended::NOTHING);
         Apart(outer)
     }
 }
@@ -88,15 +87,15 @@ impl Drop for Apart {
 
 /// Notes that protection has ended, and that what the calling code returns comes from inside it.
 pub(crate) fn set_protected() {
-    change(|current| current.ended = Ended::new(Protected::Yes, false));
+    change(|current| current.0.ended = Ended::new(Protected::Yes, false));
 }
 
 /// Notes that protection was dropped before its end: what the calling code returns comes from inside
 /// it, unless something has ended since.
 pub(crate) fn set_protected_if_unknown() {
     change(|current| {
-        if current.ended.protected() == Protected::Unknown {
-            current.ended = Ended::new(Protected::Yes, false);
+        if current.0.ended.protected() == Protected::Unknown {
+            current.0.ended = Ended::new(Protected::Yes, false);
         }
     });
 }
@@ -105,12 +104,16 @@ pub(crate) fn set_protected_if_unknown() {
 /// above: the calling code knows of that cancellation from here on.
 #[cold]
 pub(crate) fn see() {
-    if let Some(node) = node() {
+    let seen = with(|task| {
+        let task = task?;
         // The requests are read before the word. If one of them had marked what it covers by then,
         // the word that is read after that shows its mark.
-        let requests = node.shared().requests.look();
+        let requests = task.shared().requests.look();
+        Some((requests, task.word()))
+    });
+    if let Some((requests, word)) = seen {
         set_view(View {
-            word: node.state.load(),
+            word,
             requests,
             protected: Protected::Unknown,
             moment: None,
@@ -121,24 +124,26 @@ pub(crate) fn see() {
 /// Whether the running task belongs to this service, or to one below it.
 #[cold]
 pub(crate) fn is_within(record: &Record) -> bool {
-    let mut at = node();
-    while let Some(node) = at {
-        if node.record_ptr() == std::ptr::from_ref(record) {
-            return true;
+    with(|task| {
+        let mut at = task;
+        while let Some(task) = at {
+            if task.is_of(record) {
+                return true;
+            }
+            at = task.parent();
         }
-        at = links::parent(node);
-    }
-    false
+        false
+    })
 }
 
 /// Notes a panic beside what the calling code returns, which the panic must not hide. It is counted
 /// when this poll of the task ends. Outside of tasks the caller gets the panic back.
-pub(crate) fn note_panic(panic: Box<dyn Any + Send>) -> Result<(), Box<dyn Any + Send>> {
-    match node() {
-        Some(node) => {
-            node.cold_or_new().note_panic(panic);
+pub(crate) fn note_panic(panic: Payload) -> Result<(), Payload> {
+    with(|task| match task {
+        Some(task) => {
+            task.cold_or_new().note_panic(panic);
             Ok(())
         }
         None => Err(panic),
-    }
+    })
 }

@@ -1,5 +1,6 @@
 //! Every transition on every word: phases, levels, flags, and none, one or two children.
 
+use super::word::State;
 use super::*;
 use std::cell::RefCell;
 
@@ -8,14 +9,14 @@ const FLAGS: [u64; 6] = [PROTECTED, GRACE, ENDED, JOIN_INTEREST, JOIN_WAKER, WAI
 const FLAG_PAIRS: [(bool, bool); 4] = [(false, false), (false, true), (true, false), (true, true)];
 
 /// Words whose turn is noted, if it has come.
-fn words() -> impl Iterator<Item = Snapshot> {
+fn words() -> impl Iterator<Item = Word> {
     // Grace begins with a cancellation, and a kill ends it.
     all()
-        .map(Snapshot::latched)
+        .map(Word::latched)
         .filter(|word| !word.in_grace() || word.level() == Level::Cancel as u64)
 }
 
-fn all() -> impl Iterator<Item = Snapshot> {
+fn all() -> impl Iterator<Item = Word> {
     let with_flags = (0..1u64 << FLAGS.len()).map(|set| {
         let chosen = FLAGS
             .iter()
@@ -28,7 +29,7 @@ fn all() -> impl Iterator<Item = Snapshot> {
             (0..3u64).flat_map(move |level| {
                 (0..3u64).map(move |children| {
                     let word = flags + (level << LEVEL_SHIFT) + 3 * REF + children * CHILD;
-                    Snapshot(word).with_phase(phase)
+                    Word(word).with_phase(phase)
                 })
             })
         })
@@ -36,7 +37,7 @@ fn all() -> impl Iterator<Item = Snapshot> {
 }
 
 /// What an action promises about the phase, and what no transition may touch.
-fn check(before: Snapshot, after: Snapshot, action: Action, may_change: u64) {
+fn check(before: Word, after: Word, action: Action, may_change: u64) {
     let phases = (before.phase(), after.phase());
     match action {
         Action::Nothing => {
@@ -104,7 +105,7 @@ fn a_task_is_due_at_its_turn_unless_protected_and_when_killed_in_any_case() {
 
 #[test]
 fn a_suspended_task_is_closed_polled_again_or_idle() {
-    let running = |word: &Snapshot| matches!(word.phase(), Phase::Running | Phase::RunningWoken);
+    let running = |word: &Word| matches!(word.phase(), Phase::Running | Phase::RunningWoken);
     for word in words().filter(running) {
         for (protected, woken) in FLAG_PAIRS {
             let (next, action) = word.suspend(protected, woken);
@@ -126,7 +127,7 @@ fn a_suspended_task_is_closed_polled_again_or_idle() {
 
 #[test]
 fn a_task_without_future_and_children_is_done() {
-    let has_future = |word: &Snapshot| {
+    let has_future = |word: &Word| {
         matches!(
             word.phase(),
             Phase::Running | Phase::RunningWoken | Phase::Claimed
@@ -172,11 +173,11 @@ fn the_last_release_decides_what_follows() {
             _ => Action::Nothing,
         };
         assert_eq!(action, expected, "{word:?}");
-        // A hold that is taken afterwards changes nothing.
+        // A pin that is taken afterwards changes nothing.
         if matches!(action, Action::Nothing | Action::Submit)
-            && let Some(held) = next.hold()
+            && let Some(pinned) = next.pin()
         {
-            assert_eq!(held.release(1), (next, Action::Nothing), "{word:?}");
+            assert_eq!(pinned.release(1), (next, Action::Nothing), "{word:?}");
         }
         if action == Action::Finish {
             assert!(next.is_done() && !next.has_join_waker());
@@ -191,14 +192,14 @@ fn the_last_release_decides_what_follows() {
 #[test]
 fn what_is_done_takes_no_children_and_no_holds() {
     for word in words() {
-        assert_eq!(word.hold().is_none(), word.is_done());
+        assert_eq!(word.pin().is_none(), word.is_done());
         assert_eq!(word.adopt().is_none(), word.is_done() || word.is_closing());
-        for held in [word.hold(), word.adopt()].into_iter().flatten() {
-            assert_eq!(held.0, word.0 + CHILD);
+        for pinned in [word.pin(), word.adopt()].into_iter().flatten() {
+            assert_eq!(pinned.0, word.0 + CHILD);
         }
     }
-    let full = Snapshot(MAX_CHILDREN * CHILD);
-    assert!(full.adopt().is_none() && full.hold().is_some());
+    let full = Word(MAX_CHILDREN * CHILD);
+    assert!(full.adopt().is_none() && full.pin().is_some());
 }
 
 #[test]
@@ -218,10 +219,10 @@ fn a_level_only_rises_and_the_marked_are_claimed_or_held() {
                         assert!(next.is_due() && next.phase() == Phase::Claimed);
                         assert_eq!(word.children(), 0);
                     }
-                    Mark::Held => {
+                    Mark::Pinned => {
                         assert_eq!(next.children(), word.children() + 1);
                         assert_eq!(next.phase(), word.phase());
-                        assert!(word.is_turn() || !next.is_turn(), "held");
+                        assert!(word.is_turn() || !next.is_turn(), "pinned");
                     }
                 }
                 if mark != Mark::Refused {
@@ -230,7 +231,7 @@ fn a_level_only_rises_and_the_marked_are_claimed_or_held() {
                     assert_eq!(next.in_grace(), graceful, "a kill knows no grace");
                     // The target of a request: its turn may come at once.
                     let (target, mark) = word.mark(level, grace, false);
-                    assert_eq!(mark, Mark::Held);
+                    assert_eq!(mark, Mark::Pinned);
                     let leaf = word.children() == 0 && !graceful;
                     let let_go = target.release(1).0;
                     assert_eq!(let_go.is_turn(), word.is_turn() || leaf);
@@ -240,7 +241,7 @@ fn a_level_only_rises_and_the_marked_are_claimed_or_held() {
                         assert_eq!(target.phase(), Phase::RunningWoken);
                         assert!(target.is_turn());
                     }
-                    // What has to be polled for it is polled once the hold is gone.
+                    // What has to be polled for it is polled once the pin is gone.
                     if leaf && word.is_protected() && !let_go.is_due() && !word.is_turn() {
                         let idle = !matches!(let_go.phase(), Phase::Idle | Phase::Running);
                         assert!(idle, "{word:?}");
@@ -320,7 +321,7 @@ fn of_two_who_meet_at_the_end_each_learns_of_the_other() {
     assert_eq!(state.start().1, Start::Poll);
     assert!(state.set_join_waker() && state.unset_join_waker());
     assert!(state.set_join_waker());
-    let (before, action) = state.end(false, false, || {}, || {});
+    let (before, action) = state.end(false, false, |_| {});
     assert!(before.has_waiters() && before.has_join_waker() && action == Action::Finish);
     assert!(state.set_waiters().is_done());
     let late = (state.set_join_waker(), state.unset_join_waker());
@@ -328,35 +329,30 @@ fn of_two_who_meet_at_the_end_each_learns_of_the_other() {
 }
 
 #[test]
-fn who_is_held_at_the_end_is_not_counted_until_the_release() {
-    let counts = RefCell::new(Vec::new());
+fn a_task_that_is_pinned_at_its_end_is_not_counted_until_the_release() {
+    let attempts = RefCell::new(Vec::new());
     let state = State::scheduled(true);
     assert_eq!(state.start().1, Start::Poll);
-    let note = |what| counts.borrow_mut().push(what);
-    let (_, action) = state.end(
-        false,
-        false,
-        || {
-            note("counted");
-            // Who holds it comes between the count and the step.
-            assert!(state.hold());
-        },
-        || note("taken back"),
-    );
+    let (_, action) = state.end(false, false, |finishes| {
+        if attempts.borrow().is_empty() {
+            // Another thread pins the task between the count and the step.
+            assert!(state.pin());
+        }
+        attempts.borrow_mut().push(finishes);
+    });
     assert_eq!(action, Action::Nothing);
     assert_eq!(state.load().phase(), Phase::Closed);
-    let count = || {
-        note("counted");
-        assert!(!state.load().is_done(), "by then");
-    };
-    let (before, action) = state.release(1, count, || note("taken back"));
+    let (before, action) = state.release(1, |finishes| {
+        attempts.borrow_mut().push(finishes);
+        assert!(!state.load().is_done(), "the count comes first");
+    });
     assert_eq!((before.phase(), action), (Phase::Closed, Action::Finish));
-    assert_eq!(*counts.borrow(), ["counted", "taken back", "counted"]);
+    assert_eq!(*attempts.borrow(), [true, false, true]);
 }
 
 #[test]
 fn a_word_shows_its_phase_and_its_counts() {
-    let shown = format!("{:?}", Snapshot((2 * REF + 5 * CHILD) | TURN | PROTECTED));
+    let shown = format!("{:?}", Word((2 * REF + 5 * CHILD) | TURN | PROTECTED));
     for part in [
         "Idle",
         "protected: true",

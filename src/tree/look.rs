@@ -1,42 +1,41 @@
-//! Pictures of the tree: a walk that holds what it has met until all of it is copied.
+//! Snapshots of the tree: a walk that pins what it has met until all of it is copied.
 //!
 //! Every task that is there throughout is met once, under its parent's lock; names and the rest
 //! are copied outside of locks, from tasks that cannot go meanwhile.
 
-use super::frontier::{AHEAD, Entry, Frontier, Held, Visit};
-use super::hold::Hold;
-use super::links;
+use super::frontier::{AHEAD, Entry, Frontier, Visit};
 use crate::snapshot::{Draft, NodeKind, NodeState, Snapshot};
 use crate::sync::atomic::Ordering;
 use crate::task::cold::Cold;
+use crate::task::raw::Pin;
 use crate::task::state::Phase;
-use crate::task::{Node, Shared, kind};
+use crate::task::{Borrowed, Live, Shared, kind};
 use std::time::Duration;
 
-/// The subtree of a task that its caller has a reference to; empty once it is done.
-pub(crate) fn of(node: Node) -> Snapshot {
-    let Some(held) = Hold::on(node) else {
+/// The subtree of a task; empty once the task is done.
+pub(crate) fn of(task: Borrowed<'_>) -> Snapshot {
+    let Some(pin) = task.pin() else {
         return Snapshot::empty();
     };
-    let shared = node.shared_arc();
+    let shared = pin.live().shared_arc();
     let _visit = shared.visit();
-    let frontier = collect(held);
+    let above = pin.live().above();
+    let parent = above.map(|above| above.id());
+    let path = above.map(Live::ancestry).unwrap_or_default();
+    let frontier = collect(pin);
     shared.refresh_clock();
-    let now_ms = shared.coarse_now();
-    let above = links::parent(node);
-    let parent = above.filter(|n| !n.is(kind::SENTINEL)).map(|n| n.id());
-    let path = above.map(Node::ancestry).unwrap_or_default();
-    Snapshot::new(path.segments(), parent, draw(&frontier, 0, now_ms))
+    Snapshot::new(
+        path.segments(),
+        parent,
+        draw(&frontier, 0, shared.coarse_now()),
+    )
 }
 
 /// Every root and what is below it, worker by worker.
 pub(crate) fn all(shared: &Shared) -> Snapshot {
     let _visit = shared.visit();
-    let held = shared
-        .sentinels()
-        .iter()
-        .filter_map(|node| Hold::on(**node));
-    let frontiers: Vec<Held> = held.map(collect).collect();
+    let pins = shared.sentinels().filter_map(|sentinel| sentinel.pin());
+    let frontiers: Vec<Frontier> = pins.map(collect).collect();
     shared.refresh_clock();
     let drafts = frontiers
         .iter()
@@ -44,14 +43,11 @@ pub(crate) fn all(shared: &Shared) -> Snapshot {
     Snapshot::new(Vec::new(), None, drafts)
 }
 
-fn collect(top: Hold) -> Held {
-    let mut frontier = Held::below(top);
-    while frontier.expand(|child, _| {
-        if child.state.hold() {
-            Visit::Take(0)
-        } else {
-            Visit::Skip
-        }
+fn collect(top: Pin) -> Frontier {
+    let mut frontier = Frontier::below(top, 0);
+    while frontier.expand(|child, _, _| match child.pin() {
+        Some(pin) => Visit::Take(pin.into(), 0),
+        None => Visit::Skip,
     }) {}
     frontier
 }
@@ -63,11 +59,11 @@ fn draw(frontier: &Frontier, skip: usize, now_ms: u32) -> impl Iterator<Item = D
     (0..order.len()).filter_map(move |place| {
         // From here on the tasks come in an order that they do not lie in.
         if let Some(&(ahead, _)) = order.get(place + AHEAD) {
-            links::prefetch(entries[ahead as usize].node);
+            entries[ahead as usize].task.prefetch();
         }
         let (at, depth) = order[place];
         let depth = (depth as usize).checked_sub(skip)?;
-        Some(draft(&entries[at as usize].node, depth, now_ms))
+        Some(draft(entries[at as usize].task.live(), depth, now_ms))
     })
 }
 
@@ -93,26 +89,26 @@ fn preorder(entries: &[Entry]) -> Vec<(u32, u32)> {
     order
 }
 
-fn draft(node: &Node, depth: usize, now_ms: u32) -> Draft<'_> {
+fn draft(task: Live<'_>, depth: usize, now_ms: u32) -> Draft<'_> {
     let busy = |cold: &Cold| Duration::from_nanos(cold.busy_ns.load(Ordering::Relaxed));
     Draft {
-        id: node.id(),
-        name: node.name(),
+        id: task.id(),
+        name: task.name(),
         depth,
-        kind: if node.is(kind::SERVICE) {
+        kind: if task.is(kind::SERVICE) {
             NodeKind::Service
         } else {
             NodeKind::Task
         },
-        state: state(*node),
-        daemon: node.is(kind::DAEMON),
-        polls: node.polls.load(Ordering::Relaxed),
-        busy: node
+        state: state(task),
+        daemon: task.is(kind::DAEMON),
+        polls: task.polls(),
+        busy: task
             .shared()
             .track_busy
-            .then(|| node.cold().map(busy).unwrap_or_default()),
-        age: age(now_ms, node.birth_ms),
-        location: node.location(),
+            .then(|| task.cold().map(busy).unwrap_or_default()),
+        age: age(now_ms, task.born_ms()),
+        location: task.location(),
     }
 }
 
@@ -123,21 +119,20 @@ fn age(now_ms: u32, birth_ms: u32) -> Duration {
 }
 
 /// What the task is doing, or what its end waits for.
-fn state(node: Node) -> NodeState {
-    let state = node.state.load();
-    let has_children = node.first.load(Ordering::Relaxed) != 0;
-    let cleans_up = state.has_ended()
-        || state.is_closing()
-            && (state.is_protected()
-                || node
+fn state(task: Live<'_>) -> NodeState {
+    let word = task.word();
+    let cleans_up = word.has_ended()
+        || word.is_closing()
+            && (word.is_protected()
+                || task
                     .cold()
-                    .is_some_and(|s| s.is_protected() || s.has_cleanups()));
-    match state.phase() {
+                    .is_some_and(|cold| cold.is_protected() || cold.has_cleanups()));
+    match word.phase() {
         Phase::Running | Phase::RunningWoken => NodeState::Running,
         Phase::Closed => NodeState::WaitingForChildren,
-        _ if state.is_closing() && has_children => NodeState::WaitingForChildren,
+        _ if word.is_closing() && task.has_children() => NodeState::WaitingForChildren,
         _ if cleans_up => NodeState::CleaningUp,
-        _ if state.is_closing() => NodeState::Cancelling,
+        _ if word.is_closing() => NodeState::Cancelling,
         Phase::Scheduled => NodeState::Queued,
         _ => NodeState::Parked,
     }

@@ -8,12 +8,12 @@
 //! all of these have ended gives its holds back ([`sweep`]): what falls then is not seen by a task
 //! that is still in grace, although its own is over, too.
 
-use super::frontier::{Frontier, Visit};
-use super::links;
 use super::sweep::{self, STEP};
 use crate::id::TaskId;
-use crate::task::{Job, Node, TaskRef, Walk};
+use crate::task::raw::Pin;
+use crate::task::{Job, Live, TaskRef, Walk};
 use crate::timer::Fire;
+use crate::tree::frontier::{Frontier, Visit};
 use std::collections::BTreeMap;
 use std::vec::IntoIter;
 
@@ -22,19 +22,19 @@ use std::vec::IntoIter;
 pub(super) struct Graces(BTreeMap<u64, Vec<TaskRef>>);
 
 impl Graces {
-    /// Notes an owner, which the caller holds.
-    pub(super) fn add(&mut self, grace: u64, owner: Node) {
+    /// Notes an owner.
+    pub(super) fn add(&mut self, grace: u64, owner: Live<'_>) {
         // Mostly there is one length, and exactly one owner of each length otherwise.
         let owners = self.0.entry(grace).or_insert_with(|| Vec::with_capacity(1));
         owners.push(owner.retain());
     }
 
-    /// Sets the timer for the first of them. The caller holds the target.
-    pub(super) fn start(self, target: Node, asked_ns: u64) {
+    /// Sets the timer for the first of them.
+    pub(super) fn start(self, target: Live<'_>, at_ns: u64) {
         Box::new(Expire {
             id: target.id(),
             target: target.retain(),
-            asked_ns,
+            at_ns,
             graces: self,
             due: Vec::new().into_iter(),
             now: 0,
@@ -42,7 +42,7 @@ impl Graces {
             has_siblings: false,
             last_parent: None,
         })
-        .wait();
+        .wait(target);
     }
 }
 
@@ -50,7 +50,8 @@ struct Expire {
     id: TaskId,
     /// It may be done and freed otherwise while this waits in a timer.
     target: TaskRef,
-    asked_ns: u64,
+    /// When the cancellation was requested.
+    at_ns: u64,
     /// Those that are not over.
     graces: Graces,
     /// Owners whose grace is over, and has yet to be ended.
@@ -60,19 +61,20 @@ struct Expire {
     frontier: Option<Frontier>,
     has_siblings: bool,
     /// The parent of the latest owner, and the position of its entry.
-    last_parent: Option<(Node, u32)>,
+    last_parent: Option<(TaskId, u32)>,
 }
 
 impl Walk for Expire {
     fn step(mut self: Box<Self>) -> Option<Box<dyn Walk>> {
-        let target = *self.target;
         let mut frontier = match self.frontier.take() {
             Some(frontier) => frontier,
-            None if target.state.hold() => {
-                self.now = target.shared().clock.now_ns();
+            None => {
+                let Some(target) = self.target.pin() else {
+                    return self.let_go();
+                };
+                self.now = target.live().shared().clock.now_ns();
                 Frontier::from_here(target)
             }
-            None => return self.let_go(),
         };
         let more = self.end_owners(&mut frontier) || self.end_regions(&mut frontier);
         if more {
@@ -80,8 +82,11 @@ impl Walk for Expire {
             return Some(self);
         }
         let (id, has_siblings) = (self.id, self.has_siblings);
-        self.wait();
-        sweep::begin(target.shared(), id, frontier.entries, has_siblings)
+        let target = frontier.entries[0].task.live();
+        let shared = target.shared_arc();
+        self.wait(target);
+        let entries = std::mem::take(&mut frontier.entries);
+        sweep::begin(shared, id, entries, has_siblings)
     }
 
     fn target(&self) -> TaskId {
@@ -92,12 +97,11 @@ impl Walk for Expire {
 impl Expire {
     /// When a grace of this length is over; `None`: never.
     fn end_of(&self, grace: u64) -> Option<u64> {
-        self.asked_ns.checked_add(grace)
+        self.at_ns.checked_add(grace)
     }
 
-    /// Waits for the next end, if there is one. The caller holds the target: its end is after this,
-    /// and takes the timer along.
-    fn wait(mut self: Box<Self>) {
+    /// Waits for the next end, if there is one. The target's own end takes the timer along.
+    fn wait(mut self: Box<Self>, target: Live<'_>) {
         let Some(&grace) = self.graces.0.keys().next() else {
             return;
         };
@@ -105,7 +109,6 @@ impl Expire {
             return;
         };
         self.last_parent = None;
-        let target = self.target.clone();
         let shared = target.shared();
         if let Some((key, earliest)) = shared.timers.insert(at, Fire::Job(Job::Walk(self))) {
             target.cold_or_new().keep_timer(key);
@@ -135,26 +138,28 @@ impl Expire {
             let Some(owner) = self.next_due() else {
                 return false;
             };
-            if owner.state.expire() {
-                self.enter(*owner, frontier);
+            if let Some(owner) = owner.borrowed().expire() {
+                self.enter(owner, frontier);
             }
         }
         true
     }
 
-    /// Adds an owner, which is held. The parents of all entries are held, too.
-    fn enter(&mut self, owner: Node, frontier: &mut Frontier) {
-        let parent = links::parent(owner);
+    /// Adds an owner. The parents of all entries are pinned, too.
+    fn enter(&mut self, owner: Pin, frontier: &mut Frontier) {
+        let target = self.target.id();
+        let parent = owner.live().parent();
         let position = match (parent, self.last_parent) {
-            _ if owner == *self.target || parent == Some(*self.target) => Some(0),
-            (Some(parent), Some((last, position))) if parent == last => Some(position),
-            // It has a child that is held.
-            (Some(parent), _) if parent.state.hold() => {
-                let position = frontier.add_passed(parent);
-                self.last_parent = Some((parent, position));
-                Some(position)
-            }
-            _ => None,
+            _ if owner.live().id() == target => Some(0),
+            (Some(parent), _) if parent.id() == target => Some(0),
+            (Some(parent), Some((last, position))) if parent.id() == last => Some(position),
+            // It has a child that is pinned.
+            (Some(parent), _) => parent.pin().map(|pin| {
+                let position = frontier.add_passed(pin);
+                self.last_parent = Some((parent.id(), position));
+                position
+            }),
+            (None, _) => None,
         };
         let from = frontier.entries.len();
         frontier.add(owner, position);
@@ -166,14 +171,16 @@ impl Expire {
         let limit = frontier.entries.len() + STEP;
         for _ in 0..STEP {
             let from = frontier.entries.len();
-            let more = frontier.expand(|child, _| {
+            let more = frontier.expand(|child, _, _| {
                 // An owner is in a region of its own. What is not marked yet, since it belongs to
                 // another cancellation, is passed over by this one's timer and met by the other's.
                 let is_owner = child.cold().is_some_and(|cold| cold.grace.is_some());
-                if !is_owner && child.state.expire() {
-                    Visit::Take(0)
-                } else {
-                    Visit::Skip
+                if is_owner {
+                    return Visit::Skip;
+                }
+                match child.expire() {
+                    Some(pin) => Visit::Take(pin.into(), 0),
+                    None => Visit::Skip,
                 }
             });
             self.has_siblings |= frontier.has_siblings_from(from);

@@ -1,16 +1,15 @@
 //! Handles of tasks: [`Task`], [`CancelHandle`], [`CancelOnDrop`].
 
 use crate::error::JoinError;
+use crate::handle::cancel_guard::{CancelGuard, RequestCancel};
 use crate::id::TaskId;
 use crate::protect::checkpoint;
 use crate::protect::wait::TaskWait;
-use crate::sync::atomic::Ordering;
 use crate::task::awaited::{Awaited, Whom};
-use crate::task::cell::{Joined, Node, TaskRef, kind};
-use crate::task::current;
+use crate::task::raw::{Header, Joined, Parent};
 use crate::task::state::Level;
-use crate::tree::cancel;
-use crate::tree::cancel_guard::{CancelGuard, RequestCancel};
+use crate::task::{TaskRef, current, kind};
+use crate::tree::request::request;
 use std::future::poll_fn;
 use std::ops::Deref;
 use std::pin::Pin;
@@ -48,19 +47,20 @@ pub struct Task<T> {
 }
 
 impl<T> Task<T> {
-    pub(crate) fn new(joined: Joined<T>, parent: Node) -> Self {
+    pub(crate) fn new(joined: Joined<T>, parent: Parent<'_>) -> Self {
+        let parent = parent.task();
         let parent = (!parent.is(kind::SENTINEL)).then(|| parent.id());
         Task { joined, parent }
     }
 
     #[cfg(taskgrove_loom)]
-    pub(crate) fn node(&self) -> Node {
-        self.joined.node()
+    pub(crate) fn borrowed(&self) -> crate::task::Borrowed<'_> {
+        self.joined.borrowed()
     }
 
     /// The task's number, unique in its runtime.
     pub fn id(&self) -> TaskId {
-        self.joined.node().id()
+        self.joined.borrowed().id()
     }
 
     /// The name it was given, or that of the function it runs.
@@ -75,12 +75,12 @@ impl<T> Task<T> {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn name(&self) -> &str {
-        self.joined.node_ref().name()
+        self.joined.name()
     }
 
     /// Whether it was scheduled as a daemon of its service.
     pub fn is_daemon(&self) -> bool {
-        self.joined.node().is(kind::DAEMON)
+        self.joined.borrowed().is(kind::DAEMON)
     }
 
     /// The task it was spawned under; `None` for a root.
@@ -90,7 +90,7 @@ impl<T> Task<T> {
 
     /// Whether its future has ended and every task below it is done.
     pub fn is_done(&self) -> bool {
-        self.joined.node().state.load().is_done()
+        self.joined.borrowed().word().is_done()
     }
 
     /// Asks for the cancellation of this task and everything below it, leaves first; nothing else
@@ -107,13 +107,13 @@ impl<T> Task<T> {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn cancel(&self) {
-        cancel::request(self.joined.node(), Level::Cancel);
+        request(self.joined.borrowed(), Level::Cancel);
     }
 
     /// An untyped handle that can cancel the task, and be cloned.
     pub fn cancel_handle(&self) -> CancelHandle {
         CancelHandle {
-            node: self.joined.node().retain(),
+            task: self.joined.borrowed().retain(),
         }
     }
 
@@ -142,48 +142,46 @@ impl<T> Task<T> {
     /// Waits until the task is done, without taking its result. There may be any number of these
     /// waits at once; dropping one changes nothing.
     pub async fn wait_done(&self) {
-        wait_done(&self.joined.node().retain()).await;
+        let task = self.joined.borrowed().retain();
+        let mut wait = TaskWait::default();
+        let mut poll = |cx: &mut Context<'_>| {
+            if task.word().is_done() || wait.register(&task, cx).is_done() {
+                note_end(&task);
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        };
+        let awaited = || Some(Awaited::Done(Whom::task(self.name(), self.id())));
+        poll_fn(|cx| checkpoint::poll(cx, awaited, &mut poll)).await;
     }
 }
 
 /// An await reports the end of this task, which may be a part of a cancellation.
 #[inline]
-fn note_end(node: Node) {
-    if node.swept.load(Ordering::Relaxed) {
+fn note_end(task: &Header) {
+    if task.is_swept() {
         current::view::see();
     }
-}
-
-async fn wait_done(node: &TaskRef) {
-    let mut wait = TaskWait::default();
-    let mut poll = |cx: &mut Context<'_>| {
-        if node.state.load().is_done() {
-            note_end(**node);
-            return Poll::Ready(());
-        }
-        if wait.register(node, cx).is_done() {
-            note_end(**node);
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
-    };
-    let awaited = || Some(Awaited::Done(Whom::task(**node)));
-    poll_fn(|cx| checkpoint::poll(cx, awaited, &mut poll)).await;
 }
 
 impl<T> Future for Task<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let node = self.joined.node();
-        let awaited = || Some(Awaited::Result(Whom::task(node)));
-        let polled = checkpoint::poll(cx, awaited, |cx| self.joined.poll(cx));
+        if !checkpoint::may_look(cx) {
+            return Poll::Pending;
+        }
+        let polled = self.joined.poll(cx);
+        let task = self.joined.borrowed();
+        checkpoint::note_polled(polled.is_pending(), || {
+            Some(Awaited::Result(Whom::task(self.name(), self.id())))
+        });
         if polled.is_ready() {
-            note_end(node);
+            note_end(&task);
         }
         if let Poll::Ready(Err(JoinError::Panicked(_))) = polled {
-            current::heard(node.id(), node.location());
+            current::heard(task.id(), task.location());
         }
         polled
     }
@@ -204,23 +202,23 @@ impl<T> std::fmt::Debug for Task<T> {
 /// [`Task::cancel_handle`].
 #[derive(Clone)]
 pub struct CancelHandle {
-    node: TaskRef,
+    task: TaskRef,
 }
 
 impl CancelHandle {
     /// As [`Task::cancel`].
     pub fn cancel(&self) {
-        cancel::request(*self.node, Level::Cancel);
+        request(self.task.borrowed(), Level::Cancel);
     }
 
     /// As [`Task::is_done`].
     pub fn is_done(&self) -> bool {
-        self.node.state.load().is_done()
+        self.task.word().is_done()
     }
 
     /// As [`Task::id`].
     pub fn id(&self) -> TaskId {
-        self.node.id()
+        self.task.id()
     }
 }
 

@@ -41,38 +41,52 @@
 //! A walk that met no two siblings is a chain: whatever is left is above the task in hand, and
 //! nothing is shared. Nor is it with fewer than two workers.
 
-use super::batch::Batch;
-use super::finish::{self, settle};
-use super::frontier::{Entry, fetch};
 use crate::id::TaskId;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use crate::task::state::Action;
+use crate::task::raw::{Handover, Next, Part};
 use crate::task::{Job, Shared, Walk};
+use crate::tree::batch::Batch;
+use crate::tree::close::close;
+use crate::tree::frontier::{AHEAD, Entry};
+use crate::tree::settle::settle;
 
 /// Tasks a walk looks at before it lets other work run.
 pub(super) const STEP: usize = if cfg!(taskgrove_loom) { 2 } else { 1000 };
 
+/// An entry of a complete frontier.
+struct Place {
+    task: Handover,
+    /// Position of the parent's entry; its own for the first, and for one without.
+    parent: u32,
+}
+
 /// Begins the way back over a complete frontier, and does the first stretch of it; what is left for
 /// the caller's queue comes back.
 pub(super) fn begin(
-    shared: &Shared,
-    id: TaskId,
+    shared: Arc<Shared>,
+    target: TaskId,
     entries: Vec<Entry>,
     has_siblings: bool,
 ) -> Option<Box<dyn Walk>> {
     let all = Piece::new(0, entries.len() as u32, false);
+    let places = entries.into_iter().map(|entry| Place {
+        task: Handover::new(entry.task),
+        parent: entry.parent,
+    });
+    let places: Vec<Place> = places.collect();
     if has_siblings && shared.schedule().has_helpers() {
-        let shared = Sweep {
-            id,
-            entries: Arc::new(entries),
+        let sweep = Sweep {
+            target,
+            shared,
+            places: Arc::new(places),
             pieces: vec![Arc::new(all)],
         };
-        Box::new(shared).step()
+        Box::new(sweep).step()
     } else {
         let alone = Alone {
-            id,
-            entries,
+            target,
+            places,
             piece: all,
         };
         Box::new(alone).step()
@@ -137,8 +151,9 @@ impl Piece {
 
 /// The token of a shared sweep; see the module's docs.
 struct Sweep {
-    id: TaskId,
-    entries: Arc<Vec<Entry>>,
+    target: TaskId,
+    shared: Arc<Shared>,
+    places: Arc<Vec<Place>>,
     /// Those that had entries when the token was last in hand.
     pieces: Vec<Arc<Piece>>,
 }
@@ -165,16 +180,14 @@ impl Sweep {
 impl Walk for Sweep {
     fn step(mut self: Box<Self>) -> Option<Box<dyn Walk>> {
         let piece = self.acquire()?;
-        let entries = self.entries.clone();
+        let places = self.places.clone();
         let left: u32 = self.pieces.iter().map(|piece| piece.len()).sum();
         if left > 1 {
-            // The last entry of the piece is nobody else's before the token is out of hand: its task
-            // is there, and so is the runtime.
-            let last = entries[piece.range().1 as usize - 1].node;
-            last.shared().schedule().offer(Job::Walk(self));
+            let shared = self.shared.clone();
+            shared.schedule().offer(Job::Walk(self));
         }
         let mut done = Siblings::default();
-        piece.stretch(&entries, &mut done, true);
+        piece.stretch(&places, &mut done, true);
         // Before code of the user's may run in the flush: others go on with the piece.
         piece.owned.store(false, Ordering::Release);
         done.batch.flush();
@@ -182,27 +195,27 @@ impl Walk for Sweep {
     }
 
     fn target(&self) -> TaskId {
-        self.id
+        self.target
     }
 }
 
 /// A sweep by one thread at a time.
 struct Alone {
-    id: TaskId,
-    entries: Vec<Entry>,
+    target: TaskId,
+    places: Vec<Place>,
     piece: Piece,
 }
 
 impl Walk for Alone {
     fn step(self: Box<Self>) -> Option<Box<dyn Walk>> {
         let mut done = Siblings::default();
-        self.piece.stretch(&self.entries, &mut done, false);
+        self.piece.stretch(&self.places, &mut done, false);
         done.batch.flush();
         (self.piece.len() > 0).then_some(self)
     }
 
     fn target(&self) -> TaskId {
-        self.id
+        self.target
     }
 }
 
@@ -216,16 +229,16 @@ struct Siblings {
 impl Piece {
     /// Sweeps up to [`STEP`] entries. By the owner, or, unless it is `shared`, the only thread that
     /// knows it.
-    fn stretch(&self, entries: &[Entry], done: &mut Siblings, shared: bool) {
+    fn stretch(&self, places: &[Place], done: &mut Siblings, shared: bool) {
         for _ in 0..STEP {
             let seen @ (first, end) = self.range();
             if first == end {
                 return;
             }
             let at = end as usize - 1;
-            let entry = &entries[at];
+            let place = &places[at];
             let is_parent = at as u32 == done.parent;
-            if !is_parent && entry.parent != done.parent && done.batch.flush() {
+            if !is_parent && place.parent != done.parent && done.batch.flush() {
                 // That was with nothing in hand: it may have been the parent's turn.
                 continue;
             }
@@ -235,32 +248,46 @@ impl Piece {
             } else if !self.change(seen, rest) {
                 continue;
             }
-            fetch(entries, at);
-            let node = entry.node;
-            // If this is the parent of what is done, that is taken off it together with the hold.
-            let mut off = 1;
-            if is_parent && let Some((_, count)) = done.batch.unlink() {
-                off += count;
-            }
-            let (mut before, mut action) = if entry.claimed {
-                finish::close(node)
-            } else {
-                finish::release(node, off)
+            fetch(places, at);
+            let Some(task) = place.task.take() else {
+                continue;
+            };
+            let mut next = match task.into_part() {
+                Part::Claimed(task) => close(task),
+                // If this is the parent of what is done, that is taken off it together with the pin.
+                Part::Pinned(pin) => match is_parent.then(|| done.batch.unlink()).flatten() {
+                    None => pin.release(),
+                    Some(mut pins) => {
+                        pins.add(pin);
+                        pins.release()
+                    }
+                },
             };
             if at == 0 {
                 // The target; its parent is not part of the walk.
-                return settle(node, before, action);
+                return settle(next);
             }
-            if action == Action::Close {
-                (before, action) = finish::close(node);
+            if let Next::Close(task) = next {
+                next = close(task);
             }
-            match action {
-                Action::Finish => {
-                    done.batch.add(node, before);
-                    done.parent = entry.parent;
+            match next {
+                Next::Finish(task) => {
+                    done.batch.add(task);
+                    done.parent = place.parent;
                 }
-                action => settle(node, before, action),
+                next => settle(next),
             }
         }
+    }
+}
+
+/// For a thread that takes the entries from the end, and is at `at`: fetches one that comes soon, and
+/// its parent.
+#[inline]
+fn fetch(places: &[Place], at: usize) {
+    let soon = at.checked_sub(AHEAD);
+    if let Some(place) = soon.and_then(|at| places.get(at)) {
+        place.task.prefetch();
+        places[place.parent as usize].task.prefetch();
     }
 }

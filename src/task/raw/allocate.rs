@@ -1,0 +1,173 @@
+//! Writing a new task into a slot.
+
+use super::header::{Header, RawTask, STAGE_FUTURE, kind};
+use super::joined::Joined;
+use super::live::Parent;
+use super::reference::TaskRef;
+use super::rights::{Fresh, Pin};
+use super::stage::{Outcome, Plain, Raw, fits};
+use crate::arena::ARENA;
+use crate::arena::counted::Counted;
+use crate::error::BoxError;
+use crate::id::TaskId;
+use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64};
+use crate::sync::{Arc, ByteLock, Life, UnsafeCell};
+use crate::task::cold::Cold;
+use crate::task::record::Record;
+use crate::task::shared::{Schedule, Shared};
+use crate::task::state::word::State;
+use std::panic::Location;
+
+/// What a new task is made of, besides its future.
+pub(crate) struct Seed<'a> {
+    pub(crate) parent: Parent<'a>,
+    pub(crate) id: TaskId,
+    pub(crate) kind: u8,
+    pub(crate) location: &'static Location<'static>,
+    pub(crate) cold: Option<Box<Cold>>,
+}
+
+impl Seed<'_> {
+    /// The cold data, or the record of the service that the parent belongs to.
+    fn cold_address(self) -> *mut u8 {
+        let record = self.parent.record();
+        let record = record.map_or(std::ptr::null(), |r| std::ptr::from_ref(r).cast::<()>());
+        match self.cold {
+            None => record.cast_mut().cast(),
+            Some(cold) => {
+                cold.set_record(record);
+                odd(Box::into_raw(cold))
+            }
+        }
+    }
+}
+
+/// The address of cold data, as a header has it.
+fn odd(cold: *const Cold) -> *mut u8 {
+    cold.map_addr(|address| address | 1).cast_mut().cast()
+}
+
+/// Writes a task into a slot; `N` names it. It is referenced by itself and by the handle.
+pub(crate) fn task<F, O, N>(seed: Seed<'_>, future: F) -> (Fresh, Joined<O::Value>)
+where
+    F: Future + Send,
+    O: Outcome<F::Output>,
+{
+    let (parent, id, kind, location) = (seed.parent, seed.id, seed.kind, seed.location);
+    debug_assert!(kind & kind::SERVICE == 0);
+    let cold = seed.cold_address();
+    let task = write::<F, O, N>(
+        parent.shared(),
+        parent.shared_address(),
+        id,
+        kind,
+        location,
+        cold,
+        future,
+    );
+    (Fresh(task), Joined::new(task))
+}
+
+/// Writes a service's task into a slot; `own` is its count of the record. It has no handle.
+pub(crate) fn service<F, O, N>(seed: Seed<'_>, own: Counted<Record>, future: F) -> (Fresh, TaskRef)
+where
+    F: Future<Output = Result<(), BoxError>> + Send,
+    O: Outcome<F::Output>,
+{
+    let (parent, id, kind, location) = (seed.parent, seed.id, seed.kind, seed.location);
+    let cold = odd(&own.cold);
+    own.cold.set_record(Counted::as_ptr(&own).cast());
+    // The address in the header is the count.
+    Counted::into_raw(own);
+    let kind = kind | kind::SERVICE;
+    let task = write::<F, O, N>(
+        parent.shared(),
+        parent.shared_address(),
+        id,
+        kind,
+        location,
+        cold,
+        future,
+    );
+    (Fresh(task), TaskRef(task))
+}
+
+/// Referenced twice: by itself, and by the handle or reference that the caller makes.
+#[inline(always)]
+fn write<F, O, N>(
+    shared: &Shared,
+    shared_address: *const (),
+    id: TaskId,
+    kind: u8,
+    location: &'static Location<'static>,
+    cold: *mut u8,
+    future: F,
+) -> RawTask
+where
+    F: Future + Send,
+    O: Outcome<F::Output>,
+{
+    assert!(fits::<F>(), "the caller boxes what does not fit");
+    let slot = ARENA.alloc(Raw::<F, O, N>::BODY + Raw::<F, O, N>::SIZE);
+    let task = RawTask(slot.ptr.cast());
+    let header = Header {
+        // A service's task has no handle that asks for its output.
+        state: State::scheduled(kind & kind::SERVICE == 0),
+        vtable: const { &Raw::<F, O, N>::VTABLE },
+        join_waker: UnsafeCell::new(None),
+        parent: AtomicU32::new(0),
+        first: AtomicU32::new(0),
+        next: AtomicU32::new(0),
+        prev: AtomicU32::new(0),
+        id,
+        shared: shared_address,
+        location,
+        cold: AtomicPtr::new(cold),
+        polls: AtomicU64::new(0),
+        born_ms: shared.coarse_now(),
+        supervised: AtomicU32::new(0),
+        lock: ByteLock::new(),
+        kind,
+        stage: AtomicU8::new(STAGE_FUTURE),
+        swept: AtomicBool::new(false),
+        index: slot.index,
+        life: Life::new(),
+    };
+    // SAFETY: the slot is ours, of that size, aligned to 8, which is enough for the header, and for
+    // a future that fits.
+    unsafe {
+        task.0.write(header);
+        Raw::<F, O, N>::stage::<F>(task.0).write(future);
+    }
+    task
+}
+
+impl Shared {
+    /// Gives the runtime its scheduler and `count` sentinels.
+    pub(crate) fn open(this: &Arc<Self>, schedule: Box<dyn Schedule>, count: usize) {
+        this.set_schedule(schedule);
+        let (sentinels, pins) = (0..count).map(|_| sentinel(this)).unzip();
+        Shared::set_sentinels(this, sentinels, pins);
+    }
+}
+
+/// A hidden parent of root tasks, which has no future, and the pin that keeps it open.
+fn sentinel(shared: &Arc<Shared>) -> (TaskRef, Pin) {
+    let (id, _) = shared.id_block(1);
+    let task = write::<_, Plain, ()>(
+        shared,
+        Arc::as_ptr(shared).cast(),
+        id,
+        kind::SENTINEL,
+        Location::caller(),
+        std::ptr::null_mut(),
+        std::future::pending::<()>(),
+    );
+    // SAFETY: nobody else knows the slot yet, and the future has no drop. The new word counts the
+    // task's own reference, to which one is added here, and the pin.
+    unsafe {
+        (task.header().vtable.drop_future)(task.0);
+        (&raw mut (*task.0.as_ptr()).state).write(State::sentinel());
+        (task.borrowed().retain(), Pin(task))
+    }
+}

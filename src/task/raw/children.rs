@@ -1,0 +1,163 @@
+//! [`Children`]: a task's list of children, locked.
+//!
+//! A new child goes in at the head of the list: the order is youngest first. The links are indices
+//! in the children's headers (rule 7).
+
+use super::header::{Borrowed, Header, kind};
+use super::live::resolve;
+use super::rights::{Finished, Fresh, Live, Queued};
+use crate::sync::ByteGuard;
+use crate::sync::atomic::Ordering;
+
+/// In the own count of a child that is done, which is of no use any more: its parent's count is
+/// without it already.
+const COUNTED_OUT: u32 = u32::MAX;
+
+/// A task's list of children, locked until this is dropped. No user code runs and no other lock is
+/// taken meanwhile, and nothing is allocated.
+pub(crate) struct Children<'a> {
+    parent: Borrowed<'a>,
+    _lock: ByteGuard<'a>,
+}
+
+impl<'a> Children<'a> {
+    #[inline]
+    pub(crate) fn lock(parent: Borrowed<'a>) -> Self {
+        Children {
+            parent,
+            _lock: parent.header().lock.lock(),
+        }
+    }
+
+    /// The youngest.
+    pub(crate) fn first(&self) -> Option<Live<'_>> {
+        // SAFETY: rule 7, under the lock: what is linked is counted by its parent.
+        unsafe { resolve(&self.parent.first).map(|child| Live::new(child)) }
+    }
+
+    /// The next older sibling of a child that is in this list.
+    pub(crate) fn after(&self, child: &Header) -> Option<Live<'_>> {
+        self.check(child);
+        // SAFETY: as above.
+        unsafe { resolve(&child.next).map(|child| Live::new(child)) }
+    }
+
+    /// Panics if a task is in another list.
+    #[inline]
+    fn check(&self, child: &Header) {
+        let parent = child.parent.load(Ordering::Relaxed);
+        assert!(parent == self.parent.index.get(), "another task's child");
+    }
+
+    /// Counts a new child in the parent's word, and links it: the child is scheduled. Refused when
+    /// the parent is being cancelled, or is done.
+    #[inline]
+    pub(crate) fn adopt(&self, child: Fresh) -> Result<Queued, Fresh> {
+        if !self.parent.state.adopt() {
+            return Err(child);
+        }
+        if child.is(kind::SUPERVISED) {
+            self.supervised(1);
+        }
+        let head = self.parent.first.load(Ordering::Relaxed);
+        let index = child.index.get();
+        child
+            .parent
+            .store(self.parent.index.get(), Ordering::Relaxed);
+        child.next.store(head, Ordering::Relaxed);
+        if let Some(second) = self.first() {
+            second.prev.store(index, Ordering::Relaxed);
+        }
+        self.parent.first.store(index, Ordering::Relaxed);
+        Ok(Queued(child.into_raw()))
+    }
+
+    /// Takes a task that is done out of this list, and off the count.
+    #[inline]
+    pub(super) fn unlink(&self, child: &Finished) {
+        self.splice(&child.live(), &child.live());
+        if child.live().is_counted() {
+            self.supervised(-1);
+        }
+    }
+
+    /// Takes tasks that are done out of this list, and off the count. Neighbours that come oldest
+    /// first, as they do when they were queued or are swept, go together.
+    pub(super) fn unlink_all(&self, done: &[Finished]) {
+        if let [only] = done {
+            return self.unlink(only);
+        }
+        let are_neighbours = |older: &Finished, younger: &Finished| {
+            younger.live().next.load(Ordering::Relaxed) == older.live().index.get()
+        };
+        for run in done.chunk_by(are_neighbours) {
+            self.splice(&run[0].live(), &run[run.len() - 1].live());
+        }
+        let counted = done.iter().filter(|child| child.live().is_counted());
+        self.supervised(-(counted.count() as i32));
+    }
+
+    /// Joins what is before `youngest` and what is behind `oldest`, which may be the same.
+    fn splice(&self, oldest: &Header, youngest: &Header) {
+        self.check(oldest);
+        let after = oldest.next.load(Ordering::Relaxed);
+        let before = youngest.prev.load(Ordering::Relaxed);
+        // SAFETY: rule 7, under the lock.
+        let (younger, older) = unsafe { (resolve(&youngest.prev), resolve(&oldest.next)) };
+        match younger {
+            // SAFETY: as above.
+            Some(younger) => unsafe { younger.header() }
+                .next
+                .store(after, Ordering::Relaxed),
+            None => self.parent.first.store(after, Ordering::Relaxed),
+        }
+        if let Some(older) = older {
+            // SAFETY: as above.
+            unsafe { older.header() }
+                .prev
+                .store(before, Ordering::Relaxed);
+        }
+    }
+
+    /// How many supervised children the parent has, without those that were counted out.
+    #[inline]
+    pub(crate) fn supervised_count(&self) -> u32 {
+        self.parent.supervised.load(Ordering::Relaxed)
+    }
+
+    /// Adds to that count.
+    #[inline]
+    fn supervised(&self, change: i32) {
+        let count = &self.parent.supervised;
+        let now = count.load(Ordering::Relaxed).wrapping_add_signed(change);
+        count.store(now, Ordering::Relaxed);
+    }
+
+    /// Takes a child off the count, if it is done; `false` if it is not, or was not in it.
+    pub(crate) fn count_out(&self, child: Live<'_>) -> bool {
+        self.check(&child);
+        let counted = child.word().is_done() && child.is_counted();
+        if counted {
+            child.supervised.store(COUNTED_OUT, Ordering::Relaxed);
+            self.supervised(-1);
+        }
+        counted
+    }
+}
+
+impl Header {
+    /// Whether a child that is done is in its parent's count. Exact under the parent's lock.
+    #[inline]
+    fn is_counted(&self) -> bool {
+        self.is(kind::SUPERVISED) && self.supervised.load(Ordering::Relaxed) != COUNTED_OUT
+    }
+
+    /// Fetches the first child of a task that is in the cache into it. Another thread may unlink the
+    /// child meanwhile.
+    pub(crate) fn prefetch_first_child(&self) {
+        use crate::arena::{ARENA, SlotIndex};
+        if let Some(first) = SlotIndex::from_u32(self.first.load(Ordering::Relaxed)) {
+            ARENA.prefetch(first);
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The last steps: what a finisher does, and what becomes of a task that is not linked.
+
+use super::children::Children;
+use super::header::{Header, RawTask, STAGE_EMPTY, STAGE_VALUE, kind};
+use super::rights::{Finished, Fresh, Live, Pin, Pins};
+use crate::arena::counted::Counted;
+use crate::error::JoinError;
+use crate::panics::quietly;
+use crate::sync::atomic::Ordering;
+use crate::task::record::Record;
+use crate::wait_list::KeptWaker;
+
+impl RawTask {
+    /// Drops the outcome; a panic in there is swallowed.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns the stage (rule 2).
+    #[inline]
+    pub(super) unsafe fn drop_output(self) {
+        // SAFETY: the caller's.
+        let header = unsafe { self.header() };
+        if header.has_output() {
+            // SAFETY: the caller's.
+            quietly(|| unsafe { (header.vtable.drop_output)(self.address()) });
+        }
+    }
+}
+
+impl Header {
+    /// Whether there is an outcome in the slot that has to be dropped.
+    #[inline]
+    fn has_output(&self) -> bool {
+        match self.stage.load(Ordering::Relaxed) {
+            STAGE_EMPTY => false,
+            STAGE_VALUE => self.vtable.value_needs_drop,
+            _ => true,
+        }
+    }
+}
+
+impl Finished {
+    /// Whether there is an outcome that no handle wants.
+    #[inline]
+    pub(crate) fn has_unwanted_output(&self) -> bool {
+        !self.before.has_join_interest() && self.live().has_output()
+    }
+
+    /// Drops it.
+    pub(crate) fn drop_unwanted_output(&mut self) {
+        if !self.before.has_join_interest() {
+            // SAFETY: no handle exists, so the stage is the finisher's (rule 2).
+            unsafe { self.task.0.drop_output() }
+        }
+    }
+
+    /// The waker of the handle that waits.
+    pub(crate) fn take_join_waker(&mut self) -> Option<KeptWaker> {
+        if !self.before.has_join_waker() {
+            return None;
+        }
+        // SAFETY: rule 3: the task was made done with the flag set.
+        (self.live().join_waker).with_mut(|waker| unsafe { (*waker).take() })
+    }
+
+    /// Takes the task off its parent's list. Returns its count there as a pin; `None` for a sentinel.
+    #[inline]
+    pub(crate) fn take_off(self) -> Option<Pin> {
+        let parent = self.live().parent().map(|parent| {
+            Children::lock(parent.borrowed()).unlink(&self);
+            parent.raw()
+        });
+        self.give_up();
+        // The task is counted by its parent until this pin is released.
+        parent.map(Pin)
+    }
+
+    /// As [`Finished::take_off`], for siblings. `None` if there are none.
+    pub(crate) fn take_off_all(done: &mut Vec<Finished>) -> Option<Pins> {
+        let first = done.first()?;
+        debug_assert!(
+            done.iter()
+                .all(|task| task.live().is_sibling(&first.live()))
+        );
+        let parent = first.live().parent()?;
+        Children::lock(parent.borrowed()).unlink_all(done);
+        let parent = parent.raw();
+        let more = done.len() as u64 - 1;
+        for task in done.drain(..) {
+            task.give_up();
+        }
+        // As above; each of them was counted.
+        let first = Pin(parent);
+        Some(Pins { first, more })
+    }
+
+    /// Gives the task's own reference back; with it a service's task gives the record up.
+    #[inline]
+    fn give_up(self) {
+        let task = self.task.into_raw();
+        // SAFETY: the task is done and unlinked, and this is its own reference.
+        unsafe { task.give_own_up() }
+    }
+}
+
+impl RawTask {
+    /// # Safety
+    ///
+    /// The task is done and unlinked, or was never linked, and its own reference is the caller's.
+    #[inline]
+    unsafe fn give_own_up(self) {
+        // SAFETY: the reference is there until the end of this.
+        unsafe {
+            if self.header().is(kind::SERVICE) {
+                self.give_record_up();
+            }
+            self.release_reference();
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`RawTask::give_own_up`], of a service's task.
+    unsafe fn give_record_up(self) {
+        // SAFETY: rule 5; the pointer is the count that the task was spawned with.
+        let record = unsafe {
+            let record = Live::new(self).record().map(std::ptr::from_ref::<Record>);
+            record.map(|record| Counted::from_raw(record))
+        };
+        quietly(|| drop(record));
+    }
+}
+
+impl Fresh {
+    /// Ends a task that is not linked: it is never polled, is done, and its handle reads `Cancelled`. The
+    /// future is dropped here, as code of the calling task.
+    pub(crate) fn refuse(self) {
+        let task = self.into_raw();
+        // SAFETY: nobody else has a right to it; the stage and the task's reference are the caller's.
+        unsafe {
+            quietly(|| (task.header().vtable.drop_future)(task.address()));
+            task.store_error(JoinError::Cancelled);
+            task.header().state.refused();
+            task.give_own_up();
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! [`Header`]: the fixed part of a task, at the begin of its slot, and the raw pointer to it.
+
+use crate::arena::{self, SlotIndex};
+use crate::error::{BoxError, JoinError};
+use crate::id::TaskId;
+use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use crate::sync::{ByteLock, Life, UnsafeCell};
+use crate::task::state::Word;
+use crate::task::state::word::State;
+use crate::wait_list::KeptWaker;
+use std::any::Any;
+use std::marker::PhantomData;
+use std::mem::size_of;
+use std::ops::Deref;
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::task::Context;
+
+/// What a task is; fixed when it is spawned.
+pub(crate) mod kind {
+    pub(crate) const SERVICE: u8 = 1;
+    pub(crate) const DAEMON: u8 = 2;
+    /// Counted and limited by its service, which its failure fails.
+    pub(crate) const SUPERVISED: u8 = 4;
+    /// It, or a task above it, has a grace period set.
+    pub(crate) const GRACE: u8 = 8;
+    /// The hidden parent of a runtime's root tasks.
+    pub(crate) const SENTINEL: u8 = 16;
+}
+
+/// What a panic carries.
+pub(crate) type Payload = Box<dyn Any + Send>;
+
+/// The result of a poll; unless it is `Pending` the future is gone.
+pub(crate) enum Polled {
+    Pending,
+    /// The value is in the slot.
+    Value,
+    /// An error, and the panic of the future's drop, if there was one.
+    Error(BoxError, Option<Payload>),
+    /// A panic of the poll, or else of the drop; and the drop's, if both panicked.
+    Panicked(Payload, Option<Payload>),
+}
+
+/// The operations that know the types of a task's future and value. Each is for the holder of the
+/// right to the stage (rule 2).
+pub(super) struct VTable {
+    pub(super) poll: unsafe fn(NonNull<Header>, &mut Context<'_>) -> Polled,
+    pub(super) drop_future: unsafe fn(NonNull<Header>),
+    pub(super) store_error: unsafe fn(NonNull<Header>, JoinError),
+    pub(super) drop_output: unsafe fn(NonNull<Header>),
+    /// Writes an `Option<Result<T, JoinError>>`.
+    pub(super) read_output: unsafe fn(NonNull<Header>, *mut ()),
+    /// Whether `drop_output` does anything for a value.
+    pub(super) value_needs_drop: bool,
+    pub(super) name: fn() -> &'static str,
+}
+
+pub(super) const STAGE_EMPTY: u8 = 0;
+pub(super) const STAGE_FUTURE: u8 = 1;
+pub(super) const STAGE_VALUE: u8 = 2;
+pub(super) const STAGE_ERROR: u8 = 3;
+
+/// The fixed part of a task.
+#[repr(C)]
+pub(crate) struct Header {
+    pub(super) state: State,
+    pub(super) vtable: &'static VTable,
+    /// See rule 3.
+    pub(super) join_waker: UnsafeCell<Option<KeptWaker>>,
+    /// The parent's slot. Written once, under the parent's lock, before the task is queued; the push
+    /// publishes it, so that Relaxed loads suffice. 0 for a sentinel, and before the task is linked.
+    pub(super) parent: AtomicU32,
+    /// The slot of the youngest child. Written under this task's lock, whose acquire and release
+    /// order the accesses; Relaxed loads without the lock are hints.
+    pub(super) first: AtomicU32,
+    /// The slot of the next older sibling. Under the parent's lock.
+    pub(super) next: AtomicU32,
+    /// The slot of the next younger sibling. Under the parent's lock.
+    pub(super) prev: AtomicU32,
+    pub(super) id: TaskId,
+    /// The [`Shared`](crate::task::shared::Shared) of its runtime: rule 4.
+    pub(super) shared: *const (),
+    pub(super) location: &'static Location<'static>,
+    /// An odd address is that of the cold data (part of a service's record, or a `Box`); any other
+    /// is that of the record of the service that the task belongs to, or null. Changes once at most,
+    /// from a record to cold data: the swap releases the new cold data, each load acquires it.
+    pub(super) cold: AtomicPtr<u8>,
+    /// Written by the worker that polls the task, which the state word orders; all other threads
+    /// read it for statistics, so Relaxed suffices.
+    pub(super) polls: AtomicU64,
+    pub(super) born_ms: u32,
+    /// Supervised children that are linked and not counted out. Under this task's lock, which orders
+    /// the accesses, so Relaxed suffices. In a child that is done: see [`super::children`].
+    pub(super) supervised: AtomicU32,
+    pub(super) lock: ByteLock,
+    pub(super) kind: u8,
+    /// What the stage holds: rule 2. The state word orders the accesses, so Relaxed suffices.
+    pub(super) stage: AtomicU8,
+    /// Its parent was being cancelled before its end. Set by the walk that marks, before the mark,
+    /// whose release publishes it; read after the word was seen to be done. So Relaxed suffices.
+    pub(super) swept: AtomicBool,
+    pub(super) index: SlotIndex,
+    pub(super) life: Life,
+}
+
+const _: () = assert!(cfg!(taskgrove_loom) || size_of::<Header>() == 104);
+
+// SAFETY: what a header allows to any thread is atomic or under a lock. Stage and join waker have one
+// owner at a time (rules 2, 3); futures, values and wakers are `Send`. The pointers are followed by
+// rules 4 and 5 only.
+unsafe impl Send for Header {}
+// SAFETY: as above.
+unsafe impl Sync for Header {}
+
+#[cfg(taskgrove_loom)]
+// SAFETY: there is no data in it; loom checks the accesses.
+unsafe impl Sync for Life {}
+
+impl Header {
+    pub(crate) fn id(&self) -> TaskId {
+        self.id
+    }
+
+    pub(crate) fn location(&self) -> &'static Location<'static> {
+        self.location
+    }
+
+    /// Whether it is of any of these kinds.
+    #[inline]
+    pub(crate) fn is(&self, kind: u8) -> bool {
+        self.kind & kind != 0
+    }
+
+    #[inline]
+    pub(crate) fn kinds(&self) -> u8 {
+        self.kind
+    }
+
+    pub(crate) fn type_name(&self) -> &'static str {
+        (self.vtable.name)()
+    }
+
+    /// The state word.
+    #[inline]
+    pub(crate) fn word(&self) -> Word {
+        self.state.load()
+    }
+
+    pub(crate) fn polls(&self) -> u64 {
+        self.polls.load(Ordering::Relaxed)
+    }
+
+    /// When it was spawned, in milliseconds of its runtime's clock.
+    pub(crate) fn born_ms(&self) -> u32 {
+        self.born_ms
+    }
+
+    /// Whether its end may be a part of its parent's cancellation.
+    pub(crate) fn is_swept(&self) -> bool {
+        self.swept.load(Ordering::Relaxed)
+    }
+
+    /// Its parent is being cancelled.
+    pub(crate) fn set_swept(&self) {
+        self.swept.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether children are linked: a hint without the lock.
+    pub(crate) fn has_children(&self) -> bool {
+        self.first.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether both are children of one task.
+    #[inline]
+    pub(crate) fn is_sibling(&self, other: &Header) -> bool {
+        self.parent.load(Ordering::Relaxed) == other.parent.load(Ordering::Relaxed)
+    }
+
+    /// Whether the future has ended, or is being dropped. For code of the task itself; on any other
+    /// thread it may be outdated.
+    #[inline]
+    pub(crate) fn is_future_gone(&self) -> bool {
+        self.stage.load(Ordering::Relaxed) != STAGE_FUTURE
+    }
+
+    /// From now on the threads that raise the level, or finish the task, wake its wait list. Returns
+    /// the word after that: it shows what happened before, and what happens later sees the flag.
+    pub(crate) fn set_waiters(&self) -> Word {
+        self.state.set_waiters()
+    }
+}
+
+/// A task, by address. It counts nothing: what covers its use is up to the room's unsafe code.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::task) struct RawTask(pub(super) NonNull<Header>);
+
+impl RawTask {
+    /// # Safety
+    ///
+    /// The slot is valid for `'a` (rule 1).
+    #[inline(always)]
+    pub(super) unsafe fn header<'a>(self) -> &'a Header {
+        // SAFETY: the caller's.
+        let header = unsafe { self.0.as_ref() };
+        header.life.used();
+        header
+    }
+
+    /// # Safety
+    ///
+    /// As for [`RawTask::header`].
+    #[inline(always)]
+    pub(in crate::task) unsafe fn borrowed<'a>(self) -> Borrowed<'a> {
+        Borrowed(self, PhantomData)
+    }
+
+    pub(in crate::task) fn address(self) -> NonNull<Header> {
+        self.0
+    }
+
+    /// Fetches the header into the cache.
+    pub(super) fn prefetch(self) {
+        arena::prefetch(self.0.as_ptr().cast());
+    }
+}
+
+/// A task whose slot is valid for `'a`.
+#[derive(Clone, Copy)]
+pub(crate) struct Borrowed<'a>(pub(super) RawTask, PhantomData<&'a Header>);
+
+// SAFETY: it is used as a `&Header`.
+unsafe impl Send for Borrowed<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Borrowed<'_> {}
+
+impl Borrowed<'_> {
+    pub(in crate::task) fn raw(self) -> RawTask {
+        self.0
+    }
+}
+
+impl<'a> Borrowed<'a> {
+    #[inline(always)]
+    pub(super) fn header(self) -> &'a Header {
+        // SAFETY: rule 1, for the type's lifetime.
+        unsafe { self.0.header() }
+    }
+
+    /// Fetches the header into the cache.
+    pub(crate) fn prefetch(self) {
+        self.0.prefetch();
+    }
+}
+
+impl PartialEq for Borrowed<'_> {
+    fn eq(&self, other: &Borrowed<'_>) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Deref for Borrowed<'_> {
+    type Target = Header;
+
+    #[inline(always)]
+    fn deref(&self) -> &Header {
+        // SAFETY: rule 1, for the type's lifetime.
+        unsafe { self.0.header() }
+    }
+}

@@ -1,0 +1,87 @@
+//! [`Joined`]: the typed side of a handle.
+
+use super::header::{Borrowed, RawTask};
+use crate::error::JoinError;
+use crate::task::cold::Cold;
+use crate::wait_list::KeptWaker;
+use std::marker::PhantomData;
+use std::task::{Context, Poll, Waker};
+
+/// The one handle of a task that is no service's: a reference to it, and the right to its outcome.
+pub(crate) struct Joined<T>(RawTask, PhantomData<fn() -> T>);
+
+// SAFETY: shared, it only shows the header; owned, it can move out a `T` that was made elsewhere.
+unsafe impl<T: Send> Send for Joined<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Joined<T> {}
+
+impl<T> Joined<T> {
+    /// Of a task that was written for a value of type `T`, with a reference for this.
+    pub(super) fn new(task: RawTask) -> Self {
+        Joined(task, PhantomData)
+    }
+
+    #[inline]
+    pub(crate) fn borrowed(&self) -> Borrowed<'_> {
+        // SAFETY: this has a reference.
+        unsafe { self.0.borrowed() }
+    }
+
+    /// The task's cold data, if there is any.
+    pub(crate) fn cold(&self) -> Option<&Cold> {
+        self.borrowed().plain_cold()
+    }
+
+    /// The output, once the task is done. Panics when polled again after that.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
+        let word = self.borrowed().word();
+        if !word.is_done() && self.register(word.has_join_waker(), cx.waker()) {
+            return Poll::Pending;
+        }
+        let mut output: Option<Result<T, JoinError>> = None;
+        // SAFETY: the task is done, and the interest is ours (rule 2); the place has the type the
+        // slot was written for, because `allocate` ties
+        // the two.
+        unsafe { (self.borrowed().vtable.read_output)(self.0.address(), (&raw mut output).cast()) };
+        Poll::Ready(output.expect("a task handle was polled after it had resolved"))
+    }
+
+    /// Leaves the waker for the finisher; `false` if the task is done.
+    fn register(&self, set: bool, waker: &Waker) -> bool {
+        if set && !self.borrowed().state.unset_join_waker() {
+            return false;
+        }
+        // The slot is the handle's now, until the flag is set again (rule 3).
+        let fresh = match self.take_waker() {
+            Some(old) if old.will_wake(waker) => old,
+            // The old one goes when the clone is there, or panics.
+            _old => KeptWaker::new(waker),
+        };
+        // SAFETY: as above.
+        (self.borrowed().join_waker).with_mut(|w| unsafe { *w = Some(fresh) });
+        if self.borrowed().state.set_join_waker() {
+            return true;
+        }
+        drop(self.take_waker());
+        false
+    }
+
+    /// Takes the join waker, while its cell is the handle's.
+    fn take_waker(&self) -> Option<KeptWaker> {
+        // SAFETY: rule 3, by the callers in this file.
+        (self.borrowed().join_waker).with_mut(|waker| unsafe { (*waker).take() })
+    }
+}
+
+impl<T> Drop for Joined<T> {
+    fn drop(&mut self) {
+        match self.borrowed().state.detach() {
+            Some(before) if before.has_join_waker() => drop(self.take_waker()),
+            Some(_) => return,
+            // SAFETY: the task is done, and the interest in the outcome was this handle's.
+            None => unsafe { self.0.drop_output() },
+        }
+        // SAFETY: the reference is this handle's.
+        unsafe { self.0.release_reference() };
+    }
+}

@@ -1,0 +1,276 @@
+//! What a task that is counted by its parent shows: its runtime, its record, its cold data, and
+//! the tasks above it.
+
+use super::header::{Borrowed, Header, RawTask, kind};
+use super::reference::TaskRef;
+use super::rights::{Live, Pin};
+use crate::arena::counted::Counted;
+use crate::arena::{ARENA, SlotIndex};
+use crate::sync::Arc;
+use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::task::cold::Cold;
+use crate::task::record::Record;
+use crate::task::shared::Shared;
+use std::sync::atomic::Ordering::Acquire;
+
+/// Links that this thread has followed: what the tests of growing costs count.
+#[cfg(all(test, not(taskgrove_loom)))]
+pub(crate) mod followed {
+    use std::cell::Cell;
+
+    thread_local! {
+        static LINKS: Cell<u64> = const { Cell::new(0) };
+    }
+
+    pub(in crate::task::raw) fn one() {
+        LINKS.set(LINKS.get() + 1);
+    }
+
+    pub(crate) fn so_far() -> u64 {
+        LINKS.get()
+    }
+}
+
+/// Follows a link.
+///
+/// # Safety
+///
+/// Rule 7.
+pub(super) unsafe fn resolve(link: &AtomicU32) -> Option<RawTask> {
+    #[cfg(all(test, not(taskgrove_loom)))]
+    followed::one();
+    let index = SlotIndex::from_u32(link.load(Ordering::Relaxed))?;
+    // SAFETY: the caller's: the slot is in use, and holds a task.
+    Some(RawTask(unsafe { ARENA.address(index) }.cast()))
+}
+
+/// The cold data behind an odd address.
+///
+/// # Safety
+///
+/// The address is of a task that has the cold data for `'a`: it is in the slot's `Box`, or part of
+/// a record that is there.
+#[inline]
+unsafe fn cold_behind<'a>(cold: *mut u8) -> Option<&'a Cold> {
+    // SAFETY: the caller's.
+    (cold.addr() & 1 == 1).then(|| unsafe { &*cold.map_addr(|a| a & !1).cast::<Cold>() })
+}
+
+impl Header {
+    /// The address of the record.
+    ///
+    /// # Safety
+    ///
+    /// The record is there, or it is no service's task.
+    #[inline]
+    unsafe fn record_address(&self) -> *const Record {
+        // One load: another thread may be making the cold data.
+        let cold = self.cold.load(Acquire);
+        // SAFETY: the caller's.
+        match unsafe { cold_behind(cold) } {
+            Some(cold) => cold.record().cast(),
+            None => cold.cast_const().cast(),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Header::record_address`]; for `'a`.
+    unsafe fn cold_or_new_unchecked<'a>(&self) -> &'a Cold {
+        loop {
+            let plain = self.cold.load(Acquire);
+            // SAFETY: the caller's.
+            if let Some(cold) = unsafe { cold_behind(plain) } {
+                return cold;
+            }
+            let made = Box::into_raw(Box::new(Cold::new(plain.cast())));
+            let tagged = made.map_addr(|a| a | 1).cast();
+            let swapped =
+                (self.cold).compare_exchange(plain, tagged, Ordering::AcqRel, Ordering::Acquire);
+            if swapped.is_err() {
+                // SAFETY: made above, never published.
+                drop(unsafe { Box::from_raw(made) });
+            }
+        }
+    }
+}
+
+/// A task to spawn under, which may be done by then. Unlike a [`Live`] it says nothing of what is above.
+#[derive(Clone, Copy)]
+pub(crate) struct Parent<'a> {
+    /// Its record is there for `'a`.
+    task: Borrowed<'a>,
+    shared: &'a Shared,
+}
+
+impl<'a> Live<'a> {
+    /// The runtime.
+    #[inline]
+    pub(crate) fn shared(self) -> &'a Shared {
+        // SAFETY: rule 4.
+        let shared = unsafe { &*self.shared.cast::<Shared>() };
+        shared.life.used();
+        shared
+    }
+
+    /// A count on the runtime.
+    pub(crate) fn shared_arc(self) -> Arc<Shared> {
+        let shared = self.shared.cast::<Shared>();
+        // SAFETY: rule 4; every `Shared` lives in an `Arc`, and the pointer came from one.
+        unsafe {
+            Arc::increment_strong_count(shared);
+            Arc::from_raw(shared)
+        }
+    }
+
+    /// The record of the service that the task belongs to, or is.
+    #[inline]
+    pub(crate) fn record(self) -> Option<&'a Record> {
+        // SAFETY: rule 5.
+        unsafe { self.record_address().as_ref() }
+    }
+
+    /// Whether that is its record.
+    #[inline]
+    pub(crate) fn is_of(self, record: *const Record) -> bool {
+        // SAFETY: rule 5.
+        std::ptr::eq(unsafe { self.record_address() }, record)
+    }
+
+    /// The task of the service that the task belongs to, or is.
+    pub(crate) fn service(self) -> Option<Live<'a>> {
+        let service = self.record()?.task()?;
+        // SAFETY: it is this task or above it, and so counted as long as this one is.
+        Some(unsafe { Live::new(service.0) })
+    }
+
+    #[inline]
+    pub(crate) fn cold(self) -> Option<&'a Cold> {
+        // SAFETY: rule 5 for a service's task; any other has a `Box`, which stays until the slot is
+        // freed.
+        unsafe { cold_behind(self.cold.load(Acquire)) }
+    }
+
+    /// The cold data, made if there is none. Not under a lock: it allocates.
+    pub(crate) fn cold_or_new(self) -> &'a Cold {
+        // SAFETY: as above.
+        unsafe { self.cold_or_new_unchecked() }
+    }
+
+    /// The parent: a sentinel for a root task, `None` for a sentinel.
+    pub(crate) fn parent(self) -> Option<Live<'a>> {
+        // SAFETY: rule 7: a task that its parent counts keeps the parent from being done.
+        unsafe { resolve(&self.parent).map(|parent| Live::new(parent)) }
+    }
+
+    /// The task above, unless that is a root task's hidden parent.
+    pub(crate) fn above(self) -> Option<Live<'a>> {
+        self.parent().filter(|parent| !parent.is(kind::SENTINEL))
+    }
+
+    /// As the parent of a new task.
+    #[inline]
+    pub(crate) fn as_parent(self) -> Parent<'a> {
+        Parent {
+            task: self.borrowed(),
+            shared: self.shared(),
+        }
+    }
+}
+
+impl<'a> Parent<'a> {
+    /// The task of a service that was started: its record is counted by the caller.
+    #[inline]
+    pub(crate) fn service(record: &'a Counted<Record>, shared: &'a Shared) -> Option<Parent<'a>> {
+        let task = record.task()?;
+        Some(Parent { task, shared })
+    }
+
+    /// In the models there are no services: the task has no record.
+    #[cfg(taskgrove_loom)]
+    pub(crate) fn of(task: Borrowed<'a>, shared: &'a Shared) -> Parent<'a> {
+        Parent { task, shared }
+    }
+
+    #[inline]
+    pub(crate) fn task(self) -> Borrowed<'a> {
+        self.task
+    }
+
+    #[inline]
+    pub(crate) fn shared(self) -> &'a Shared {
+        self.shared
+    }
+
+    pub(super) fn shared_address(self) -> *const () {
+        self.task.shared
+    }
+
+    /// The record of the service that the task belongs to, or is.
+    #[inline]
+    pub(crate) fn record(self) -> Option<&'a Record> {
+        // SAFETY: the record is there: for the type's lifetime.
+        unsafe { self.task.record_address().as_ref() }
+    }
+
+    /// The name of the service, if it is a service's task.
+    pub(crate) fn service_name(self) -> Option<&'a str> {
+        if self.task.is(kind::SERVICE) {
+            self.record().map(|record| &*record.name)
+        } else {
+            None
+        }
+    }
+}
+
+impl Shared {
+    /// The hidden parents of the root tasks; they may be done.
+    #[inline]
+    pub(crate) fn sentinels(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = Live<'_>> + ExactSizeIterator {
+        let refs = self.sentinel_refs().iter();
+        // SAFETY: sentinels have neither record nor parent, and the runtime is referenced.
+        refs.map(|sentinel| unsafe { Live::new(sentinel.0) })
+    }
+
+    /// The sentinel of this worker, or the one of all other threads.
+    #[inline]
+    pub(crate) fn sentinel(&self, worker: Option<usize>) -> Live<'_> {
+        let refs = self.sentinel_refs();
+        let sentinel = &refs[worker.unwrap_or(refs.len() - 1)];
+        // SAFETY: as above.
+        unsafe { Live::new(sentinel.0) }
+    }
+}
+
+impl<'a> Borrowed<'a> {
+    /// Keeps the task from being done; `None` if it is.
+    pub(crate) fn pin(self) -> Option<Pin> {
+        self.state.pin().then(|| Pin(self.0))
+    }
+
+    /// The cold data of a task that is no service's, made if there is none. It is there as long as
+    /// the slot.
+    pub(in crate::task) fn plain_cold_or_new(self) -> &'a Cold {
+        assert!(!self.is(kind::SERVICE), "a service's is its record's");
+        // SAFETY: it is in a `Box` that stays until the slot is freed.
+        unsafe { self.cold_or_new_unchecked() }
+    }
+
+    /// As [`Borrowed::plain_cold_or_new`], if there is any.
+    pub(super) fn plain_cold(self) -> Option<&'a Cold> {
+        if self.is(kind::SERVICE) {
+            return None;
+        }
+        // SAFETY: as above.
+        unsafe { cold_behind(self.cold.load(Acquire)) }
+    }
+}
+
+impl TaskRef {
+    /// Keeps the task from being done; `None` if it is.
+    pub(crate) fn pin(&self) -> Option<Pin> {
+        self.borrowed().pin()
+    }
+}

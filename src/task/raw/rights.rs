@@ -1,0 +1,240 @@
+//! The rights to a task; [`super`] has the table. What each allows is in the files above this one.
+
+use super::header::{Borrowed, Header, RawTask};
+use crate::task::state::Word;
+use std::ops::Deref;
+use std::ptr::NonNull;
+
+/// A task that its parent counts for `'a`: it is not done, or not unlinked. Its runtime, its record
+/// and its ancestors are there as well (rules 4, 5, 7).
+#[derive(Clone, Copy)]
+pub(crate) struct Live<'a>(pub(super) Borrowed<'a>);
+
+impl<'a> Live<'a> {
+    /// # Safety
+    ///
+    /// The parent counts the task for `'a`; or it is a sentinel, and its runtime is referenced.
+    #[inline(always)]
+    pub(in crate::task) unsafe fn new(task: RawTask) -> Live<'a> {
+        // SAFETY: the slot is there as long as the parent counts the task.
+        Live(unsafe { task.borrowed() })
+    }
+
+    #[inline(always)]
+    pub(crate) fn borrowed(self) -> Borrowed<'a> {
+        self.0
+    }
+
+    pub(in crate::task) fn raw(self) -> RawTask {
+        self.0.0
+    }
+}
+
+impl<'a> Deref for Live<'a> {
+    type Target = Borrowed<'a>;
+
+    #[inline(always)]
+    fn deref(&self) -> &Borrowed<'a> {
+        &self.0
+    }
+}
+
+impl PartialEq for Live<'_> {
+    fn eq(&self, other: &Live<'_>) -> bool {
+        self.0 == other.0
+    }
+}
+
+/// A right to a task that its parent counts as long as the right exists.
+pub(crate) trait Right {
+    /// The task.
+    fn live(&self) -> Live<'_>;
+}
+
+/// What has to be consumed exactly once: a right that is dropped is a task that is lost.
+macro_rules! right {
+    ($Right:ident) => {
+        // SAFETY: the task's slot is there (rule 1), and what the right owns is `Send`.
+        unsafe impl Send for $Right {}
+        // SAFETY: shared, it only shows the task.
+        unsafe impl Sync for $Right {}
+
+        impl $Right {
+            /// The task.
+            #[inline(always)]
+            pub(crate) fn live(&self) -> Live<'_> {
+                // SAFETY: the parent counts the task as long as this right exists.
+                unsafe { Live::new(self.0) }
+            }
+
+            /// Consumes the right.
+            #[inline(always)]
+            pub(super) fn into_raw(self) -> RawTask {
+                let task = self.0;
+                std::mem::forget(self);
+                task
+            }
+        }
+
+        impl Right for $Right {
+            #[inline(always)]
+            fn live(&self) -> Live<'_> {
+                $Right::live(self)
+            }
+        }
+
+        #[cfg(debug_assertions)]
+        impl Drop for $Right {
+            fn drop(&mut self) {
+                if !std::thread::panicking() {
+                    panic!(concat!(
+                        "a task was lost: ",
+                        stringify!($Right),
+                        " was dropped"
+                    ));
+                }
+            }
+        }
+    };
+}
+
+/// A task that is scheduled, and in no queue: to be put into one, or to be started.
+#[must_use = "a task that is scheduled has to be queued or started"]
+pub(crate) struct Queued(pub(super) RawTask);
+right!(Queued);
+
+impl Queued {
+    /// Consumes the right, as an address.
+    #[inline(always)]
+    pub(crate) fn into_address(self) -> NonNull<Header> {
+        self.into_raw().0
+    }
+
+    /// The inverse of [`Queued::into_address`].
+    ///
+    /// # Safety
+    ///
+    /// The address is from there, and comes back once.
+    #[inline(always)]
+    pub(crate) unsafe fn from_address(address: NonNull<Header>) -> Queued {
+        Queued(RawTask(address))
+    }
+}
+
+/// A task that this thread polls.
+#[must_use = "a poll ends with `suspend` or `end`"]
+pub(crate) struct Running(pub(super) RawTask);
+right!(Running);
+
+/// A task whose future this thread is to drop.
+#[must_use = "a claimed task has to be closed"]
+pub(crate) struct Claimed(pub(super) RawTask);
+right!(Claimed);
+
+/// One count that keeps a task from being done, and its turn from coming: as a child does. It is given
+/// back when this is dropped, also by a panic of user code; what that entails is left to the workers.
+#[must_use = "dropping it gives the pin back"]
+pub(crate) struct Pin(pub(super) RawTask);
+
+// SAFETY: the pin keeps the task; whatever it allows is atomic or locked.
+unsafe impl Send for Pin {}
+// SAFETY: as above.
+unsafe impl Sync for Pin {}
+
+impl Pin {
+    /// The task.
+    #[inline]
+    pub(crate) fn live(&self) -> Live<'_> {
+        // SAFETY: the task is not done as long as this pin exists.
+        unsafe { Live::new(self.0) }
+    }
+
+    pub(super) fn into_raw(self) -> RawTask {
+        let task = self.0;
+        std::mem::forget(self);
+        task
+    }
+}
+
+/// Several pins of one task.
+#[must_use = "they have to be released"]
+pub(crate) struct Pins {
+    pub(super) first: Pin,
+    pub(super) more: u64,
+}
+
+/// A task that this thread made done, and that is still counted by its parent.
+#[must_use = "a task that is done has to be taken off its parent"]
+pub(crate) struct Finished {
+    pub(super) task: Done,
+    /// The word as the step found it that made the task done.
+    pub(super) before: Word,
+}
+
+/// See [`Finished`].
+pub(super) struct Done(pub(super) RawTask);
+right!(Done);
+
+impl Finished {
+    /// The task.
+    #[inline(always)]
+    pub(crate) fn live(&self) -> Live<'_> {
+        self.task.live()
+    }
+
+    /// The word as the step found it that made the task done.
+    #[inline]
+    pub(crate) fn before(&self) -> Word {
+        self.before
+    }
+}
+
+impl Right for Finished {
+    #[inline(always)]
+    fn live(&self) -> Live<'_> {
+        self.task.live()
+    }
+}
+
+/// A task that was just written, and that no other thread knows.
+#[must_use = "a new task has to be linked or refused"]
+pub(crate) struct Fresh(pub(super) RawTask);
+
+impl Fresh {
+    /// Consumes the right.
+    pub(super) fn into_raw(self) -> RawTask {
+        let task = self.0;
+        std::mem::forget(self);
+        task
+    }
+}
+
+#[cfg(debug_assertions)]
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic!("a task was lost: Fresh was dropped");
+        }
+    }
+}
+
+impl Deref for Fresh {
+    type Target = Header;
+
+    fn deref(&self) -> &Header {
+        // SAFETY: the task's own reference is this right's.
+        unsafe { self.0.header() }
+    }
+}
+
+/// What the holder of a right has to do after a step.
+#[must_use]
+pub(crate) enum Next {
+    Nothing,
+    /// Queue it.
+    Submit(Queued),
+    /// Drop its future.
+    Close(Claimed),
+    /// Take it off its parent.
+    Finish(Finished),
+}

@@ -1,0 +1,333 @@
+//! The steps of the state word, from right to right.
+
+use super::header::{Borrowed, Payload, Polled, RawTask, kind};
+use super::rights::{Claimed, Done, Finished, Live, Next, Pin, Pins, Queued, Running};
+use super::waker::WAKER;
+use crate::error::JoinError;
+use crate::sync::atomic::Ordering;
+use crate::task::current;
+use crate::task::state::{self, Action, Level, Mark, Word};
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Waker};
+
+/// Counts a task as done before the step that makes it done, and takes that back if the step fails:
+/// in its runtime, and in the record of the service whose task it is. A child service is counted
+/// in the record around it when it has finished.
+struct DoneCount<'a, F> {
+    task: Live<'a>,
+    /// Counts it in the runtime.
+    on_done: F,
+    counted: bool,
+}
+
+impl<F: Fn()> DoneCount<'_, F> {
+    #[inline]
+    fn set(&mut self, counted: bool) {
+        if counted && !self.counted {
+            (self.on_done)();
+            count_in_record(self.task, 1);
+        } else if self.counted && !counted {
+            undo(self.task);
+        }
+        self.counted = counted;
+    }
+}
+
+#[cold]
+fn undo(task: Live<'_>) {
+    if !task.is(kind::SENTINEL) {
+        task.shared().schedule().undo_done();
+        count_in_record(task, u64::MAX);
+    }
+}
+
+#[inline]
+fn count_in_record(task: Live<'_>, change: u64) {
+    if task.kinds() & (kind::SUPERVISED | kind::SERVICE) == kind::SUPERVISED
+        && let Some(record) = task.record()
+    {
+        record.done.fetch_add(change, Ordering::Release);
+    }
+}
+
+/// Counts a task in its runtime.
+fn on_done(task: Live<'_>) {
+    if !task.is(kind::SENTINEL) {
+        task.shared().schedule().on_done();
+    }
+}
+
+impl Next {
+    /// # Safety
+    ///
+    /// A step of the task's word has just returned the action, on this thread.
+    #[inline(always)]
+    unsafe fn new(task: RawTask, before: Word, action: Action) -> Next {
+        match action {
+            Action::Nothing => Next::Nothing,
+            Action::Submit => Next::Submit(Queued(task)),
+            Action::Close => Next::Close(Claimed(task)),
+            Action::Finish => Next::Finish(Finished {
+                task: Done(task),
+                before,
+            }),
+        }
+    }
+}
+
+/// What to do with a task that was taken from a queue.
+#[must_use]
+pub(crate) enum Start {
+    /// Poll it; the word is the one before.
+    Poll(Running, Word),
+    /// Poll it, although its turn has come: it is protected, or its cleanups are polled.
+    PollAtTurn(Running, Word),
+    Close(Claimed),
+    /// It is killed, and waits for what is below.
+    Skip,
+}
+
+impl Queued {
+    #[inline]
+    pub(crate) fn start(self) -> Start {
+        let (before, start) = self.live().state.start();
+        let task = self.into_raw();
+        match start {
+            state::Start::Poll => Start::Poll(Running(task), before),
+            state::Start::PollAtTurn => Start::PollAtTurn(Running(task), before),
+            state::Start::Close => Start::Close(Claimed(task)),
+            state::Start::Skip => Start::Skip,
+        }
+    }
+}
+
+impl RawTask {
+    #[inline]
+    unsafe fn borrowed_waker(self) -> ManuallyDrop<Waker> {
+        let data = self.address().as_ptr().cast_const().cast();
+        // SAFETY: the vtable keeps the waker contract; this one is not counted, and not dropped.
+        ManuallyDrop::new(unsafe { Waker::new(data, &WAKER) })
+    }
+
+    /// # Safety
+    ///
+    /// The caller owns the stage (rule 2).
+    pub(super) unsafe fn store_error(self, error: JoinError) {
+        // SAFETY: the caller's.
+        unsafe {
+            self.drop_output();
+            (self.header().vtable.store_error)(self.address(), error);
+        }
+    }
+}
+
+impl Claimed {
+    /// Makes `error` the outcome, instead of any other.
+    pub(crate) fn store_error(&mut self, error: JoinError) {
+        // SAFETY: this is the right to the stage.
+        unsafe { self.0.store_error(error) }
+    }
+
+    /// Drops the future, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// The panic of its drop.
+    pub(crate) fn drop_future(&mut self) -> Result<(), Payload> {
+        // SAFETY: this is the right to the stage. The vtable empties the stage before it drops.
+        catch_unwind(AssertUnwindSafe(|| unsafe {
+            (self.0.header().vtable.drop_future)(self.0.address());
+        }))
+    }
+
+    /// The future is gone, and unless `cleanups` are left so is every deferred cleanup.
+    pub(crate) fn end(self, cleanups: bool) -> Next {
+        let task = self.into_raw();
+        // SAFETY: this thread has had the right to the stage until now, and no longer.
+        unsafe { task.end(cleanups, false, || on_done(Live::new(task))) }
+    }
+}
+
+impl Running {
+    /// Makes `error` the outcome, instead of any other.
+    pub(crate) fn store_error(&mut self, error: JoinError) {
+        // SAFETY: this is the right to the stage.
+        unsafe { self.0.store_error(error) }
+    }
+
+    /// Polls the future.
+    #[inline]
+    pub(crate) fn poll(&mut self) -> Polled {
+        // SAFETY: this is the right to the stage; the waker is not used after the task's slot is gone,
+        // since it is borrowed.
+        unsafe {
+            let waker = self.0.borrowed_waker();
+            let mut cx = Context::from_waker(&waker);
+            (self.0.header().vtable.poll)(self.0.address(), &mut cx)
+        }
+    }
+
+    /// Runs `f` with the task's waker.
+    pub(crate) fn with_waker<R>(&self, f: impl FnOnce(&mut Context<'_>) -> R) -> R {
+        // SAFETY: as above.
+        let waker = unsafe { self.0.borrowed_waker() };
+        f(&mut Context::from_waker(&waker))
+    }
+
+    /// Counts a poll; only this thread writes the number.
+    #[inline]
+    pub(crate) fn count_poll(&self) {
+        let polls = &self.live().polls;
+        polls.store(polls.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    /// The poll returned `Pending`. `protected`: a scope of protection is active from now on; `woken`:
+    /// the task's own code has woken it.
+    #[inline]
+    pub(crate) fn suspend(self, protected: bool, woken: bool) -> Next {
+        let task = self.into_raw();
+        // SAFETY: this thread polled the task until this step, which consumes the right; what it may
+        // do is handed on by the action. Nothing of it makes the task done.
+        unsafe {
+            let action = task.header().state.suspend(protected, woken);
+            Next::new(task, Word::NONE, action)
+        }
+    }
+
+    /// The future is gone, and unless `cleanups` are left so is every deferred cleanup. `woken`: the
+    /// task's own code has woken it; `on_done` counts the task in its runtime.
+    #[inline]
+    pub(crate) fn end(self, cleanups: bool, woken: bool, on_done: impl Fn()) -> Next {
+        let task = self.into_raw();
+        // SAFETY: this thread has had the right to the stage until now, and no longer.
+        unsafe { task.end(cleanups, woken, on_done) }
+    }
+}
+
+impl RawTask {
+    /// # Safety
+    ///
+    /// The caller has the right to the stage, and gives it up.
+    #[inline]
+    unsafe fn end(self, cleanups: bool, woken: bool, on_done: impl Fn()) -> Next {
+        // SAFETY: until the step the task is not done.
+        unsafe {
+            let mut count = DoneCount {
+                task: Live::new(self),
+                on_done,
+                counted: false,
+            };
+            let state = &self.header().state;
+            let (before, action) = state.end(cleanups, woken, |done| count.set(done));
+            Next::new(self, before, action)
+        }
+    }
+
+    /// Takes `pins` pins or children off.
+    ///
+    /// # Safety
+    ///
+    /// They are the caller's.
+    #[inline]
+    unsafe fn release(self, pins: u64) -> Next {
+        // SAFETY: until the step the pins keep the task.
+        unsafe {
+            let task = Live::new(self);
+            let mut count = DoneCount {
+                task,
+                on_done: || on_done(task),
+                counted: false,
+            };
+            let (before, action) = task.state.release(pins, |done| count.set(done));
+            Next::new(self, before, action)
+        }
+    }
+}
+
+impl Pin {
+    /// Gives the pin back: returns what that entails.
+    #[inline]
+    pub(crate) fn release(self) -> Next {
+        let task = self.into_raw();
+        // SAFETY: it is one pin.
+        unsafe { task.release(1) }
+    }
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        // SAFETY: the pin keeps the task until the release.
+        let live = unsafe { Live::new(self.0) };
+        // After the release nothing of the task's keeps its runtime.
+        let kept = (!current::on_worker_of(live.shared())).then(|| live.shared_arc());
+        let shared = std::ptr::from_ref(live.shared());
+        // SAFETY: it is one pin, and goes with this. The runtime is there: this thread is a worker of
+        // it, or has counted it.
+        unsafe { (*shared).leave_to_workers(self.0.release(1)) };
+        drop(kept);
+    }
+}
+
+impl Pins {
+    /// Adds a pin of the same task.
+    pub(crate) fn add(&mut self, pin: Pin) {
+        assert!(pin.0 == self.first.0, "a pin of another task");
+        let _ = pin.into_raw();
+        self.more += 1;
+    }
+
+    /// Gives all of them back, in one step.
+    #[inline]
+    pub(crate) fn release(self) -> Next {
+        let Pins { first, more } = self;
+        let task = first.into_raw();
+        // SAFETY: they are that many pins.
+        unsafe { task.release(1 + more) }
+    }
+}
+
+impl From<Pin> for Pins {
+    fn from(first: Pin) -> Pins {
+        Pins { first, more: 0 }
+    }
+}
+
+/// What marking a task came to.
+#[must_use]
+pub(crate) enum Marked {
+    /// It is done, or being ended at this level already.
+    Refused,
+    /// Marked, and this thread's to close: it has no children.
+    Claimed(Claimed),
+    /// Marked, and pinned.
+    Pinned(Pin),
+}
+
+impl Borrowed<'_> {
+    /// Raises the level of a task's cancellation. `may_claim`: claims the task if that makes it due.
+    /// Also returns the word before.
+    #[inline]
+    pub(crate) fn mark(self, level: Level, grace: bool, may_claim: bool) -> (Word, Marked) {
+        let (before, mark) = self.state.mark(level, grace, may_claim);
+        let marked = match mark {
+            Mark::Refused => Marked::Refused,
+            Mark::Claimed => Marked::Claimed(Claimed(self.0)),
+            Mark::Pinned => Marked::Pinned(Pin(self.0)),
+        };
+        (before, marked)
+    }
+
+    /// Cancels a task without children, if that needs no walk: `None` if it does.
+    #[inline]
+    pub(crate) fn cancel_leaf(self, at_once: bool) -> Option<Next> {
+        let action = self.state.cancel_leaf(at_once)?;
+        // SAFETY: the step is this thread's; it does not finish a task.
+        Some(unsafe { Next::new(self.0, Word::NONE, action) })
+    }
+
+    /// Ends a grace period, and pins the task; `None` if it is done.
+    pub(crate) fn expire(self) -> Option<Pin> {
+        self.state.expire().then(|| Pin(self.0))
+    }
+}

@@ -1,0 +1,71 @@
+//! The raw waker, which is a counted reference to the task; waking.
+
+use super::header::{Borrowed, RawTask};
+use super::rights::Queued;
+use crate::task::current;
+use crate::task::state::Action;
+use std::ptr::NonNull;
+use std::task::{RawWaker, RawWakerVTable, Waker};
+
+pub(super) static WAKER: RawWakerVTable =
+    RawWakerVTable::new(waker_clone, waker_wake, waker_wake_by_ref, waker_drop);
+
+impl Borrowed<'_> {
+    /// Whether this is the task's own waker.
+    #[inline]
+    pub(crate) fn is_waker(self, waker: &Waker) -> bool {
+        waker.data() == self.0.address().as_ptr().cast_const().cast()
+            && std::ptr::eq(waker.vtable(), &WAKER)
+    }
+
+    /// Wakes the task, as its waker does.
+    pub(crate) fn wake(self) {
+        if self.state.wake() == Action::Submit {
+            Queued(self.0).submit();
+        }
+    }
+}
+
+/// Whether this wakes a task of the crate's: then waking it runs no user code. `false` says nothing.
+#[inline]
+pub(crate) fn is_tasks_own(waker: &Waker) -> bool {
+    std::ptr::eq(waker.vtable(), &WAKER)
+}
+
+unsafe fn waker_task(data: *const ()) -> RawTask {
+    // SAFETY: a waker's data is a slot's address.
+    RawTask(unsafe { NonNull::new_unchecked(data.cast_mut().cast()) })
+}
+
+unsafe fn waker_clone(data: *const ()) -> RawWaker {
+    // SAFETY: the waker is a reference (rule 1); the new one is the new waker's.
+    unsafe { waker_task(data).header() }.state.retain();
+    RawWaker::new(data, &WAKER)
+}
+
+unsafe fn waker_wake(data: *const ()) {
+    // SAFETY: the waker is a reference, which this step gives back: if it was the last, the slot is
+    // freed; if the task was scheduled, it has its own.
+    unsafe {
+        let task = waker_task(data);
+        let (action, last) = task.header().state.wake_and_release();
+        if last {
+            task.free();
+        } else if action == Action::Submit {
+            Queued(task).submit();
+        }
+    }
+}
+
+unsafe fn waker_wake_by_ref(data: *const ()) {
+    // SAFETY: the waker is a reference for the length of the call.
+    let task = unsafe { waker_task(data).borrowed() };
+    if !current::note_wake(task) {
+        task.wake();
+    }
+}
+
+unsafe fn waker_drop(data: *const ()) {
+    // SAFETY: the waker is a reference, and it goes.
+    unsafe { waker_task(data).release_reference() }
+}

@@ -1,0 +1,55 @@
+//! Dropping the future of a task that was claimed, as code of that task.
+
+use super::fail;
+use super::request::notify;
+use crate::error::JoinError;
+use crate::panics::quietly;
+use crate::task::cold::Cold;
+use crate::task::current;
+use crate::task::raw::{Claimed, Next};
+use crate::task::state::Word;
+
+/// Drops the future of a claimed task; returns what follows.
+pub(super) fn close(mut task: Claimed) -> Next {
+    let cleanups = current::run_as(&mut task, Word::NONE, drop_future);
+    task.end(cleanups)
+}
+
+/// `true` if deferred cleanups are left.
+fn drop_future(task: &mut Claimed) -> bool {
+    let word = task.live().word();
+    match task.drop_future() {
+        Err(payload) => {
+            let error = fail::panicked(task.live(), payload);
+            task.store_error(error);
+        }
+        // A future that had ended before has its outcome, and only cleanups to lose.
+        Ok(()) if word.has_ended() => {}
+        // Without a handle no outcome is wanted, and no handle comes back.
+        Ok(()) if !word.has_join_interest() => {}
+        Ok(()) => task.store_error(JoinError::Cancelled),
+    }
+    let live = task.live();
+    let Some(cold) = live.cold() else {
+        return false;
+    };
+    fail::count_noted(live, cold);
+    if cold.has_cleanups() && !live.word().is_killed() {
+        // It was cancelled without a walk, perhaps, and its cleanups may take their time.
+        current::outside_tasks(|| notify(live));
+        return true;
+    }
+    while let Some(cleanup) = cold.pop_cleanup() {
+        quietly(|| drop(cleanup));
+    }
+    if let Some(error) = kept_panic(cold) {
+        task.store_error(error);
+    }
+    false
+}
+
+/// The panic of a cleanup, as the outcome of its task.
+pub(super) fn kept_panic(cold: &Cold) -> Option<JoinError> {
+    let panic = cold.take_panic()?;
+    Some(JoinError::Panicked(crate::error::Panic::new(panic)))
+}

@@ -1,0 +1,49 @@
+//! Grace periods: which one a task has, its own or one from above.
+
+use crate::sync::atomic::Ordering;
+use crate::task::{Live, kind};
+use std::time::Duration;
+
+/// Flag in [`Cold::inherited`](crate::task::cold::Cold), whose rest is a tag.
+const KNOWN: u64 = 1;
+
+/// A grace period as a tag: in units of two nanoseconds, times two. The lowest bit is free for the
+/// owner of the tag.
+pub(super) fn tag(grace: Duration) -> u64 {
+    u64::try_from(grace.as_nanos())
+        .unwrap_or(u64::MAX)
+        .div_ceil(2)
+        .min(u64::MAX >> 1)
+        << 1
+}
+
+/// The task's own grace period, or that of the nearest task above it that has one, as a tag; 0: none.
+/// Cold data on the way keeps what was found, so that a deep chain is not walked up again and again.
+pub(super) fn effective(task: Live<'_>) -> u64 {
+    if !task.is(kind::GRACE) {
+        return 0;
+    }
+    let mut at = task;
+    let found = loop {
+        if let Some(cold) = at.cold() {
+            let inherited = cold.inherited.load(Ordering::Relaxed);
+            if let Some(grace) = cold.grace {
+                break tag(grace);
+            } else if inherited != 0 {
+                break inherited & !KNOWN;
+            }
+        }
+        match at.parent() {
+            Some(parent) => at = parent,
+            None => break 0,
+        }
+    };
+    let (top, mut at) = (at, Some(task));
+    while let Some(task) = at.filter(|task| *task != top) {
+        if let Some(cold) = task.cold() {
+            cold.inherited.store(found | KNOWN, Ordering::Relaxed);
+        }
+        at = task.parent();
+    }
+    found
+}

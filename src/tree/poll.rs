@@ -1,0 +1,206 @@
+//! Polling: a task that was taken from a queue is run until it suspends or ends.
+
+use super::batch::Batch;
+use super::close::{close, kept_panic};
+use super::fail;
+use super::settle::settle;
+use crate::sync::atomic::Ordering;
+use crate::task::cleanups::Cleanup;
+use crate::task::cold::Cold;
+use crate::task::current;
+use crate::task::raw::{Next, Polled, Queued, Running, Start};
+use crate::task::state::Word;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Poll;
+
+/// How a poll ended; `woken`: the task's own code has woken it.
+enum Ended {
+    Suspended { protected: bool, woken: bool },
+    Gone { cleanups: bool, woken: bool },
+}
+
+/// Runs a task that was taken from a queue, until it suspends or ends. If that makes it done, its
+/// parent hears of it when `done` is flushed. `on_done` counts it as done, as
+/// [`Schedule::on_done`](crate::task::Schedule::on_done) does; `submit` queues it again, as
+/// [`Queued::submit`] does.
+#[inline]
+pub(crate) fn run(task: Queued, done: &mut Batch, on_done: impl Fn(), submit: impl FnOnce(Queued)) {
+    let (mut task, before) = match task.start() {
+        Start::Poll(task, before) => (task, before),
+        other => match start_rarely(other, done) {
+            Some(running) => running,
+            None => return,
+        },
+    };
+    task.count_poll();
+    let ended = current::run_as(&mut task, before, |task| poll(task, before));
+    let next = match ended {
+        Ended::Suspended { protected, woken } => task.suspend(protected, woken),
+        Ended::Gone { cleanups, woken } => task.end(cleanups, woken, on_done),
+    };
+    match next {
+        Next::Nothing => {}
+        Next::Submit(task) => submit(task),
+        Next::Finish(task) => done.add(task),
+        next @ Next::Close(_) => settle(next),
+    }
+}
+
+/// What few tasks begin with: returns the task if it is to be polled. A protected task is polled at its
+/// turn: every scope of protection in it is, too, in whatever set of futures.
+#[cold]
+fn start_rarely(start: Start, done: &mut Batch) -> Option<(Running, Word)> {
+    match start {
+        Start::Poll(task, before) => Some((task, before)),
+        Start::PollAtTurn(task, before) => {
+            if let Some(scopes) = task.live().cold().and_then(Cold::known_scopes) {
+                scopes.wake_all();
+            }
+            Some((task, before))
+        }
+        Start::Skip => None,
+        Start::Close(task) => {
+            match close(task) {
+                Next::Finish(task) => done.add(task),
+                next => settle(next),
+            }
+            None
+        }
+    }
+}
+
+#[inline]
+fn poll(task: &mut Running, before: Word) -> Ended {
+    if task.live().shared().track_busy || before.has_ended() {
+        return poll_measured(task, before);
+    }
+    let pending = poll_future(task);
+    if task.live().cold().is_some() {
+        poll_rest(task, before, pending)
+    } else if pending {
+        Ended::Suspended {
+            protected: false,
+            woken: current::was_woken(),
+        }
+    } else {
+        Ended::Gone {
+            cleanups: false,
+            woken: false,
+        }
+    }
+}
+
+/// As [`poll`], of a task whose future is gone, or in a runtime that measures polls.
+#[inline(never)]
+fn poll_measured(task: &mut Running, before: Word) -> Ended {
+    let shared = task.live().shared();
+    let began = shared.track_busy.then(|| shared.clock.now_ns());
+    let pending = !before.has_ended() && poll_future(task);
+    let cleanups = poll_beside(task, pending);
+    if let Some(began) = began {
+        let live = task.live();
+        let busy = live.shared().clock.now_ns().saturating_sub(began);
+        live.cold_or_new()
+            .busy_ns
+            .fetch_add(busy, Ordering::Relaxed);
+    }
+    ended(task, before, pending, cleanups)
+}
+
+/// As the second half of [`poll`], for a task with cold data.
+#[inline(never)]
+fn poll_rest(task: &mut Running, before: Word, pending: bool) -> Ended {
+    let cleanups = poll_beside(task, pending);
+    ended(task, before, pending, cleanups)
+}
+
+fn ended(task: &Running, before: Word, pending: bool, cleanups: bool) -> Ended {
+    if pending || before.has_ended() && cleanups {
+        let cold = task.live().cold();
+        Ended::Suspended {
+            protected: pending && cold.is_some_and(Cold::is_protected),
+            woken: current::was_woken(),
+        }
+    } else {
+        Ended::Gone {
+            cleanups,
+            woken: cleanups && current::was_woken(),
+        }
+    }
+}
+
+/// Polls the future; `false` if it is gone.
+#[inline(always)]
+fn poll_future(task: &mut Running) -> bool {
+    // In the common ones there is nothing to drop.
+    let polled = ManuallyDrop::new(task.poll());
+    match *polled {
+        Polled::Pending => return true,
+        Polled::Value => fail::returned(task.live()),
+        _ => {
+            if let Some(error) = fail::broke(task.live(), ManuallyDrop::into_inner(polled)) {
+                task.store_error(error);
+            }
+        }
+    }
+    false
+}
+
+/// Counts panics that were noted, and polls deferred cleanups. `true` if one of those is left.
+#[inline]
+fn poll_beside(task: &mut Running, pending: bool) -> bool {
+    let Some(cold) = task.live().cold() else {
+        return false;
+    };
+    fail::count_noted(task.live(), cold);
+    if poll_cleanups(task) {
+        return true;
+    }
+    // The last panic is the outcome; dropping the one that it replaces may leave another cleanup.
+    !pending && replace_outcome(task) && poll_cleanups(task)
+}
+
+/// Makes a cleanup's panic the outcome, if there was one.
+fn replace_outcome(task: &mut Running) -> bool {
+    let Some(error) = task.live().cold().and_then(kept_panic) else {
+        return false;
+    };
+    task.store_error(error);
+    true
+}
+
+/// Polls the task's deferred cleanups, one after another; `true` if one is left.
+#[inline]
+fn poll_cleanups(task: &Running) -> bool {
+    let cold = task.live().cold();
+    cold.is_some_and(|cold| cold.has_cleanups() && poll_all_cleanups(task, cold))
+}
+
+#[cold]
+fn poll_all_cleanups(task: &Running, cold: &Cold) -> bool {
+    let mut at = 0;
+    while let Some(mut cleanup) = cold.take_cleanup(at) {
+        let poll = || task.with_waker(|cx| cleanup.future.as_mut().poll(cx));
+        match catch_unwind(AssertUnwindSafe(poll)) {
+            Ok(Poll::Pending) => {
+                cold.return_cleanup(cleanup);
+                at += 1;
+            }
+            Ok(Poll::Ready(())) => finish_cleanup(task, cold, cleanup),
+            Err(panic) => {
+                fail::panicked_beside(task.live(), cold, panic);
+                finish_cleanup(task, cold, cleanup);
+            }
+        }
+    }
+    cold.has_cleanups()
+}
+
+fn finish_cleanup(task: &Running, cold: &Cold, cleanup: Cleanup) {
+    let dropped = catch_unwind(AssertUnwindSafe(|| drop(cleanup)));
+    cold.finish_cleanup();
+    if let Err(panic) = dropped {
+        fail::panicked_beside(task.live(), cold, panic);
+    }
+}

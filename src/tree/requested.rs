@@ -1,0 +1,83 @@
+//! Whether cancellation was requested above a task, where its mark has not come yet.
+//!
+//! Nobody has to look while no request is marking ([`Requests`](crate::task::requests::Requests)).
+//! Otherwise the tasks above are looked at one by one. A deep chain of tasks that end one after
+//! another while a walk is under way must not look at all of it each time, so both answers are
+//! kept: "yes" by closing the services in between, as the mark will, and "no" by the thread, which
+//! most often asks for the parent next.
+
+#[cfg(taskgrove_loom)]
+use crate::sync::CellKey as _;
+use crate::sync::atomic::Ordering;
+use crate::task::record::Record;
+use crate::task::{Live, kind};
+use std::cell::Cell;
+
+crate::sync::thread_local! {
+    /// A runtime, the id of a task, and the number of a request: the task is not covered by that
+    /// request, nor by an earlier one.
+    static CLEAR: Cell<(u64, u64, u64)> = const { Cell::new((0, 0, 0)) };
+}
+
+/// Whether cancellation of this task, or of one above it, was requested. For the thread that runs or
+/// finishes it.
+pub(super) fn is_requested(task: Live<'_>) -> bool {
+    // In this order: the marks of requests that had marked by then show in the task's own word.
+    let requests = task.shared().requests.look();
+    if task.word().is_closing() || task.record().is_some_and(Record::is_closing) {
+        return true;
+    }
+    if requests.all_marked() {
+        return false;
+    }
+    let is_closing = |above: Live<'_>| above.word().is_closing() || is_service_closing(above);
+    let Some(closing) = nearest_above(task, requests.latest(), is_closing) else {
+        return false;
+    };
+    let mut at = Some(task);
+    while let Some(task) = at.filter(|task| *task != closing) {
+        if task.is(kind::SERVICE)
+            && let Some(record) = task.record()
+        {
+            record.mark_closing_with_tree();
+        }
+        at = task.parent();
+    }
+    true
+}
+
+fn is_service_closing(task: Live<'_>) -> bool {
+    task.is(kind::SERVICE) && task.record().is_some_and(Record::is_closing)
+}
+
+/// Whether a task above is the target of a request with this number, or an earlier one.
+pub(super) fn is_target_above(task: Live<'_>, number: u64) -> bool {
+    let is_target = |above: Live<'_>| {
+        let cold = above.cold();
+        let asked = cold.map_or(0, |cold| cold.asked.load(Ordering::Acquire));
+        asked != 0 && asked <= number
+    };
+    nearest_above(task, number, is_target).is_some()
+}
+
+/// The nearest task above that is covered by one of the requests up to `number`, by itself.
+#[cold]
+fn nearest_above<'a>(
+    task: Live<'a>,
+    number: u64,
+    is_covered: impl Fn(Live<'a>) -> bool,
+) -> Option<Live<'a>> {
+    let serial = task.shared().serial;
+    let parent = task.parent()?;
+    if CLEAR.get() != (serial, task.id().get(), number) {
+        let mut at = Some(parent);
+        while let Some(task) = at {
+            if is_covered(task) {
+                return Some(task);
+            }
+            at = task.parent();
+        }
+    }
+    CLEAR.set((serial, parent.id().get(), number));
+    None
+}
