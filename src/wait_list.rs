@@ -100,15 +100,16 @@ impl WaitList {
         self.0.lock().remove(key)
     }
 
-    /// Empties the list and returns the wakers, which the caller has to wake.
-    pub(crate) fn take_all(&self) -> impl Iterator<Item = Waker> + use<> {
+    /// Empties the list and returns the wakers, which the caller has to wake. The first one, which is
+    /// mostly the only one, is apart from the others.
+    pub(crate) fn take_all(&self) -> (Option<Waker>, Option<impl Iterator<Item = Waker> + use<>>) {
         let (first, more) = {
             let mut list = self.0.lock();
             (list.first.take(), list.more.take())
         };
-        let more = more.into_iter().flat_map(|more| *more);
-        let all = first.into_iter().chain(more.map(|(_, entry)| entry));
-        all.map(|(_, waker)| waker.into_waker())
+        let waker = |(_, waker): (u64, KeptWaker)| waker.into_waker();
+        let more = more.map(|more| more.into_iter().map(move |(_, entry)| waker(entry)));
+        (first.map(waker), more)
     }
 }
 
@@ -137,7 +138,9 @@ mod tests {
     }
 
     fn wake_all(list: &WaitList) {
-        list.take_all().for_each(Waker::wake);
+        let (first, more) = list.take_all();
+        let more = more.into_iter().flatten();
+        first.into_iter().chain(more).for_each(Waker::wake);
     }
 
     /// A waiter that left is not woken, one that registered twice is woken once, and an empty list

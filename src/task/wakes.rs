@@ -68,7 +68,11 @@ impl WaitList {
     /// Wakes all waiters and empties the list. A waker that panics or blocks does not keep the
     /// others asleep.
     pub(crate) fn wake_all(&self) {
-        wake_all(self.take_all());
+        match self.take_all() {
+            (None, None) => {}
+            (Some(waker), None) => wake(waker),
+            (first, more) => wake_all(first.into_iter().chain(more.into_iter().flatten())),
+        }
     }
 }
 
