@@ -30,7 +30,6 @@ pub(crate) use local::*;
 #[cfg(taskgrove_loom)]
 pub(crate) use loom::sync::Arc;
 pub(crate) use mutex::{Mutex, MutexGuard};
-#[allow(unused_imports)] // for the rooms above
 pub(crate) use once_lock::OnceLock;
 pub(crate) use parker::Parker;
 pub(crate) use seg_queue::*;
