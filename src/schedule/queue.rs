@@ -1,18 +1,18 @@
 //! The local run queue: a bounded ring with one owner and many stealers.
 //!
 //! The ring holds addresses and never follows them. `head` and `tail` are positions that only grow
-//! (64 bits: they never wrap), and position `p` lives in slot `p % CAPACITY`, so the queue holds
-//! the positions `head..tail`. Everybody takes at the head, the owner too: the queue is first in,
-//! first out, whoever empties it.
+//! (64 bits: they never wrap), and position `p` is in slot `p % CAPACITY`, so the queue holds the
+//! positions `head..tail`. Every thread takes at the head, the owner too: the queue is first in, first
+//! out.
 //!
-//! # Who may do what
+//! # The owner
 //!
-//! One thread at a time is the queue's **owner**. [`Local::push`], [`Local::pop`] and
-//! [`Local::take_half`] are the owner's, and so is the destination of [`Local::steal_into`];
-//! everything else is anybody's. Ownership may go from one thread to another, if the first one's
-//! last call happens before the second one's first. A call that breaks the rule is a logic error:
-//! addresses get lost or come out twice. Nothing in here is undefined behaviour, but what the
-//! caller does with an address that came out twice would be.
+//! One thread at a time is the queue's **owner**. Only it calls [`Local::push`], [`Local::pop`] and
+//! [`Local::take_half`], and [`Local::steal_into`] with this queue as the destination; any thread
+//! calls the rest. The queue may change its owner, if the last call of the first one happens before
+//! the first call of the second one. A call that breaks the rule is a logic error: addresses get lost
+//! or come out twice. Nothing in this file is undefined behaviour then, but following an address that
+//! came out twice would be.
 //!
 //! # Why each address comes out exactly once
 //!
@@ -27,27 +27,27 @@
 //!    owner writes position `p` only after it has loaded, with Acquire, a head above
 //!    `p - CAPACITY`. So a read of a slot of `h..h + n` could return a later position's value only
 //!    if the owner had seen a head above `h`; then `head` has left `h` for ever, the
-//!    compare-and-swap fails, and the values are thrown away: they are only numbers. The other way
-//!    round, once the swap has succeeded, an owner that sees the new head (Acquire, with the
-//!    swap's Release) writes after the stealer's reads. Every change of `head` is a
+//!    compare-and-swap fails, and the values are thrown away: they are only numbers. Conversely,
+//!    once the swap has succeeded, an owner that sees the new head (its Acquire pairs with the swap's
+//!    Release) writes after the stealer's reads. Every change of `head` is a
 //!    read-modify-write, so this holds through later changes of it as well (they continue the
 //!    release sequence).
 //! 3. *No two takers keep the same position.* Each takes by moving `head` from the position it
 //!    starts at, and `head` never comes back.
-//! 4. *A stealer's `head` is never above its `tail`.* `head` is loaded first. Whoever moved it
+//! 4. *A stealer's `head` is never above its `tail`.* `head` is loaded first. The thread that moved it
 //!    there knew a tail at least as large, and moved it with Release.
-//! 5. *The rest of a batch* is written above the tail of the thief's own queue, where nobody looks
-//!    (by 2., readers that are late there fail), and is published by the store of that tail after
-//!    the swap has succeeded. What fails before is overwritten later.
+//! 5. *The rest of a batch* is written above the tail of the thief's own queue, where no thread looks
+//!    (by 2., late readers of these slots fail), and is published by the store of that tail after the
+//!    swap has succeeded. What a failed round has written there is overwritten later.
 //!
-//! The owner reads its slots after moving `head`, since only itself could overwrite them.
+//! The owner reads its slots after it has moved `head`, since no other thread could overwrite them.
 //!
-//! # What a look from outside says
+//! # Looks from outside
 //!
-//! [`Local::is_empty`] loads `head`, then `tail`: `true` means that the queue was empty at the
-//! moment of the second load; `false` may be outdated. A parking protocol that sleeps on it needs a
-//! SeqCst fence (or read-modify-write) of its own between announcing the sleeper and this look, and
-//! one between a push and the look for sleepers: the loads in here are Acquire, no more.
+//! [`Local::is_empty`] loads `head`, then `tail`: `true` means that the queue was empty at the moment
+//! of the second load; `false` may be outdated. These loads are Acquire and no more: a parking
+//! protocol has to order its announcement of a sleeper before this look, and a push before the look
+//! for sleepers, by accesses of its own ([`idle`](super::idle) does).
 
 use std::ptr::{NonNull, null_mut};
 
@@ -61,16 +61,21 @@ pub(crate) const CAPACITY: usize = 1024;
 #[cfg(taskgrove_loom)]
 pub(crate) const CAPACITY: usize = 4;
 
-/// The most that one steal takes.
+/// The most addresses that one steal takes.
 pub(crate) const STEAL_MAX: usize = 32;
 
-/// A bounded run queue of addresses; see the module's docs for who may call what.
+/// A bounded run queue of addresses; the module's docs say which calls are the owner's.
 pub(crate) struct Local<T> {
-    /// The position of the oldest address. Moved by read-modify-writes, by anybody.
+    /// The position of the oldest address. Any thread moves it, by a compare-and-swap with Release;
+    /// the owner loads it with Acquire before it writes a slot (proof, 2), a stealer before the tail
+    /// (proof, 4).
     head: CachePadded<AtomicWord>,
-    /// The position of the next push. Stored by the owner.
+    /// The position of the next push. The owner stores it with Release after it has written the slots
+    /// below; a stealer loads it with Acquire before it reads them (proof, 1). The owner loads it
+    /// Relaxed: it reads its own last store.
     tail: CachePadded<AtomicU64>,
-    /// Written by the owner. Null until first used.
+    /// Written by the owner and read by any thread, Relaxed: `tail` publishes a slot, and `head` tells
+    /// a reader whether what it has read counts (proof, 1 and 2). Null until first used.
     slots: Box<[AtomicPtr<T>; CAPACITY]>,
 }
 
@@ -93,8 +98,8 @@ impl<T> Local<T> {
     ///
     /// # Errors
     ///
-    /// Gives the address back when the queue is full. The caller then moves a half elsewhere (see
-    /// [`take_half`](Self::take_half)); stealers may have made room meanwhile, or make it later.
+    /// Returns the address when the queue is full. The caller then moves a half elsewhere (see
+    /// [`take_half`](Self::take_half)); stealers may have made room by then.
     #[inline]
     pub(crate) fn push(&self, item: NonNull<T>) -> Result<(), NonNull<T>> {
         let tail = self.tail.load(Ordering::Relaxed);
@@ -116,17 +121,17 @@ impl<T> Local<T> {
 
     /// Moves the older half (rounded up) to the end of `out`, oldest first. Owner only.
     pub(crate) fn take_half(&self, out: &mut Vec<NonNull<T>>) {
-        out.reserve(self.len().div_ceil(2)); // it can only shrink meanwhile
+        out.reserve(self.len().div_ceil(2)); // an upper bound: stealers only take
         if let Some((first, count)) = self.claim(|len| len.div_ceil(2)) {
             out.extend((first..first + count).filter_map(|position| self.read(position)));
         }
     }
 
     /// Takes up to half (rounded up) of this queue's oldest addresses, at most `limit` and at most
-    /// 32. Returns the oldest, puts the rest at the end of `dst`, and says how many it took in all.
-    /// `None` if the queue was empty at some moment of the call, or `limit` is 0.
+    /// 32. Puts all but the oldest at the end of `dst`, and returns the oldest and how many it took in
+    /// all. `None` if the queue was empty at some moment of the call, or `limit` is 0.
     ///
-    /// The owner of `dst` calls this, on anybody's queue. What does not fit into `dst` is not taken.
+    /// The owner of `dst` calls this on any queue. It takes no more than fits into `dst`.
     pub(crate) fn steal_into(&self, dst: &Local<T>, limit: usize) -> Option<(NonNull<T>, usize)> {
         let dst_tail = dst.tail.load(Ordering::Relaxed);
         let dst_head = dst.head.load(Ordering::Acquire); // proof, 2
@@ -158,7 +163,7 @@ impl<T> Local<T> {
         }
     }
 
-    /// How many addresses are in the queue: a snapshot, from any thread.
+    /// How many addresses are in the queue: a snapshot, for any thread.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         let head = self.head.load(Ordering::Acquire);
@@ -167,14 +172,16 @@ impl<T> Local<T> {
         (tail.saturating_sub(head) as usize).min(CAPACITY)
     }
 
-    /// Whether the queue is empty: a snapshot, from any thread; `true` was true during the call.
+    /// Whether the queue is empty: a snapshot, for any thread; `true` was true during the call.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The owner's way to take: `count` says how many of those there are, at least one if there are
-    /// any. Returns the first position and how many.
+    /// Moves the head past `count(len)` of the `len` addresses there are, for the owner. `count`
+    /// returns at least one if there are any. Returns the first position and how many were taken.
+    ///
+    /// Relaxed loads: the tail is the owner's own, and a head that is outdated fails the swap.
     #[inline]
     fn claim(&self, count: impl Fn(u64) -> u64) -> Option<(u64, u64)> {
         let tail = self.tail.load(Ordering::Relaxed);
@@ -191,8 +198,10 @@ impl<T> Local<T> {
         }
     }
 
-    /// Release: what the taker read, and the tail it knew, come before. Acquire on failure: the
-    /// next round loads a tail that is at least as large as the head it goes on with.
+    /// Moves the head; on failure, returns where it is.
+    ///
+    /// Release: the taker's reads, and the tail that it knew, come before (proof, 2 and 4). Acquire on
+    /// failure: the next round loads a tail that is at least as large as this head.
     #[inline]
     fn move_head(&self, from: u64, to: u64) -> Result<(), u64> {
         self.head
@@ -205,7 +214,7 @@ impl<T> Local<T> {
         &self.slots[position as usize % CAPACITY]
     }
 
-    /// The address at a position that has been pushed (so it is not null).
+    /// The address at a position that has been pushed, so it is not null.
     #[inline]
     fn read(&self, position: u64) -> Option<NonNull<T>> {
         let item = NonNull::new(self.slot(position).load(Ordering::Relaxed));
@@ -222,7 +231,7 @@ mod tests {
 
     use super::*;
 
-    /// An address that is only a number: the queue never follows it.
+    /// A number as an address, which the queue never follows.
     fn item(n: usize) -> NonNull<u8> {
         NonNull::new(std::ptr::without_provenance_mut(n + 1)).expect("not zero")
     }
@@ -314,7 +323,6 @@ mod tests {
         }
     }
 
-    /// Owners push, pop, overflow and steal from one another: everything comes out exactly once.
     #[test]
     fn everything_comes_out_exactly_once_from_many_threads() {
         const OWNERS: usize = 4;
@@ -348,7 +356,7 @@ mod tests {
                 }
                 assert!(mine.len() <= CAPACITY && queues[0].len() <= CAPACITY);
             }
-            settled.wait(); // from here on nobody steals
+            settled.wait(); // no thread steals after this
             got.extend(std::iter::from_fn(|| mine.pop()));
             got.append(&mut overflow);
             got.into_iter().map(number).collect::<Vec<_>>()
