@@ -12,9 +12,10 @@
 //! What a poll does to a task, and what a task's end entails, is `tree`'s subject. Threads are
 //! started and joined by `runtime`.
 
+mod cores;
+mod counters;
 pub(crate) mod deadlines;
 pub(crate) mod idle;
 pub(crate) mod pool;
 pub(crate) mod queue;
-mod run_queue;
 pub(crate) mod worker;

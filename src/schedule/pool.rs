@@ -1,7 +1,7 @@
 //! [`Pool`]: the queues of one runtime, and what its workers know of each other.
 //!
-//! Each worker has a queue of its own, which other workers steal from ([`RunQueues`]), and counters
-//! ([`Core`]).
+//! Each worker has a [`Core`](super::cores::Core): a queue of its own, which other workers steal from,
+//! and its counters.
 //! All workers share three queues: the *injector*, for tasks from other threads; the *overflow*, for
 //! what a full queue of a worker gives away; and the *jobs*, which are no tasks (a step of a
 //! cancellation, wakers that run code of the user's). Whoever pushes tells [`Idle`].
@@ -9,27 +9,21 @@
 //! A runtime with `workers(0)` has one core and no thread for it. A thread in `block_on` takes the
 //! core, and is the worker until it leaves.
 
-mod core;
-
-pub(super) use core::Core;
-
+use crate::schedule::cores::{Cores, OwnCore};
 use crate::schedule::deadlines::fire_timers;
 use crate::schedule::idle::Idle;
-use crate::schedule::run_queue::{OwnQueue, RunQueues};
+
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Arc, Parker, SegQueue};
 use crate::task::raw::Queued;
 use crate::task::shared::Counts;
-use crate::task::{Job, Schedule, Shared, current};
+use crate::task::{Job, Schedule, Shared};
 
 /// The queues and the workers of one runtime.
 pub(crate) struct Pool {
-    /// The serial number of the runtime.
-    serial: u64,
     /// How many threads the runtime has for its workers; with none there is one core all the same.
     threads: usize,
-    pub(super) queues: RunQueues,
-    pub(super) cores: Box<[Core]>,
+    pub(super) cores: Cores,
     pub(super) injector: SegQueue<Queued>,
     /// What full queues gave away, half a queue in each item.
     pub(super) overflow: SegQueue<Vec<Queued>>,
@@ -58,16 +52,16 @@ pub(crate) struct PoolHandle(pub(crate) Arc<Pool>);
 
 impl Schedule for PoolHandle {
     fn push(&self, task: Queued) {
-        match self.0.queues.own() {
+        match self.0.cores.own() {
             Some(own) => self.0.push_local(own, task),
             None => self.0.inject(task),
         }
     }
 
     fn on_spawn(&self, task: Queued) {
-        match self.0.queues.own() {
+        match self.0.cores.own() {
             Some(own) => {
-                self.0.cores[own.index()].spawned.add(1);
+                own.counters.spawned.add(1);
                 self.0.push_local(own, task);
             }
             None => {
@@ -78,8 +72,8 @@ impl Schedule for PoolHandle {
     }
 
     fn on_done(&self) {
-        match self.0.current_core() {
-            Some(core) => core.on_done(),
+        match self.0.cores.own() {
+            Some(own) => own.counters.on_done(),
             None => {
                 self.0.done_outside.fetch_add(1, Ordering::Release);
             }
@@ -87,8 +81,8 @@ impl Schedule for PoolHandle {
     }
 
     fn undo_done(&self) {
-        match self.0.current_core() {
-            Some(core) => core.done.add_release(1_u64.wrapping_neg()),
+        match self.0.cores.own() {
+            Some(own) => own.counters.done.add_release(1_u64.wrapping_neg()),
             None => {
                 self.0.done_outside.fetch_sub(1, Ordering::Release);
             }
@@ -102,7 +96,7 @@ impl Schedule for PoolHandle {
 
     fn offer(&self, job: Job) {
         self.0.jobs.push(job);
-        match self.0.current_core() {
+        match self.0.cores.own() {
             // As a lone task of this worker's own: a sleeper that watches finds it soon.
             Some(_) => self.0.idle.pushed_locally(|| 1),
             None => self.0.idle.notify(),
@@ -129,10 +123,10 @@ impl Schedule for PoolHandle {
             live_tasks: self.0.live_tasks(),
             ..Counts::default()
         };
-        for core in &self.0.cores {
-            counts.polls += core.polls.get();
-            counts.steals += core.steals.get();
-            counts.parks += core.parks.get();
+        for core in self.0.cores.iter() {
+            counts.polls += core.counters.polls.get();
+            counts.steals += core.counters.steals.get();
+            counts.parks += core.counters.parks.get();
         }
         counts
     }
@@ -142,10 +136,8 @@ impl Pool {
     /// A pool without threads, for the runtime with this serial number, which has so many.
     pub(crate) fn new(serial: u64, threads: usize) -> Self {
         Pool {
-            serial,
             threads,
-            queues: RunQueues::new(serial, threads.max(1)),
-            cores: (0..threads.max(1)).map(|_| Core::new()).collect(),
+            cores: Cores::new(serial, threads.max(1)),
             injector: SegQueue::new(),
             overflow: SegQueue::new(),
             jobs: SegQueue::new(),
@@ -156,12 +148,6 @@ impl Pool {
             end: Parker::new(),
             core_taken: AtomicBool::new(false),
         }
-    }
-
-    /// The core of the calling thread; `None` if it is no worker of this pool.
-    #[inline]
-    fn current_core(&self) -> Option<&Core> {
-        current::worker(self.serial).map(|index| &self.cores[index])
     }
 
     /// Whether the last root task is done.
@@ -181,11 +167,15 @@ impl Pool {
     fn live_tasks(&self) -> u64 {
         let outside = self.done_outside.load(Ordering::Acquire);
         let cores = self.cores.iter();
-        let done = cores.fold(outside, |sum, core| sum.wrapping_add(core.done.acquire()));
+        let done = cores.fold(outside, |sum, core| {
+            sum.wrapping_add(core.counters.done.acquire())
+        });
         // Relaxed: the loads above order these after the counts that they have seen.
         let outside = self.spawned_outside.load(Ordering::Relaxed);
         let cores = self.cores.iter();
-        let spawned = cores.fold(outside, |sum, core| sum.wrapping_add(core.spawned.get()));
+        let spawned = cores.fold(outside, |sum, core| {
+            sum.wrapping_add(core.counters.spawned.get())
+        });
         spawned.saturating_sub(done)
     }
 
@@ -198,7 +188,7 @@ impl Pool {
 
     /// Puts a task into the queue of the calling worker.
     #[inline]
-    pub(super) fn push_local(&self, own: OwnQueue<'_>, task: Queued) {
+    pub(super) fn push_local(&self, own: OwnCore<'_>, task: Queued) {
         match own.push(task) {
             Ok(()) => self.idle.pushed_locally(|| own.len()),
             Err(task) => self.give_away(own, task),
@@ -208,7 +198,7 @@ impl Pool {
     /// Moves half of the calling worker's full queue, and a task that it had no room for, to the
     /// overflow. In one item: task by task, the workers would contend for the overflow.
     #[cold]
-    fn give_away(&self, own: OwnQueue<'_>, task: Queued) {
+    fn give_away(&self, own: OwnCore<'_>, task: Queued) {
         self.overflow.push(own.take_half_and(task));
         self.idle.notify();
     }
@@ -218,7 +208,7 @@ impl Pool {
         !self.injector.is_empty()
             || !self.overflow.is_empty()
             || !self.jobs.is_empty()
-            || !self.queues.are_empty()
+            || self.cores.iter().any(|core| !core.is_empty())
     }
 
     /// Parks a thread in `block_on` that runs no tasks, until `woken` returns `true` and its parker
@@ -264,7 +254,8 @@ impl Pool {
     pub(crate) fn progress(&self) -> u64 {
         self.cores
             .iter()
-            .flat_map(|core| [&core.polls, &core.jobs, &core.done])
+            .map(|core| &core.counters)
+            .flat_map(|counters| [&counters.polls, &counters.jobs, &counters.done])
             .fold(0, |sum, count| sum.wrapping_add(count.get()))
     }
 }

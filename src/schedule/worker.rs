@@ -12,9 +12,9 @@ mod back_off;
 mod clock;
 mod finder;
 
+use super::cores::OwnCore;
 use super::deadlines::fire_timers;
-use super::pool::{Core, Pool};
-use crate::schedule::run_queue::OwnQueue;
+use super::pool::Pool;
 use crate::sync::{Arc, Parker};
 use crate::task::Shared;
 use crate::task::raw::Queued;
@@ -27,8 +27,7 @@ use finder::Finder;
 pub(crate) struct Worker<'a> {
     pool: &'a Pool,
     shared: &'a Shared,
-    own: OwnQueue<'a>,
-    core: &'a Core,
+    own: OwnCore<'a>,
     finder: Finder<'a>,
     clock: ClockLooks,
     /// Whether the poll after the last reading of the clock was of the shared sources.
@@ -41,12 +40,11 @@ pub(crate) struct Worker<'a> {
 impl<'a> Worker<'a> {
     /// What the calling thread has as a worker. It has become one.
     pub(crate) fn new(pool: &'a Pool, shared: &'a Shared, parker: Arc<Parker>) -> Self {
-        let own = pool.queues.own().expect("the thread is a worker");
+        let own = pool.cores.own().expect("the thread is a worker");
         Worker {
             pool,
             shared,
             own,
-            core: &pool.cores[own.index()],
             finder: Finder::new(pool, own),
             clock: ClockLooks::new(),
             was_shared: false,
@@ -98,17 +96,17 @@ impl<'a> Worker<'a> {
         if !self.own.is_empty() {
             self.pool.idle.notify_before_poll();
         }
-        self.core.polls.add(1);
+        self.own.counters.polls.add(1);
         if !self.done.waits_for(task.live()) {
             // With a task in hand, a destructor of the user's is left to a job: it may wait for that
             // task, or for as long as it likes.
             self.done.flush_quietly();
         }
-        let (pool, core, own) = (self.pool, self.core, self.own);
+        let (pool, own) = (self.pool, self.own);
         poll::run(
             task,
             &mut self.done,
-            || core.on_done(),
+            || own.counters.on_done(),
             |task| pool.push_local(own, task),
         );
         true
@@ -142,7 +140,7 @@ impl<'a> Worker<'a> {
         self.flush();
         if let Some(job) = self.pool.jobs.pop() {
             self.stop_searching();
-            self.core.jobs.add(1);
+            self.own.counters.jobs.add(1);
             if let Some(rest) = job::run(job) {
                 self.pool.jobs.push(rest);
             }
@@ -162,7 +160,7 @@ impl<'a> Worker<'a> {
     /// Sleeps until there is something to do. `woken` is one more reason to stay awake.
     pub(crate) fn park(&mut self, woken: impl Fn() -> bool) {
         self.finder.search();
-        self.core.parks.add(1);
+        self.own.counters.parks.add(1);
         let pool = self.pool;
         pool.idle.park(&self.parker, true, self.shared, || {
             woken() || pool.has_terminated() || pool.has_work()

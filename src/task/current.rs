@@ -284,7 +284,7 @@ impl Drop for Elsewhere {
 
 /// Runs `f` as code of the task that the caller has the right to: its poll, which begins with this
 /// word, or the drop of its future. The calling code belongs to no task.
-#[inline]
+#[inline(always)]
 pub(crate) fn run_as<T: Right, R>(right: &mut T, word: Word, f: impl FnOnce(&mut T) -> R) -> R {
     struct Restore;
     impl Drop for Restore {

@@ -16,6 +16,7 @@ pub(super) fn close(mut task: Claimed) -> Next {
 }
 
 /// `true` if deferred cleanups are left.
+#[inline(always)]
 fn drop_future(task: &mut Claimed) -> bool {
     let word = task.live().word();
     match task.drop_future() {
@@ -34,13 +35,15 @@ fn drop_future(task: &mut Claimed) -> bool {
         return false;
     };
     fail::count_noted(live, cold);
-    if cold.has_cleanups() && !live.word().is_killed() {
-        // It was cancelled without a walk, perhaps, and its cleanups may take their time.
-        current::outside_tasks(|| notify(live));
-        return true;
-    }
-    while let Some(cleanup) = cold.pop_cleanup() {
-        quietly(|| drop(cleanup));
+    if cold.has_cleanups() {
+        if !live.word().is_killed() {
+            // It was cancelled without a walk, perhaps, and its cleanups may take their time.
+            current::outside_tasks(|| notify(live));
+            return true;
+        }
+        while let Some(cleanup) = cold.pop_cleanup() {
+            quietly(|| drop(cleanup));
+        }
     }
     if let Some(error) = kept_panic(cold) {
         task.store_error(error);

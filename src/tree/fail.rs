@@ -112,11 +112,17 @@ pub(super) fn panicked_beside(task: Live<'_>, cold: &Cold, payload: Payload) {
 }
 
 /// Counts the panics that were noted in this poll, after what it has returned.
+#[inline]
 pub(super) fn count_noted(task: Live<'_>, cold: &Cold) {
     if cold.has_noted() {
-        for payload in cold.take_noted() {
-            panicked_beside(task, cold, payload);
-        }
+        count_all_noted(task, cold);
+    }
+}
+
+#[cold]
+fn count_all_noted(task: Live<'_>, cold: &Cold) {
+    for payload in cold.take_noted() {
+        panicked_beside(task, cold, payload);
     }
 }
 

@@ -70,7 +70,7 @@ fn start_rarely(start: Start, done: &mut Batch) -> Option<(Running, Word)> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn poll(task: &mut Running, before: Word) -> Ended {
     if task.live().shared().track_busy || before.has_ended() {
         return poll_measured(task, before);

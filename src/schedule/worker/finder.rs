@@ -12,9 +12,9 @@
 //!   steals from another worker, chosen at random.
 
 use super::back_off::back_off;
-use crate::schedule::pool::{Core, Pool};
+use crate::schedule::cores::OwnCore;
+use crate::schedule::pool::Pool;
 use crate::schedule::queue::STEAL_MAX;
-use crate::schedule::run_queue::OwnQueue;
 use crate::task::raw::Queued;
 
 /// How many shared sources there are.
@@ -23,8 +23,7 @@ const SOURCES: u8 = 3;
 /// Finds the tasks that one worker runs.
 pub(super) struct Finder<'a> {
     pool: &'a Pool,
-    own: OwnQueue<'a>,
-    core: &'a Core,
+    own: OwnCore<'a>,
     index: usize,
     /// The shared source that had the last turn.
     source: u8,
@@ -36,12 +35,11 @@ pub(super) struct Finder<'a> {
 }
 
 impl<'a> Finder<'a> {
-    pub(super) fn new(pool: &'a Pool, own: OwnQueue<'a>) -> Self {
-        let index = own.index();
+    pub(super) fn new(pool: &'a Pool, own: OwnCore<'a>) -> Self {
+        let index = own.index;
         Finder {
             pool,
             own,
-            core: &pool.cores[index],
             index,
             source: 0,
             random: 0x9E37_79B9_7F4A_7C15 ^ (index as u64 + 1),
@@ -163,7 +161,7 @@ impl<'a> Finder<'a> {
     fn steal_from_stalled(&mut self) -> Option<Queued> {
         let cores = &self.pool.cores;
         let (victim, seen) = self.suspect;
-        let is_stalled = cores[victim].polls.get() == seen;
+        let is_stalled = cores[victim].counters.polls.get() == seen;
         if is_stalled
             && victim != self.index
             && let Some(task) = self.steal_from(victim)
@@ -175,7 +173,7 @@ impl<'a> Finder<'a> {
         if next == self.index {
             next = (next + 1) % cores.len();
         }
-        self.suspect = (next, cores[next].polls.get());
+        self.suspect = (next, cores[next].counters.polls.get());
         None
     }
 
@@ -196,7 +194,7 @@ impl<'a> Finder<'a> {
             if victim == self.index {
                 continue;
             }
-            let queue = self.pool.queues.of(victim);
+            let queue = &cores[victim];
             if may_wait && !queue.is_empty() {
                 may_wait = false;
                 back_off(|| queue.len());
@@ -209,9 +207,9 @@ impl<'a> Finder<'a> {
     }
 
     fn steal_from(&self, victim: usize) -> Option<Queued> {
-        let victim = self.pool.queues.of(victim);
+        let victim = &self.pool.cores[victim];
         let (first, count) = self.own.steal_from(victim)?;
-        self.core.steals.add(count as u64);
+        self.own.counters.steals.add(count as u64);
         Some(first)
     }
 }

@@ -29,9 +29,9 @@ pub(crate) struct Seed<'a> {
 
 impl Seed<'_> {
     /// The cold data, or the record of the service that the parent belongs to.
+    #[inline(always)]
     fn cold_address(self) -> *mut u8 {
-        let record = self.parent.record();
-        let record = record.map_or(std::ptr::null(), |r| std::ptr::from_ref(r).cast::<()>());
+        let record = self.parent.record_address();
         match self.cold {
             None => record.cast_mut().cast(),
             Some(cold) => {

@@ -95,7 +95,7 @@ impl Finished {
     }
 
     /// Gives the task's own reference back; with it a service's task gives the record up.
-    #[inline]
+    #[inline(always)]
     fn give_up(self) {
         let task = self.task.into_raw();
         // SAFETY: the task is done and unlinked, and this is its own reference.
@@ -107,7 +107,7 @@ impl RawTask {
     /// # Safety
     ///
     /// The task is done and unlinked, or was never linked, and its own reference is the caller's.
-    #[inline]
+    #[inline(always)]
     unsafe fn give_own_up(self) {
         // SAFETY: the reference is there until the end of this.
         unsafe {

@@ -64,7 +64,7 @@ impl Taken {
         unsafe { Live::new(self.raw()) }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn into_part(self) -> Part {
         let this = ManuallyDrop::new(self);
         if this.is_claimed() {
@@ -82,9 +82,9 @@ impl Taken {
 }
 
 impl Drop for Taken {
+    #[cold]
     fn drop(&mut self) {
-        let part = Taken { task: self.task }.into_part();
-        match part {
+        match (Taken { task: self.task }).into_part() {
             Part::Pinned(pin) => drop(pin),
             Part::Claimed(claimed) => hand_over(claimed, |shared, claimed| {
                 shared.schedule().job(Job::Close(claimed));
@@ -109,10 +109,10 @@ impl Handover {
         }
     }
 
-    #[inline]
-    pub(crate) fn take(&self) -> Option<Taken> {
+    #[inline(always)]
+    pub(crate) fn take(&self) -> Option<Part> {
         let task = NonNull::new(self.task.swap(null_mut(), Ordering::AcqRel))?;
-        Some(Taken { task })
+        Some(Taken { task }.into_part())
     }
 
     /// Fetches the task into the cache, if it is there.
@@ -124,12 +124,21 @@ impl Handover {
     }
 }
 
+impl Handover {
+    #[cold]
+    fn give_back(&self) {
+        if let Some(task) = NonNull::new(self.task.swap(null_mut(), Ordering::AcqRel)) {
+            drop(Taken { task });
+        }
+    }
+}
+
 impl Drop for Handover {
     #[inline]
     fn drop(&mut self) {
         // Relaxed: the last access of another thread happened before this.
         if !self.task.load(Ordering::Relaxed).is_null() {
-            drop(self.take());
+            self.give_back();
         }
     }
 }

@@ -202,6 +202,14 @@ impl<'a> Parent<'a> {
         self.shared
     }
 
+    /// The address of the record, or null.
+    #[inline]
+    pub(super) fn record_address(self) -> *const () {
+        // SAFETY: the record is there: for the type's lifetime.
+        unsafe { self.task.record_address() }.cast()
+    }
+
+    #[inline]
     pub(super) fn shared_address(self) -> *const () {
         self.task.shared
     }

@@ -15,7 +15,7 @@ impl RawTask {
     /// # Safety
     ///
     /// It is the caller's, and the caller does not use it again.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn release_reference(self) {
         // SAFETY: the reference is there until the step.
         if unsafe { self.header() }.state.drop_reference() {
@@ -29,6 +29,7 @@ impl RawTask {
     /// # Safety
     ///
     /// The last reference is gone.
+    #[inline(always)]
     pub(super) unsafe fn free(self) {
         // SAFETY: the slot is the caller's.
         let header = unsafe { self.header() };

@@ -22,7 +22,7 @@ struct DoneCount<'a, F> {
 }
 
 impl<F: Fn()> DoneCount<'_, F> {
-    #[inline]
+    #[inline(always)]
     fn set(&mut self, counted: bool) {
         if counted && !self.counted {
             (self.on_done)();
@@ -89,7 +89,7 @@ pub(crate) enum Start {
 }
 
 impl Queued {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn start(self) -> Start {
         let (before, start) = self.live().state.start();
         let task = self.into_raw();
@@ -134,6 +134,7 @@ impl Claimed {
     /// # Errors
     ///
     /// The panic of its drop.
+    #[inline(always)]
     pub(crate) fn drop_future(&mut self) -> Result<(), Payload> {
         // SAFETY: this is the right to the stage. The vtable empties the stage before it drops.
         catch_unwind(AssertUnwindSafe(|| unsafe {
@@ -142,6 +143,7 @@ impl Claimed {
     }
 
     /// The future is gone, and unless `cleanups` are left so is every deferred cleanup.
+    #[inline(always)]
     pub(crate) fn end(self, cleanups: bool) -> Next {
         let task = self.into_raw();
         // SAFETY: this thread has had the right to the stage until now, and no longer.
@@ -157,7 +159,7 @@ impl Running {
     }
 
     /// Polls the future.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn poll(&mut self) -> Polled {
         // SAFETY: this is the right to the stage; the waker is not used after the task's slot is gone,
         // since it is borrowed.
@@ -184,7 +186,7 @@ impl Running {
 
     /// The poll returned `Pending`. `protected`: a scope of protection is active from now on; `woken`:
     /// the task's own code has woken it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn suspend(self, protected: bool, woken: bool) -> Next {
         let task = self.into_raw();
         // SAFETY: this thread polled the task until this step, which consumes the right; what it may
@@ -197,7 +199,7 @@ impl Running {
 
     /// The future is gone, and unless `cleanups` are left so is every deferred cleanup. `woken`: the
     /// task's own code has woken it; `on_done` counts the task in its runtime.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn end(self, cleanups: bool, woken: bool, on_done: impl Fn()) -> Next {
         let task = self.into_raw();
         // SAFETY: this thread has had the right to the stage until now, and no longer.
@@ -209,7 +211,7 @@ impl RawTask {
     /// # Safety
     ///
     /// The caller has the right to the stage, and gives it up.
-    #[inline]
+    #[inline(always)]
     unsafe fn end(self, cleanups: bool, woken: bool, on_done: impl Fn()) -> Next {
         // SAFETY: until the step the task is not done.
         unsafe {
@@ -229,7 +231,7 @@ impl RawTask {
     /// # Safety
     ///
     /// They are the caller's.
-    #[inline]
+    #[inline(always)]
     unsafe fn release(self, pins: u64) -> Next {
         // SAFETY: until the step the pins keep the task.
         unsafe {

@@ -252,7 +252,7 @@ impl Piece {
             let Some(task) = place.task.take() else {
                 continue;
             };
-            let mut next = match task.into_part() {
+            let mut next = match task {
                 Part::Claimed(task) => close(task),
                 // If this is the parent of what is done, that is taken off it together with the pin.
                 Part::Pinned(pin) => match is_parent.then(|| done.batch.unlink()).flatten() {

@@ -1,11 +1,11 @@
-//! [`Core`]: one worker's counters, which the other workers see.
+//! [`Counters`]: one worker's counters, which the other workers see.
 
 use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// A counter that one worker writes and any thread reads.
 ///
 /// With one writer, a load and a store are enough to add, and no value is lost.
-pub(in crate::schedule) struct Tally(AtomicU64);
+pub(super) struct Tally(AtomicU64);
 
 impl Tally {
     fn new() -> Self {
@@ -14,7 +14,7 @@ impl Tally {
 
     /// Adds to a counter that orders nothing: its readers want a number, so Relaxed suffices.
     #[inline]
-    pub(in crate::schedule) fn add(&self, by: u64) {
+    pub(super) fn add(&self, by: u64) {
         let sum = self.get().wrapping_add(by);
         self.0.store(sum, Ordering::Relaxed);
     }
@@ -29,7 +29,7 @@ impl Tally {
 
     /// The value, Relaxed: the writer reads its own last store; another thread may read an older one.
     #[inline]
-    pub(in crate::schedule) fn get(&self) -> u64 {
+    pub(super) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 
@@ -39,21 +39,21 @@ impl Tally {
 }
 
 /// One worker's counters. Each counter is written by the worker alone.
-pub(in crate::schedule) struct Core {
-    pub(in crate::schedule) polls: Tally,
+pub(super) struct Counters {
+    pub(super) polls: Tally,
     /// Tasks taken from other workers' queues.
-    pub(in crate::schedule) steals: Tally,
-    pub(in crate::schedule) parks: Tally,
-    pub(in crate::schedule) jobs: Tally,
+    pub(super) steals: Tally,
+    pub(super) parks: Tally,
+    pub(super) jobs: Tally,
     /// Tasks that the worker has spawned. Written before the task can be taken from a queue.
     pub(super) spawned: Tally,
     /// Tasks that the worker has made done; with Release, for `Pool::live_tasks`.
     pub(super) done: Tally,
 }
 
-impl Core {
+impl Counters {
     pub(super) fn new() -> Self {
-        Core {
+        Counters {
             polls: Tally::new(),
             steals: Tally::new(),
             parks: Tally::new(),
@@ -65,7 +65,7 @@ impl Core {
 
     /// Counts a task as done. By the worker.
     #[inline]
-    pub(in crate::schedule) fn on_done(&self) {
+    pub(super) fn on_done(&self) {
         self.done.add_release(1);
     }
 }
