@@ -1,77 +1,68 @@
-//! [`Handle`]: spawning, starting and looking at a runtime, from anywhere.
+//! [`Handle`]: spawns root tasks in a runtime and observes it, from any thread.
+//!
+//! The room also has what concerns the calling code: which runtime it is in, which task it is, and
+//! the functions [`spawn`](child::spawn) and [`yield_now`]. It only passes requests on, to `tree` for tasks and to
+//! the scheduler for counts; it starts no service, which the room of services does above it.
 
+mod caller;
 pub(crate) mod cancel_guard;
+pub(crate) mod child;
 pub(crate) mod defer;
+mod metrics;
 pub(crate) mod settings;
 pub(crate) mod task;
 
+pub use caller::yield_now;
+pub(crate) use caller::{current_shared, current_shared_for};
+pub use metrics::Metrics;
+
 use crate::arena::slot_box::SlotBox;
-use crate::handle::task::Task;
-use crate::id::TaskId;
-use crate::protect::checkpoint;
 use crate::snapshot::Snapshot;
 use crate::sync::Arc;
 use crate::task::raw::fits;
 use crate::task::{Shared, current, fitting, held};
 use crate::tree::{look, spawn};
 use settings::Settings;
-use std::future::poll_fn;
 use std::panic::Location;
-use std::task::{Context, Poll};
+use task::Task;
 
-/// A cloneable handle to a [`Runtime`](crate::Runtime).
+/// A handle of a [`Runtime`](crate::Runtime) that can be cloned and sent to other threads.
 ///
-/// It keeps nothing running, and may outlive the runtime: [`spawn`](Handle::spawn) then gives a
-/// task that is already cancelled, [`start`](Handle::start) fails with
+/// A handle keeps nothing running. It may outlive its runtime: [`spawn`](Handle::spawn) then returns
+/// a task that is already cancelled, [`start`](Handle::start) fails with
 /// [`NotRunning`](crate::LifecycleError::NotRunning), and [`snapshot`](Handle::snapshot) is empty.
+///
+/// # Examples
+///
+/// ```
+/// let runtime = taskgrove::Runtime::new()?;
+/// let handle = runtime.handle().clone();
+/// let thread = std::thread::spawn(move || handle.spawn(async { "from another thread" }));
+/// let task = thread.join().expect("the thread does not panic");
+/// assert_eq!(runtime.block_on(task)?, "from another thread");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Handle {
     shared: Arc<Shared>,
 }
 
-/// Configures a root task. Made by [`Handle::task`].
+/// Configures a root task before it is spawned. [`Handle::task`] makes one.
+///
+/// # Examples
+///
+/// ```
+/// let runtime = taskgrove::Runtime::new()?;
+/// let task = runtime.task(async { 1 + 1 }).name("adder").spawn();
+/// assert_eq!(task.name(), "adder");
+/// assert_eq!(runtime.block_on(task)?, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "the task is not spawned until `spawn` is called"]
 pub struct RootBuilder<'a, F> {
     handle: &'a Handle,
     future: SlotBox<F>,
     settings: Settings,
-}
-
-/// Numbers of a runtime, as of one moment. Each is exact by itself; they are not read in one step.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Metrics {
-    /// Worker threads.
-    pub workers: usize,
-    /// Tasks that are not done, services included.
-    pub live_tasks: usize,
-    /// Polls (and drops of cancelled tasks that were queued) so far.
-    pub polls: u64,
-    /// Tasks that one worker took from another's queue so far.
-    pub steals: u64,
-    /// Times a worker went to sleep so far.
-    pub parks: u64,
-    /// Timers that have not fired.
-    pub timers: usize,
-}
-
-const OUTSIDE: &str = "there is no taskgrove runtime here: call this from a task or inside `Runtime::block_on`, or use a `Handle` of the runtime";
-
-/// The runtime the calling thread is in, or a panic that says what to do.
-#[track_caller]
-pub(crate) fn current_shared() -> Arc<Shared> {
-    match current::shared() {
-        Some(shared) => shared,
-        None => panic!("{OUTSIDE}"),
-    }
-}
-
-/// As [`current_shared`], for a future that was made there and is polled elsewhere.
-pub(crate) fn current_shared_for(location: &Location<'_>) -> Arc<Shared> {
-    match current::shared() {
-        Some(shared) => shared,
-        None => panic!("{OUTSIDE}; this is about a future that was made at {location}"),
-    }
 }
 
 impl Handle {
@@ -83,17 +74,28 @@ impl Handle {
         &self.shared
     }
 
-    /// The handle of the runtime the calling code runs in.
+    /// Returns the handle of the runtime that the calling code runs in.
     ///
     /// # Panics
     ///
-    /// Outside a runtime: neither in a task nor in [`Runtime::block_on`](crate::Runtime::block_on).
+    /// Panics outside a runtime, that is, neither in a task nor in
+    /// [`Runtime::block_on`](crate::Runtime::block_on).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use taskgrove::Handle;
+    /// let runtime = taskgrove::Runtime::new()?;
+    /// let root = runtime.block_on(async { Handle::current().spawn(async { 5 }).await });
+    /// assert_eq!(root?, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn current() -> Handle {
         Handle::new(current_shared())
     }
 
-    /// As [`current`](Handle::current), and `None` outside a runtime.
+    /// Returns the handle of the runtime that the calling code runs in, or `None` outside a runtime.
     ///
     /// # Examples
     ///
@@ -108,7 +110,11 @@ impl Handle {
         current::shared().map(Handle::new)
     }
 
-    /// Spawns a root task. On a runtime that has ended the task is cancelled before it ran.
+    /// Spawns a root task: a task that has no parent, whichever code calls this.
+    ///
+    /// The task runs also if the handle that is returned is dropped. If the runtime has shut down, or
+    /// is about to, the future is dropped here and the handle reads
+    /// [`Cancelled`](crate::JoinError::Cancelled).
     ///
     /// # Examples
     ///
@@ -129,8 +135,12 @@ impl Handle {
         fitting!(future: F => self.spawn_plain::<F, _>(future, location))
     }
 
-    /// A root that is named after `N`, with a future that fits a slot.
-    fn spawn_plain<N, F>(&self, future: F, location: &'static Location<'static>) -> Task<F::Output>
+    /// Spawns a root that is named after `N`, with a future that fits a slot.
+    pub(super) fn spawn_plain<N, F>(
+        &self,
+        future: F,
+        location: &'static Location<'static>,
+    ) -> Task<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -139,8 +149,8 @@ impl Handle {
         Task::new(spawn::plain::<N, _>(home, future, location), home)
     }
 
-    /// The same, with options.
-    fn spawn_named<N, F>(
+    /// As [`spawn_plain`](Handle::spawn_plain), with options.
+    fn spawn_with<N, F>(
         &self,
         future: F,
         options: spawn::Options,
@@ -155,7 +165,7 @@ impl Handle {
         Task::new(joined, home)
     }
 
-    /// Configures a root task.
+    /// Returns a builder of a root task.
     pub fn task<F>(&self, future: F) -> RootBuilder<'_, F> {
         RootBuilder {
             handle: self,
@@ -164,7 +174,9 @@ impl Handle {
         }
     }
 
-    /// A picture of all tasks. Walks the tree; see [`Snapshot`].
+    /// Takes a snapshot of all tasks; see [`Snapshot`].
+    ///
+    /// The cost grows with the number of live tasks. Tasks go on meanwhile.
     ///
     /// # Examples
     ///
@@ -178,7 +190,17 @@ impl Handle {
         look::all(&self.shared)
     }
 
-    /// The runtime's numbers.
+    /// Reads the runtime's counts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = taskgrove::Runtime::builder().workers(2).build()?;
+    /// runtime.spawn(std::future::pending::<()>());
+    /// let metrics = runtime.metrics();
+    /// assert_eq!((metrics.workers, metrics.live_tasks), (2, 1));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn metrics(&self) -> Metrics {
         let counts = self.shared.schedule().counts();
         Metrics {
@@ -201,13 +223,14 @@ impl std::fmt::Debug for Handle {
 }
 
 impl<F> RootBuilder<'_, F> {
-    /// Names the task, in paths and snapshots; by default after the function it runs.
+    /// Sets the task's name in paths and snapshots. By default it is that of the function that made
+    /// the future, without its path.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.settings.set_name(name);
         self
     }
 
-    /// Spawns it.
+    /// Spawns the task, as [`Handle::spawn`] does.
     #[track_caller]
     pub fn spawn(self) -> Task<F::Output>
     where
@@ -217,9 +240,9 @@ impl<F> RootBuilder<'_, F> {
         let (handle, options, location) =
             (self.handle, self.settings.into_task(), Location::caller());
         if const { fits::<F>() } {
-            handle.spawn_named::<F, _>(self.future.take(), options, location)
+            handle.spawn_with::<F, _>(self.future.take(), options, location)
         } else {
-            handle.spawn_named::<F, _>(self.future.into_pin(), options, location)
+            handle.spawn_with::<F, _>(self.future.into_pin(), options, location)
         }
     }
 }
@@ -229,92 +252,5 @@ impl<F> std::fmt::Debug for RootBuilder<'_, F> {
         f.debug_struct("RootBuilder")
             .field("name", &self.settings.name)
             .finish_non_exhaustive()
-    }
-}
-
-/// Spawns a child of the task that calls it, or a root when called inside
-/// [`Runtime::block_on`](crate::Runtime::block_on).
-///
-/// The child is cancelled with its parent, and its parent is not done before it. Inside a service
-/// it is a raw task: in the tree, but unsupervised; a panic goes only to the handle. Under a
-/// parent that is being cancelled, the child is cancelled before it ran.
-///
-/// # Panics
-///
-/// Outside a runtime.
-///
-/// # Examples
-///
-/// ```
-/// let runtime = taskgrove::Runtime::new()?;
-/// runtime.block_on(async {
-///     let outer = taskgrove::spawn(async {
-///         let inner = taskgrove::spawn(async { 7 });
-///         assert_eq!(inner.parent(), taskgrove::TaskId::current());
-///         inner.await
-///     });
-///     assert_eq!(outer.await??, 7);
-///     Ok::<(), taskgrove::JoinError>(())
-/// })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[track_caller]
-pub fn spawn<F>(future: F) -> Task<F::Output>
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    let location = Location::caller();
-    fitting!(future: F => spawn_here::<F, _>(future, location))
-}
-
-/// As [`spawn()`], of a future that fits a slot; `N` names the task.
-#[inline]
-#[track_caller]
-fn spawn_here<N, F>(future: F, location: &'static Location<'static>) -> Task<F::Output>
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    if current::with(|task| task.is_none()) {
-        return Handle::current().spawn_plain::<N, _>(future, location);
-    }
-    current::with(move |task| {
-        let parent = task.expect("there is one").as_parent();
-        Task::new(spawn::plain::<N, _>(parent, future, location), parent)
-    })
-}
-
-/// Lets other tasks run: suspends once, at the end of the queue.
-///
-/// # Examples
-///
-/// ```
-/// let runtime = taskgrove::Runtime::new()?;
-/// runtime.block_on(async {
-///     let task = taskgrove::spawn(async {});
-///     while !task.is_done() {
-///         taskgrove::yield_now().await;
-///     }
-/// });
-/// # Ok::<(), std::io::Error>(())
-/// ```
-pub async fn yield_now() {
-    let mut yielded = false;
-    let mut poll = |cx: &mut Context<'_>| {
-        if std::mem::replace(&mut yielded, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    };
-    poll_fn(|cx| checkpoint::poll(cx, || None, &mut poll)).await;
-}
-
-impl TaskId {
-    /// The task that the calling code is part of: in its poll, or in the drop of its future.
-    /// `None` elsewhere, also inside [`Runtime::block_on`](crate::Runtime::block_on).
-    pub fn current() -> Option<TaskId> {
-        current::with(|task| task.map(|task| task.id()))
     }
 }

@@ -60,9 +60,10 @@ pub use error::{
     BoxError, FailureKind, Failures, JoinError, LifecycleError, Panic, Result, ServiceError,
     SpawnError, StopError, StopTimeout, TaskFailure, TooManyChildren,
 };
+pub use handle::child::spawn;
 pub use handle::defer::{Defer, defer};
 pub use handle::task::{CancelHandle, CancelOnDrop, Task};
-pub use handle::{Handle, Metrics, RootBuilder, spawn, yield_now};
+pub use handle::{Handle, Metrics, RootBuilder, yield_now};
 pub use id::TaskId;
 pub use protect::finally::finally;
 pub use protect::shield::shielded;

@@ -1,0 +1,81 @@
+//! The calling code: which runtime it is in, which task it is, and how it lets others run.
+
+use crate::id::TaskId;
+use crate::protect::checkpoint;
+use crate::sync::Arc;
+use crate::task::{Shared, current};
+use std::future::poll_fn;
+use std::panic::Location;
+use std::task::{Context, Poll};
+
+const OUTSIDE: &str = "there is no taskgrove runtime here: call this from a task or inside `Runtime::block_on`, or use a `Handle` of the runtime";
+
+/// Returns the runtime that the calling thread is in. Panics outside a runtime, with a message that
+/// says what to do.
+#[track_caller]
+pub(crate) fn current_shared() -> Arc<Shared> {
+    match current::shared() {
+        Some(shared) => shared,
+        None => panic!("{OUTSIDE}"),
+    }
+}
+
+/// As [`current_shared`], for a future that needs the runtime when it is first polled. The panic names
+/// the place where the future was made.
+pub(crate) fn current_shared_for(location: &Location<'_>) -> Arc<Shared> {
+    match current::shared() {
+        Some(shared) => shared,
+        None => panic!("{OUTSIDE}; this is about a future that was made at {location}"),
+    }
+}
+
+/// Lets other tasks run: suspends the calling task once and puts it at the end of the queue.
+///
+/// At the turn of the calling task to be cancelled, and outside protection, it suspends for good, as
+/// every await of this crate does.
+///
+/// # Examples
+///
+/// ```
+/// let runtime = taskgrove::Runtime::new()?;
+/// runtime.block_on(async {
+///     let task = taskgrove::spawn(async {});
+///     while !task.is_done() {
+///         taskgrove::yield_now().await;
+///     }
+/// });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub async fn yield_now() {
+    let mut yielded = false;
+    let mut poll = |cx: &mut Context<'_>| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    };
+    poll_fn(|cx| checkpoint::poll(cx, || None, &mut poll)).await;
+}
+
+impl TaskId {
+    /// Returns the id of the task that the calling code is part of: the code is in its poll, or in
+    /// the drop of its future.
+    ///
+    /// Elsewhere this is `None`, also in the future of [`Runtime::block_on`](crate::Runtime::block_on).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use taskgrove::TaskId;
+    /// let runtime = taskgrove::Runtime::new()?;
+    /// let task = runtime.spawn(async { TaskId::current() });
+    /// let id = task.id();
+    /// assert_eq!(runtime.block_on(task)?, Some(id));
+    /// assert_eq!(runtime.block_on(async { TaskId::current() }), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn current() -> Option<TaskId> {
+        current::with(|task| task.map(|task| task.id()))
+    }
+}

@@ -1,0 +1,65 @@
+//! [`spawn`]: a child of the calling task.
+
+use super::Handle;
+use super::task::Task;
+use crate::task::{current, fitting};
+use crate::tree::spawn;
+use std::panic::Location;
+
+/// Spawns a child of the calling task, or a root task if the caller is the future of
+/// [`Runtime::block_on`](crate::Runtime::block_on).
+///
+/// The child is cancelled before its parent, and the parent is not done before the child is. Inside
+/// a service the child is a raw task: it is in the tree, but it is not supervised, so it is neither
+/// counted nor limited, and its panic is reported only through the handle. If the parent's subtree
+/// is being cancelled, the future is dropped here, and the handle reads
+/// [`Cancelled`](crate::JoinError::Cancelled).
+///
+/// Dropping the handle that is returned detaches the child and cancels nothing. That a parent waits
+/// for its children is the idea of structured concurrency, as in trio's nurseries.
+///
+/// # Panics
+///
+/// Panics outside a runtime.
+///
+/// # Examples
+///
+/// ```
+/// let runtime = taskgrove::Runtime::new()?;
+/// runtime.block_on(async {
+///     let outer = taskgrove::spawn(async {
+///         let inner = taskgrove::spawn(async { 7 });
+///         assert_eq!(inner.parent(), taskgrove::TaskId::current());
+///         inner.await
+///     });
+///     assert_eq!(outer.await??, 7);
+///     Ok::<(), taskgrove::JoinError>(())
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[track_caller]
+pub fn spawn<F>(future: F) -> Task<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let location = Location::caller();
+    fitting!(future: F => spawn_here::<F, _>(future, location))
+}
+
+/// As [`spawn()`], with a future that fits a slot. The task is named after `N`.
+#[inline]
+#[track_caller]
+fn spawn_here<N, F>(future: F, location: &'static Location<'static>) -> Task<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    if current::with(|task| task.is_none()) {
+        return Handle::current().spawn_plain::<N, _>(future, location);
+    }
+    current::with(move |task| {
+        let parent = task.expect("there is one").as_parent();
+        Task::new(spawn::plain::<N, _>(parent, future, location), parent)
+    })
+}
