@@ -1,8 +1,9 @@
 //! [`Handle`]: spawns root tasks in a runtime and observes it, from any thread.
 //!
 //! The room also has what concerns the calling code: which runtime it is in, which task it is, and
-//! the functions [`spawn`](child::spawn) and [`yield_now`]. It only passes requests on, to `tree` for tasks and to
-//! the scheduler for counts; it starts no service, which the room of services does above it.
+//! the functions [`spawn`](child::spawn) and [`yield_now`]. It passes requests on, to `tree` for tasks
+//! and to the scheduler for counts, and may change neither by itself. It guards that each of these
+//! functions panics outside a runtime with a message that says what to do. Services are above it.
 
 mod caller;
 pub(crate) mod cancel_guard;

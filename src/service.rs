@@ -14,6 +14,7 @@ mod background;
 mod builders;
 mod context;
 mod interface;
+mod launch;
 mod launcher;
 mod manager;
 mod record;

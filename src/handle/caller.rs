@@ -31,8 +31,8 @@ pub(crate) fn current_shared_for(location: &Location<'_>) -> Arc<Shared> {
 
 /// Lets other tasks run: suspends the calling task once and puts it at the end of the queue.
 ///
-/// At the turn of the calling task to be cancelled, and outside protection, it suspends for good, as
-/// every await of this crate does.
+/// Once cancellation has reached the calling task, and outside protection, it suspends for good, as
+/// each await of this crate does.
 ///
 /// # Examples
 ///

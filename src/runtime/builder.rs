@@ -1,4 +1,4 @@
-//! [`Builder`].
+//! [`Builder`]: configures and starts a runtime.
 
 use super::owner::Runtime;
 use crate::handle::Handle;
@@ -10,10 +10,10 @@ use crate::task::current::InRuntime;
 use crate::timer::Clock;
 use std::io;
 
-/// Workers a runtime may have.
+/// The most workers that a runtime may have.
 const MAX_WORKERS: usize = 1 << 15;
 
-/// Configures a [`Runtime`]. Made by [`Runtime::builder`].
+/// Configures a [`Runtime`]. [`Runtime::builder`] makes one.
 ///
 /// # Examples
 ///
@@ -44,28 +44,33 @@ impl Builder {
         }
     }
 
-    /// Number of worker threads; by default one per available core. With 0 there are none:
-    /// [`Runtime::block_on`] drives every task on its caller's thread, and nothing runs while
-    /// nobody is in it.
+    /// Sets the number of worker threads. By default there is one for each available core.
+    ///
+    /// With 0 there are none: [`Runtime::block_on`] runs every task on its caller's thread, and no task
+    /// runs while no thread is in it. This is for tests, and for embedding the runtime in a thread of
+    /// one's own.
     pub fn workers(mut self, count: usize) -> Self {
         self.workers = Some(count);
         self
     }
 
-    /// Name of the worker threads, to which their number is appended; by default `taskgrove`.
+    /// Sets the name of the worker threads, to which a hyphen and their number is appended. By default it
+    /// is `taskgrove`.
     pub fn thread_name(mut self, name: impl Into<String>) -> Self {
         self.thread_name = name.into();
         self
     }
 
-    /// Stack size of the worker threads in bytes; by default that of the standard library.
+    /// Sets the stack size of the worker threads, in bytes. By default it is that of the standard
+    /// library.
     pub fn thread_stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
         self
     }
 
-    /// Whether to measure the time each task spends in its polls, for
-    /// [`Node::busy`](crate::Node::busy); costs two readings of the clock a poll. By default off.
+    /// Sets whether the time that each task spends in its polls is measured, for
+    /// [`Node::busy`](crate::Node::busy). This costs two reads of the clock for each poll. By default it
+    /// is off.
     pub fn track_busy_time(mut self, on: bool) -> Self {
         self.track_busy = on;
         self
@@ -75,8 +80,9 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// If a thread cannot be started, that error; those already started have ended by then.
-    /// `InvalidInput` for more than 32,768 workers, or a thread name with a NUL byte.
+    /// Returns the system's error if a thread cannot be started; the threads that were started before
+    /// have ended by then. Returns [`InvalidInput`](io::ErrorKind::InvalidInput) for more than 32,768
+    /// workers, and for a thread name that contains a NUL byte.
     pub fn build(self) -> io::Result<Runtime> {
         let threads = match self.workers {
             Some(count) => count,
@@ -111,7 +117,7 @@ impl Builder {
                 let _in_runtime = InRuntime::enter(shared.clone(), Some(index));
                 Worker::new(&pool, &shared, Arc::new(Parker::new())).run();
             });
-            // Dropping the runtime ends the threads that run already.
+            // On an error the runtime is dropped, which ends the threads that were started.
             runtime.threads.push(spawned?);
         }
         Ok(runtime)
@@ -119,16 +125,16 @@ impl Builder {
 }
 
 impl Runtime {
-    /// A runtime with one worker per available core.
+    /// Builds a runtime with one worker for each available core.
     ///
     /// # Errors
     ///
-    /// As [`Builder::build`].
+    /// Returns the system's error if a thread cannot be started.
     pub fn new() -> io::Result<Runtime> {
         Runtime::builder().build()
     }
 
-    /// Configures a runtime.
+    /// Returns a builder of a runtime.
     pub fn builder() -> Builder {
         Builder::new()
     }

@@ -1,4 +1,8 @@
-//! A thread in `block_on` as the worker of a runtime without threads.
+//! [`Driver`]: a thread in `block_on` that is the worker of a runtime without threads.
+//!
+//! The pool of such a runtime has one core, and `core_taken` says whether a thread has it. All its
+//! accesses are an acquire, a release or both: the thread that takes the core sees everything that
+//! the one before did with it (`Pool::release_core` is the release).
 
 use crate::schedule::pool::Pool;
 use crate::schedule::worker::Worker;
@@ -9,8 +13,8 @@ use crate::task::current::InRuntime;
 use crate::task::wakes;
 use std::task::Waker;
 
-/// Passes the core of a pool without threads on, should nobody have it when this thread leaves: it
-/// may be the one that was woken to take it.
+/// Wakes another thread in `block_on` when this one leaves and the core is free. This thread may be
+/// the one that was woken to take it.
 pub(super) struct PassOn<'a>(pub(super) Option<&'a Pool>);
 
 impl Drop for PassOn<'_> {
@@ -23,7 +27,8 @@ impl Drop for PassOn<'_> {
     }
 }
 
-/// A waker that says so and unparks.
+/// Makes a waker that sets `woken` and unparks the thread. Its Release store pairs with the Acquire
+/// of the thread that reads `woken`, which then sees what happened before the wake.
 pub(super) fn waker(parker: &Arc<Parker>, woken: &Arc<AtomicBool>) -> Waker {
     let (parker, woken) = (parker.clone(), woken.clone());
     let waker = waker_fn::waker_fn(move || {
@@ -34,7 +39,7 @@ pub(super) fn waker(parker: &Arc<Parker>, woken: &Arc<AtomicBool>) -> Waker {
     waker
 }
 
-/// The calling thread as the one worker of a runtime that has no threads.
+/// Makes the calling thread the only worker of a runtime without threads, until it is dropped.
 pub(super) struct Driver<'a> {
     worker: Worker<'a>,
     pool: &'a Pool,
@@ -42,7 +47,7 @@ pub(super) struct Driver<'a> {
 }
 
 impl<'a> Driver<'a> {
-    /// `None` if another thread is it.
+    /// Returns `None` if another thread has the core.
     pub(super) fn take(
         pool: &'a Pool,
         shared: &'a Arc<Shared>,
@@ -58,8 +63,9 @@ impl<'a> Driver<'a> {
         })
     }
 
-    /// Does some work (always a bit: a future that is always ready starves no task), or sleeps if
-    /// there is none, and returns soon once `stop` is true.
+    /// Works for up to 64 steps, or parks if there is no work. Returns after the current step once
+    /// `stop` is true. At least one step is done in any case, so that a future that is always ready
+    /// does not starve the tasks.
     pub(super) fn run(&mut self, stop: impl Fn() -> bool) {
         for _ in 0..64 {
             if !self.worker.tick() {

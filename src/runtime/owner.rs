@@ -17,14 +17,17 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 
-/// A runtime: worker threads, timers, and the tree of the tasks that run on them.
+/// Owns worker threads, timers, and the tree of the tasks that run on them.
 ///
-/// It derefs to its [`Handle`], which spawns, starts services and takes snapshots. Dropping it
-/// stops everything: every future is dropped, leaves first, after its current poll; no shield,
-/// cleanup or grace is waited for, and the workers are joined. So a task that is stuck in a poll
-/// holds up the drop. [`shutdown_timeout`](Runtime::shutdown_timeout) first lets protected tasks
-/// end, and leaves a stuck thread behind. Dropped on one of its own workers, it stops everything
-/// without joining.
+/// A runtime derefs to its [`Handle`], which spawns tasks, starts services and takes snapshots.
+///
+/// # Shutdown
+///
+/// Dropping the runtime drops every future, leaves first, each after its current poll. It waits for
+/// no shield, cleanup or grace period, and then joins the workers. So a task that is stuck in a poll
+/// holds up the drop. [`shutdown_timeout`](Runtime::shutdown_timeout) first lets protected tasks end,
+/// and leaves a stuck thread behind. A runtime that is dropped on one of its own workers stops
+/// everything without joining the threads.
 ///
 /// # Examples
 ///
@@ -41,24 +44,26 @@ pub struct Runtime {
     pub(super) handle: Handle,
     pub(super) pool: Arc<Pool>,
     pub(super) threads: Vec<JoinHandle<()>>,
-    /// [`Runtime::shutdown_timeout`] has done what the drop does.
+    /// Whether [`Runtime::shutdown_timeout`] has done what the drop would do.
     pub(super) is_shut_down: bool,
 }
 
 impl Runtime {
-    /// The runtime's handle, which can be cloned and may outlive it.
+    /// Returns the runtime's handle, which can be cloned and may outlive the runtime.
     pub fn handle(&self) -> &Handle {
         &self.handle
     }
 
-    /// Runs a future to its end on the calling thread, while the workers run the tasks. The future
-    /// need not be `Send` nor `'static`. It is no task: what it spawns are roots, and
-    /// [`shielded`](crate::shielded) changes nothing in it. Several threads may do this at once.
+    /// Runs a future to its end on the calling thread, while the workers run the tasks.
+    ///
+    /// The future need be neither `Send` nor `'static`. It is not a task: its children are roots, and
+    /// [`shielded`](crate::shielded) changes nothing in it. Several threads may call this at once. If
+    /// the runtime has no workers, one of them runs the tasks, too.
     ///
     /// # Panics
     ///
-    /// On a worker of this runtime: it would block the tasks it waits for. With what the future
-    /// panics.
+    /// Panics on a worker of this runtime, where it would block the tasks that it waits for, and with a
+    /// panic of the future.
     ///
     /// # Examples
     ///
@@ -87,10 +92,11 @@ impl Runtime {
         let woken = Arc::new(AtomicBool::new(true));
         let waker = waker(&parker, &woken);
         let mut cx = Context::from_waker(&waker);
-        // Dropped after the driver: the core may have been given back to this thread.
+        // Declared before the driver, so dropped after it has given the core back.
         let _pass_on = PassOn(self.threads.is_empty().then_some(&*self.pool));
         let mut driver: Option<Driver<'_>> = None;
         loop {
+            // Acquire pairs with the waker's Release. A wake during the poll sets the flag again.
             if woken.swap(false, Ordering::AcqRel)
                 && let Poll::Ready(output) =
                     current::outside_tasks(|| poll_to_its_end(future.as_mut(), &mut cx))
@@ -110,15 +116,16 @@ impl Runtime {
         }
     }
 
-    /// Runs a service to its end: [`Manager::run_service`] from synchronous code.
+    /// Runs a service to its end: [`Manager::run_service`] for synchronous code.
     ///
     /// # Errors
     ///
-    /// The service's failures, or [`LifecycleError::AlreadyManaged`](crate::LifecycleError).
+    /// Returns the service's failures, or
+    /// [`AlreadyManaged`](crate::LifecycleError::AlreadyManaged) if the service's slot is taken.
     ///
     /// # Panics
     ///
-    /// As [`block_on`](Runtime::block_on).
+    /// Panics on a worker of this runtime, as [`block_on`](Runtime::block_on) does.
     ///
     /// # Examples
     ///

@@ -15,13 +15,17 @@ use crate::tree::request::request_all;
 use std::time::{Duration, Instant};
 
 impl Runtime {
-    /// Cancels everything, waits up to `timeout` for what is protected (shields, cleanups,
-    /// grace), then does what dropping the runtime does, except that it leaves a thread that is
-    /// stuck in a poll behind. On a worker of this runtime there is no waiting.
+    /// Cancels everything and waits up to `timeout` for the tasks that are protected by a shield, a
+    /// cleanup or a grace period. Then it does what dropping the runtime does, except that it leaves a
+    /// thread behind that is stuck in a poll.
+    ///
+    /// A thread counts as stuck when no worker has got anything done for about 100 ms. On a worker of
+    /// this runtime this does not wait at all.
     ///
     /// # Errors
     ///
-    /// [`StopTimeout`] with a snapshot of what was left when the time was over.
+    /// Returns [`StopTimeout`] if any task was left when the time was over, with a snapshot of those
+    /// tasks.
     ///
     /// # Examples
     ///
@@ -39,7 +43,7 @@ impl Runtime {
         shared.release_sentinels();
         let on_worker = current::is_worker_of(&shared);
         if !on_worker {
-            self.wait_end(&shared, timeout);
+            self.wait_done(&shared, timeout);
         }
         if self.pool.has_terminated() {
             self.join();
@@ -48,13 +52,14 @@ impl Runtime {
         let remaining = look::all(&shared);
         request_all(&shared, Level::Kill);
         if self.threads.is_empty() {
-            self.wait_end(&shared, Duration::MAX);
+            self.wait_done(&shared, Duration::MAX);
         } else if !on_worker {
             let mut stuck = Stuck::new(self.pool.progress());
             while !self.pool.has_terminated() {
                 self.pool.end.park(Some(Instant::now() + stuck::LOOK));
                 if stuck.look(self.pool.progress()) && !self.pool.has_terminated() {
-                    // Every other worker is idle: what is left waits for a poll, or a drop, to end.
+                    // Every other worker is idle. The tasks that are left wait for a poll or a drop that
+                    // does not end.
                     self.threads.clear();
                     break;
                 }
@@ -67,8 +72,9 @@ impl Runtime {
         Err(StopTimeout { remaining })
     }
 
-    /// Waits until the last task is done, or the time is over; runs the tasks if nobody else does.
-    fn wait_end(&self, shared: &Arc<Shared>, timeout: Duration) {
+    /// Waits until the last task is done, at most for `timeout`. Runs the tasks if there are no workers
+    /// and no other thread does.
+    fn wait_done(&self, shared: &Arc<Shared>, timeout: Duration) {
         if !self.threads.is_empty() {
             let deadline = Instant::now().checked_add(timeout);
             while !self.pool.has_terminated() && deadline.is_none_or(|at| Instant::now() < at) {
@@ -78,6 +84,7 @@ impl Runtime {
         }
         let _in_runtime = InRuntime::enter(shared.clone(), None);
         let parker = Arc::new(Parker::new());
+        // Set by the timer's waker with Release, and loaded here with Acquire.
         let over = Arc::new(AtomicBool::new(timeout.is_zero()));
         let deadline = shared.clock.deadline(timeout);
         let wake = Fire::Waker(waker(&parker, &over));
@@ -94,7 +101,7 @@ impl Runtime {
 
     fn join(&mut self) {
         for thread in self.threads.drain(..) {
-            // A worker catches what tasks panic with: it ends only by returning.
+            // A worker catches the panics of tasks, so it ends only by returning.
             let _ = thread.join();
         }
     }
@@ -109,7 +116,7 @@ impl Drop for Runtime {
         request_all(&shared, Level::Kill);
         shared.release_sentinels();
         if self.threads.is_empty() {
-            self.wait_end(&shared, Duration::MAX);
+            self.wait_done(&shared, Duration::MAX);
         } else if !current::is_worker_of(&shared) {
             self.join();
         }

@@ -1,14 +1,14 @@
-//! When the workers of a runtime that shuts down count as stuck.
+//! [`Stuck`]: decides when the workers of a runtime that shuts down count as stuck.
 
 use std::time::Duration;
 
-/// Time between two looks at what the workers get done.
+/// The time between two looks at the workers' progress.
 pub(super) const LOOK: Duration = Duration::from_millis(10);
-/// Looks in a row that find nothing new.
+/// How many looks in a row have to find no progress.
 const LOOKS: u32 = 10;
 
-/// Counts looks, not time: while the process is stopped, or the machine sleeps, nothing gets on and
-/// nothing is stuck. However long that lasts, it is one look.
+/// Counts looks, and does not measure time: while the process is stopped or the machine sleeps there is
+/// no progress, although no worker is stuck. However long that lasts, it is one look.
 pub(super) struct Stuck {
     seen: u64,
     in_vain: u32,
@@ -22,7 +22,8 @@ impl Stuck {
         }
     }
 
-    /// Whether no worker has got on for [`LOOKS`] looks. To be called after each [`LOOK`].
+    /// Notes the progress and returns whether there was none for [`LOOKS`] looks. The caller calls this
+    /// once for each [`LOOK`].
     pub(super) fn look(&mut self, progress: u64) -> bool {
         if std::mem::replace(&mut self.seen, progress) == progress {
             self.in_vain += 1;
@@ -39,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_look_that_finds_something_begins_anew() {
+    fn progress_starts_the_count_anew() {
         let mut stuck = Stuck::new(7);
         for progress in [8, 9, 10] {
             for _ in 0..LOOKS {
@@ -50,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn one_look_is_not_enough_however_late_it_comes() {
+    fn a_late_look_counts_as_one() {
         let mut stuck = Stuck::new(7);
         assert!(!stuck.look(7));
         assert!(!stuck.look(7));

@@ -1,4 +1,4 @@
-//! [`background_service`].
+//! [`background_service`]: a service that runs beside a body in the calling task.
 
 use super::interface::Service;
 use super::manager::Manager;
@@ -19,19 +19,27 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Poll, ready};
 
-/// Runs `body` in the calling task while the service runs in the background; stops the service
-/// when the body ends, and ends the body, as a cancellation would, when the service fails. The
-/// service is a child of the calling task, as with [`Manager::run`].
+/// Runs `body` in the calling task while the service runs in the background.
+///
+/// The first poll starts the service as a child of the calling task, as [`Manager::run`] does. When
+/// the body has ended, the service is cancelled, and the future resolves when it is finished. When the
+/// service fails, the body is ended as a cancellation would end it: it is dropped as soon as it is
+/// suspended and no protection inside it is active. When the service finishes without a failure, the
+/// body goes on.
+///
+/// If cancellation reaches the calling task, or this future is dropped, the body is dropped and the
+/// service is cancelled. This is `background_trio_service` of py-libp2p's `async_service`.
 ///
 /// # Errors
 ///
-/// The service's failures; [`NotRunning`](crate::LifecycleError::NotRunning) if it cannot be started
-/// any more, because the calling task is being cancelled, and other reasons why it could not be
-/// started. In all those cases the body does not run.
+/// Returns the service's failures. The body does not run if the service cannot be started: then the
+/// error is [`AlreadyManaged`](crate::LifecycleError::AlreadyManaged), or
+/// [`NotRunning`](crate::LifecycleError::NotRunning) if the calling task is being cancelled.
 ///
 /// # Panics
 ///
-/// When it is first polled outside a runtime; with what `body` panics (the service is cancelled then).
+/// Panics if it is first polled outside a runtime, and with a panic of the body, which cancels the
+/// service.
 ///
 /// # Examples
 ///
@@ -69,7 +77,7 @@ where
     S: Service,
     F: AsyncFnOnce(Manager) -> T,
 {
-    let manager = match Manager::with(service, Settings::default()) {
+    let manager = match Manager::manage(service, Settings::default()) {
         Ok(manager) => manager,
         Err(error) => return checkpoint::refused(error.into()).await,
     };
@@ -92,7 +100,8 @@ where
             if let Some(around) = &mut around {
                 around.hear(cx);
             }
-            // Its end is the last that is to be heard of it: who waits after that is not forgotten.
+            // Ready for good once the service has failed or finished. Nothing more is to be heard of it
+            // then, and no waker stays in its list.
             let failed = waiting.poll(cx, |record| {
                 (record.has_errored() || record.is_finished()).then(|| record.has_errored())
             });
@@ -122,7 +131,7 @@ where
     manager.record.result()?;
     match output {
         Some(output) => Ok(output),
-        // Ended by the turn of the calling task.
+        // The body was dropped by the cancellation of the calling task, which suspends for good.
         None => pending().await,
     }
 }

@@ -12,43 +12,64 @@ use std::sync::Arc;
 use std::time::Duration;
 
 impl Manager {
-    /// Manages a service with options.
+    /// Returns a builder of a manager for a service.
     pub fn builder<S: Service>(service: S) -> ManagerBuilder {
         ManagerBuilder::new(arced!(service, S))
     }
 }
 
 impl Context {
-    /// Starts a child service. Its failures are this service's, too.
+    /// Starts a child service. Its failures fail this service, too.
+    ///
+    /// Dropping the manager that is returned stops nothing. While this service is being cancelled, the
+    /// child service is dropped here without having been started; see [`Context`].
     ///
     /// # Errors
     ///
-    /// As [`run_task`](Context::run_task), and
-    /// [`AlreadyManaged`](LifecycleError::AlreadyManaged).
+    /// Returns the same errors as [`run_task`](Context::run_task), and
+    /// [`AlreadyManaged`](LifecycleError::AlreadyManaged) if the slot of the child service is taken.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use taskgrove::{Context, Runtime, service_fn};
+    /// let app = service_fn("app", async |ctx: Context| {
+    ///     let db = ctx.run_child_service(service_fn("db", async |ctx: Context| {
+    ///         ctx.set_ready();
+    ///         Ok(())
+    ///     }))?;
+    ///     db.wait_ready().await?;
+    ///     Ok(())
+    /// });
+    /// Runtime::new()?.run(app)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn run_child_service<S: Service>(&self, service: S) -> Result<Manager, SpawnError> {
         let builder = ChildServiceBuilder::new(self, arced!(service, S));
         builder.spawn_at(Location::caller())
     }
 
-    /// Starts a child service that has to live as long as this one.
+    /// Starts a child service that has to live as long as this one: if it finishes while this service
+    /// is not being cancelled, this service fails with
+    /// [`DaemonExit`](crate::FailureKind::DaemonExit).
     ///
     /// # Errors
     ///
-    /// As [`run_child_service`](Context::run_child_service).
+    /// Returns the same errors as [`run_child_service`](Context::run_child_service).
     #[track_caller]
     pub fn run_daemon_child_service<S: Service>(&self, service: S) -> Result<Manager, SpawnError> {
         let builder = ChildServiceBuilder::new(self, arced!(service, S));
         builder.daemon().spawn_at(Location::caller())
     }
 
-    /// Configures a child service.
+    /// Returns a builder of a child service.
     pub fn child_service<S: Service>(&self, service: S) -> ChildServiceBuilder<'_, S> {
         ChildServiceBuilder::new(self, arced!(service, S))
     }
 }
 
-/// Configures a [`Manager`]. Made by [`Manager::builder`].
+/// Configures a service and makes a [`Manager`] for it. [`Manager::builder`] makes one.
 ///
 /// # Examples
 ///
@@ -72,26 +93,31 @@ pub struct ManagerBuilder {
 impl ManagerBuilder {
     fn new<S: Service>(service: Arc<S>) -> Self {
         ManagerBuilder {
-            make: Box::new(move |settings| Manager::with(service, settings)),
+            make: Box::new(move |settings| Manager::manage(service, settings)),
             settings: Settings::default(),
         }
     }
 
-    /// Names the service; by default what [`Service::name`] says.
+    /// Sets the service's name in paths, errors and snapshots. By default it is what
+    /// [`Service::name`] returns.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.settings.set_name(name);
         self
     }
 
-    /// How many live supervised children the service, and each of its tasks, may have; by default
-    /// 1,000. With 0 it cannot schedule anything.
+    /// Sets how many live supervised children the service's task, and each other task of the service,
+    /// may have. By default they may have up to 1,000. With 0 the service can schedule nothing.
     pub fn max_children(mut self, limit: usize) -> Self {
         self.settings.max_children = limit;
         self
     }
 
-    /// How long after cancellation was asked for the service, and everything below it that sets
-    /// no grace of its own, goes on before its turn ends it. Counted once for all.
+    /// Sets the service's grace period: how long after a cancellation was asked for its tasks may go
+    /// on.
+    ///
+    /// During that time they are polled as before, and are not dropped. Tasks and services below that
+    /// set no period have the same one. For all of them it counts from the request, so a shutdown lasts
+    /// as long as the longest period, not as long as their sum.
     pub fn grace(mut self, period: Duration) -> Self {
         self.settings.grace = Some(period);
         self
@@ -101,7 +127,7 @@ impl ManagerBuilder {
     ///
     /// # Errors
     ///
-    /// As [`Manager::new`].
+    /// Returns [`AlreadyManaged`](LifecycleError::AlreadyManaged) if the service's slot is taken.
     pub fn build(self) -> Result<Manager, LifecycleError> {
         (self.make)(self.settings)
     }
@@ -117,7 +143,21 @@ impl std::fmt::Debug for ManagerBuilder {
     }
 }
 
-/// Configures a child service. Made by [`Context::child_service`].
+/// Configures a child service before it is started. [`Context::child_service`] makes one.
+///
+/// # Examples
+///
+/// ```
+/// use taskgrove::{Context, Runtime, service_fn};
+/// let app = service_fn("app", async |ctx: Context| {
+///     let db = service_fn("db", async |_| Ok(()));
+///     let db = ctx.child_service(db).name("db-2").max_children(10).spawn()?;
+///     assert_eq!(db.name(), "db-2");
+///     Ok(())
+/// });
+/// Runtime::new()?.run(app)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "the service is not started until `spawn` is called"]
 pub struct ChildServiceBuilder<'a, S> {
     context: &'a Context,
@@ -134,25 +174,27 @@ impl<'a, S: Service> ChildServiceBuilder<'a, S> {
         }
     }
 
-    /// As [`ManagerBuilder::name`].
+    /// Sets the service's name; see [`ManagerBuilder::name`].
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.settings.set_name(name);
         self
     }
 
-    /// Makes it a daemon; see [`Context::run_daemon_child_service`].
+    /// Makes the service a daemon; see [`Context::run_daemon_child_service`].
     pub fn daemon(mut self) -> Self {
         self.settings.daemon = true;
         self
     }
 
-    /// As [`ManagerBuilder::grace`]; zero opts out of a grace from above.
+    /// Sets the service's grace period; see [`ManagerBuilder::grace`]. A period of zero opts out of one
+    /// that was set above.
     pub fn grace(mut self, period: Duration) -> Self {
         self.settings.grace = Some(period);
         self
     }
 
-    /// As [`ManagerBuilder::max_children`].
+    /// Sets how many live supervised children a task of the service may have; see
+    /// [`ManagerBuilder::max_children`].
     pub fn max_children(mut self, limit: usize) -> Self {
         self.settings.max_children = limit;
         self
@@ -162,7 +204,7 @@ impl<'a, S: Service> ChildServiceBuilder<'a, S> {
     ///
     /// # Errors
     ///
-    /// As [`Context::run_child_service`].
+    /// Returns the same errors as [`Context::run_child_service`].
     #[track_caller]
     pub fn spawn(self) -> Result<Manager, SpawnError> {
         self.spawn_at(Location::caller())

@@ -1,4 +1,6 @@
-//! [`Context`]: a service from inside.
+//! [`Context`]: a service seen from inside.
+//!
+//! What is scheduled through a context is in `tasks` and `builders`, which are above starting.
 
 use super::manager::Manager;
 use super::waits::RecordWait;
@@ -14,11 +16,16 @@ use std::future::poll_fn;
 use std::ops::Deref;
 use std::task::Poll;
 
-/// The inside of a service: its [`Manager`], to which it derefs, and the right to schedule.
+/// A service seen from inside: its [`Manager`], to which it derefs, and the right to schedule.
 ///
-/// What is scheduled from one of the service's tasks becomes that task's child; from anywhere
-/// else (outside, `run`, another service's task) it becomes a child of the service. While the
-/// service is being cancelled, scheduling quietly gives a task that never runs.
+/// A task or child service that is scheduled from one of the service's tasks becomes a child of that
+/// task. Scheduled from anywhere else (from `run`, from a task of another service, from outside) it
+/// becomes a child of the service's own task. A context can be cloned, and used in other tasks and on
+/// other threads.
+///
+/// While the service is being cancelled, scheduling succeeds and returns a task that never runs and
+/// is done, or the manager of a service that is finished without having been started. So code that
+/// schedules need not handle a shutdown.
 ///
 /// # Examples
 ///
@@ -37,12 +44,13 @@ pub struct Context {
     manager: Manager,
 }
 
-/// Where something that is scheduled now would go.
+/// The parent of what is scheduled by the calling code, and what applies to its children.
 pub(super) struct SpawnPoint<'a> {
-    /// The running task, or the service's.
+    /// The calling task or the service's task.
     pub(super) parent: Parent<'a>,
+    /// How many live supervised children the parent may have.
     pub(super) limit: usize,
-    /// The service is being cancelled.
+    /// Whether the service is being cancelled, so that its new children never run.
     pub(super) closing: bool,
 }
 
@@ -55,11 +63,11 @@ impl Context {
         &self.manager.record
     }
 
-    /// Calls `f` with the place where something that is scheduled now would go.
+    /// Calls `f` with where the calling code schedules.
     ///
     /// # Errors
     ///
-    /// The service is not running.
+    /// Returns [`NotRunning`](LifecycleError::NotRunning) if the service is not running.
     #[inline]
     pub(super) fn with_spawn_point<R>(
         &self,
@@ -80,6 +88,7 @@ impl Context {
         })
     }
 
+    /// Returns the service's task as a parent.
     fn service_point(&self) -> Result<Parent<'_>, LifecycleError> {
         let record = self.record();
         let shared = record.shared().filter(|_| !record.is_finished());
@@ -88,20 +97,24 @@ impl Context {
             .ok_or_else(|| self.manager.not_running())
     }
 
-    /// The manager, to be handed out.
+    /// Returns the service's manager, which code without the right to schedule can have.
     pub fn manager(&self) -> &Manager {
         &self.manager
     }
 
-    /// Says that the service is ready for its users: [`Manager::wait_ready`] resolves.
+    /// Marks the service as ready for its users, so that [`Manager::wait_ready`] resolves. A second
+    /// call does nothing.
     pub fn set_ready(&self) {
         self.record().set_ready();
         self.record().waiters().wake_all();
     }
 
-    /// Resolves when cancellation of the calling task or of this service is asked for, also while
-    /// tasks below are still ending; at once after the end. Cold by side for all that wait.
-    /// (Protected tasks learn from it that they should come to an end.)
+    /// Resolves when cancellation of the calling task or of this service is asked for.
+    ///
+    /// It does not wait until the tasks below have ended, so all tasks that wait for it go on side by
+    /// side. Code in a shield, a cleanup or a grace period learns from it that it should come to an
+    /// end; without protection a task may be dropped before it goes on from here. Outside of tasks only
+    /// the service counts. After the service's end this resolves at once.
     ///
     /// # Examples
     ///
@@ -143,7 +156,7 @@ impl Context {
         };
         let awaited = || Some(self.manager.record.awaited(Event::Cancel));
         poll_fn(|cx| checkpoint::poll(cx, awaited, &mut poll)).await;
-        // A thread that goes on from here does so because of it.
+        // What the calling code does from here on, it does because of the cancellation.
         current::view::see();
     }
 }

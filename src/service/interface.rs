@@ -10,12 +10,18 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
-/// Something that runs for a while, has tasks and child services of its own, and ends as one.
+/// A part of a program that runs for a while, owns tasks and child services, and ends as a whole.
 ///
-/// `run` is the service's own future. It schedules the rest through its [`Context`]; the service
-/// is finished when `run` has returned and everything that was scheduled is done. An error or a
-/// panic in `run`, in a task or in a child service cancels the service and comes out of
-/// [`Manager::run`] and [`Manager::result`].
+/// `run` is the service's own future, and schedules tasks and child services through its
+/// [`Context`]. The service is finished when `run` has returned, everything that was scheduled is
+/// done, and the service value has been dropped. An error or a panic in `run`, in a task or in a
+/// child service cancels the service; [`Manager::run`](crate::Manager::run) and
+/// [`Manager::result`](crate::Manager::result) report it.
+///
+/// A service is started with [`Runtime::run`](crate::Runtime::run),
+/// [`Handle::start`](crate::Handle::start), [`Manager::run`](crate::Manager::run),
+/// [`background_service`](crate::background_service), or as a child service with
+/// [`Context::run_child_service`].
 ///
 /// The model, and most of the vocabulary, is that of `async_service` in py-libp2p.
 ///
@@ -45,25 +51,35 @@ use std::sync::Arc;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Service: Send + Sync + 'static {
-    /// Runs the service. Written as `async fn run(self: Arc<Self>, ctx: Context) -> taskgrove::Result`.
+    /// Runs the service. Implementations write
+    /// `async fn run(self: Arc<Self>, ctx: Context) -> taskgrove::Result`.
+    ///
+    /// A cancellation drops the future at its next suspension, once everything that the service
+    /// scheduled is done; [`shielded`](crate::shielded), [`finally`](crate::finally) and
+    /// [`defer`](crate::defer) protect parts of it.
     ///
     /// # Errors
     ///
-    /// Any error is a failure of the service.
+    /// An error that is returned is a failure of the service, unless it is a consequence of a
+    /// cancellation.
     fn run(self: Arc<Self>, ctx: Context) -> impl Future<Output = Result> + Send;
 
-    /// The service's name in paths, snapshots and errors; by default that of the type.
+    /// Returns the service's name in paths, snapshots and errors. The default is the name of the
+    /// type, without its path.
+    ///
+    /// It is called once for each manager, before the service's slot is filled. A panic goes to the
+    /// caller that makes the manager.
     fn name(&self) -> Cow<'static, str> {
         Cow::Borrowed(crate::task::short(std::any::type_name::<Self>()))
     }
 
-    /// Where the service keeps its manager, if it has an API of its own for callers outside; see
-    /// [`ManagerSlot`].
+    /// Returns the slot in which the service keeps its manager. A service that has methods for
+    /// callers outside implements this; see [`ManagerSlot`].
     fn manager_slot(&self) -> Option<&ManagerSlot> {
         None
     }
 
-    /// Erases the type, so that different services fit in one `Vec`.
+    /// Erases the service's type, so that a `Vec` can hold services of different types.
     fn boxed(self) -> BoxService
     where
         Self: Sized,
@@ -76,7 +92,7 @@ impl<S: Service> Service for Arc<S> {
     async fn run(self: Arc<Self>, ctx: Context) -> Result {
         let service = Self::clone(&self);
         drop(self);
-        // Its future comes to lie where it is polled, without a copy on the stack.
+        // Pinned where it is made, so that no copy of a large future is made on the stack.
         let mut run = pin!(service.run(ctx));
         poll_fn(|cx| run.as_mut().poll(cx)).await
     }
@@ -92,6 +108,7 @@ impl<S: Service> Service for Arc<S> {
 
 type BoxFuture = Pin<Box<dyn Future<Output = Result> + Send>>;
 
+/// A [`Service`] without its type.
 trait Erased: Send + Sync {
     fn run(self: Arc<Self>, ctx: Context) -> BoxFuture;
     fn name(&self) -> Cow<'static, str>;
@@ -112,7 +129,9 @@ impl<S: Service> Erased for S {
     }
 }
 
-/// Any service. Made by [`Service::boxed`].
+/// A service whose type is erased. [`Service::boxed`] makes one.
+///
+/// It has the name, the slot and the future of the service inside it.
 ///
 /// # Examples
 ///

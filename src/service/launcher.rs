@@ -9,15 +9,17 @@ use std::panic::Location;
 
 /// Implemented by services: puts the service's task into the tree. Erases the service's type.
 pub(crate) trait Launch: Send {
-    /// Starts the service there.
-    fn launch(self: Box<Self>, at: LaunchSite<'_>) -> Result<(), spawn::Refusal>;
+    /// Starts the service. `counts` are those of its context and of its task.
+    fn launch(
+        self: Box<Self>,
+        counts: [Counted<Record>; 2],
+        site: LaunchSite<'_>,
+    ) -> Result<(), spawn::Refusal>;
 }
 
 /// Where, and with which options, a service is started.
 pub(crate) struct LaunchSite<'a> {
     pub(super) record: &'a Record,
-    /// One count of the record for the service's context, and one for its task.
-    pub(super) counts: [Counted<Record>; 2],
     pub(super) parent: Parent<'a>,
     pub(super) options: spawn::Options,
     pub(super) location: &'static Location<'static>,

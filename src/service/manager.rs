@@ -1,4 +1,6 @@
-//! [`Manager`]: a service from outside.
+//! [`Manager`]: a service seen from outside.
+//!
+//! What starts a service is in `start`, which is above the trait of services.
 
 use super::launcher::Launcher;
 use super::stats::{Stats, TaskStats};
@@ -23,11 +25,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// The outside of a service: it can look and stop, but not schedule.
+/// A service seen from outside: observes it, waits for it and stops it, but schedules nothing.
 ///
-/// Cloneable; dropping it does nothing. Its waits never run user code on another's stack, and all
-/// of them may be dropped at any time. Waiting for one's own end or an ancestor's, inside a
-/// shield, never resolves.
+/// Clones of a manager are of the same service. Dropping one does not stop the service. If the
+/// service was never started, dropping its last manager drops the service, and it is finished.
+///
+/// All waits may be dropped at any time, which changes nothing but for [`run`](Manager::run). A wait
+/// for the end of the calling task's own service, or of one above it, never resolves inside a shield.
 ///
 /// # Examples
 ///
@@ -43,12 +47,12 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct Manager {
     pub(super) record: Counted<Record>,
-    /// Starts a service that was not started yet.
+    /// Starts a service that was managed first and is started later.
     pub(super) launcher: Option<Arc<Launcher>>,
 }
 
 impl Manager {
-    pub(super) fn new_with(record: Counted<Record>, launcher: Option<Arc<Launcher>>) -> Self {
+    pub(super) fn from_parts(record: Counted<Record>, launcher: Option<Arc<Launcher>>) -> Self {
         Manager { record, launcher }
     }
 
@@ -58,49 +62,57 @@ impl Manager {
         }
     }
 
-    /// The service's name.
+    /// Returns the service's name.
     pub fn name(&self) -> &str {
         &self.record.name
     }
 
-    /// The id of the service's node; `None` before the start.
+    /// Returns the id of the service's task, or `None` before the start.
     pub fn id(&self) -> Option<TaskId> {
         self.record.task().map(|task| task.id())
     }
 
-    /// Whether it has been started.
+    /// Returns whether the service has been started.
     pub fn is_started(&self) -> bool {
         self.record.is_started()
     }
 
-    /// Whether it has been started and has not finished; also while it is being cancelled.
+    /// Returns whether the service has been started and has not finished. This is also true while it
+    /// is being cancelled.
     pub fn is_running(&self) -> bool {
         self.record.is_running()
     }
 
-    /// Whether it was cancelled: by [`cancel`](Manager::cancel) or [`stop`](Manager::stop), by a
-    /// failure of its own, or as a child service with its parent.
+    /// Returns whether the service was cancelled: by [`cancel`](Manager::cancel) or
+    /// [`stop`](Manager::stop), by a failure of its own, or, for a child service, with its parent.
+    ///
+    /// A service that was started by [`run`](Manager::run), [`run_service`](Manager::run_service) or
+    /// [`background_service`](crate::background_service) and goes with a cancelled task above it is
+    /// not cancelled in this sense.
     pub fn is_cancelled(&self) -> bool {
         self.record.is_cancelled()
     }
 
-    /// Whether `run` and everything below it are done and the service has been dropped.
+    /// Returns whether the service is finished: `run` and everything below it are done, and the
+    /// service value has been dropped. A service that can no longer be started is finished, too.
     pub fn is_finished(&self) -> bool {
         self.record.is_finished()
     }
 
-    /// Whether anything in it has failed.
+    /// Returns whether anything in the service has failed, even while it is still ending.
     pub fn did_error(&self) -> bool {
         self.record.has_errored()
     }
 
-    /// Asks for the cancellation of the service and everything below it, leaves first. Returns at
-    /// once; what is scheduled through the service's context after that never runs. Does nothing
-    /// once finished.
+    /// Asks for the cancellation of the service and everything below it, leaves first.
+    ///
+    /// This never blocks, and runs no user code on the caller's stack. Tasks that are scheduled
+    /// through the service's [`Context`](crate::Context) after `cancel` has returned never run. If
+    /// the service is finished or already being cancelled, this does nothing.
     ///
     /// # Errors
     ///
-    /// [`NotStarted`](LifecycleError::NotStarted) before the start.
+    /// Returns [`NotStarted`](LifecycleError::NotStarted) before the start.
     pub fn cancel(&self) -> Result<(), LifecycleError> {
         if !self.is_started() && !self.is_finished() {
             let service = self.name().to_owned();
@@ -110,11 +122,25 @@ impl Manager {
         Ok(())
     }
 
-    /// Cancels, then waits until finished.
+    /// Cancels the service, then waits until it is finished.
+    ///
+    /// Dropping the future after its first poll ends the wait and does not revoke the cancellation.
     ///
     /// # Errors
     ///
-    /// As [`cancel`](Manager::cancel).
+    /// Returns [`NotStarted`](LifecycleError::NotStarted) before the start.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use taskgrove::{Runtime, service_fn};
+    /// let runtime = Runtime::new()?;
+    /// let manager = runtime.start(service_fn("idle", async |_| std::future::pending().await))?;
+    /// runtime.block_on(manager.stop())?;
+    /// assert!(manager.is_cancelled() && manager.is_finished());
+    /// assert!(manager.result().is_some_and(|result| result.is_ok()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn stop(&self) -> Result<(), LifecycleError> {
         if let Err(error) = self.cancel() {
             return checkpoint::refused(error).await;
@@ -123,13 +149,16 @@ impl Manager {
         Ok(())
     }
 
-    /// Cancels, then waits until finished, at most for `timeout`. It is on time while one worker
-    /// other than a stuck one, or a thread in `block_on`, is free. The service goes on being
-    /// cancelled after a timeout.
+    /// Cancels the service, then waits until it is finished, but at most for `timeout`.
+    ///
+    /// The time counts from the first poll. The wait ends on time as long as one worker, or one thread
+    /// in [`block_on`](crate::Runtime::block_on), is not stuck in a poll. After a timeout the service
+    /// goes on being cancelled.
     ///
     /// # Errors
     ///
-    /// As [`cancel`](Manager::cancel); [`StopTimeout`] with every task that is left, and why.
+    /// Returns [`NotStarted`](LifecycleError::NotStarted) before the start, and [`StopTimeout`] after
+    /// a timeout: it names every task that is left, and what that task waits for.
     ///
     /// # Examples
     ///
@@ -172,14 +201,14 @@ impl Manager {
         }
         let remaining = self.snapshot();
         if remaining.is_empty() {
-            // It finished while we looked.
+            // The service finished while the snapshot was taken.
             self.wait_finished().await;
             return Ok(());
         }
         Err(StopError::Timeout(StopTimeout { remaining }))
     }
 
-    /// Waits for the start (or for the end, should it never be started).
+    /// Waits until the service has been started, or can no longer be started.
     pub async fn wait_started(&self) {
         wait(&self.record, Event::Start, |record| {
             (record.is_started() || record.is_finished()).then_some(())
@@ -187,11 +216,25 @@ impl Manager {
         .await;
     }
 
-    /// Waits until the service has called [`Context::set_ready`](super::Context::set_ready).
+    /// Waits until the service has called [`Context::set_ready`](crate::Context::set_ready).
     ///
     /// # Errors
     ///
-    /// [`NotRunning`](LifecycleError::NotRunning) if it ends first.
+    /// Returns [`NotRunning`](LifecycleError::NotRunning) if the service finishes before it is ready.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use taskgrove::{Context, Runtime, service_fn};
+    /// let runtime = Runtime::new()?;
+    /// let manager = runtime.start(service_fn("server", async |ctx: Context| {
+    ///     // It binds its sockets here.
+    ///     ctx.set_ready();
+    ///     std::future::pending().await
+    /// }))?;
+    /// runtime.block_on(manager.wait_ready())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn wait_ready(&self) -> Result<(), LifecycleError> {
         let ready = wait(&self.record, Event::Ready, |record| {
             (record.is_ready() || record.is_finished()).then(|| record.is_ready())
@@ -204,7 +247,7 @@ impl Manager {
         }
     }
 
-    /// Waits until `run` and everything below it are done and the service has been dropped.
+    /// Waits until the service is finished; see [`is_finished`](Manager::is_finished).
     pub async fn wait_finished(&self) {
         wait(&self.record, Event::End, |record| {
             record.is_finished().then_some(())
@@ -213,16 +256,20 @@ impl Manager {
         note_end(&self.record);
     }
 
-    /// What came of it; `None` until finished.
+    /// Returns the service's result, or `None` until it is finished.
+    ///
+    /// The error has every failure of the service, in the order in which they happened. The result of
+    /// a service that was never started is `Ok`.
     pub fn result(&self) -> Option<Result<(), ServiceError>> {
         let record = &self.record;
         record.is_finished().then(|| record.result())
     }
 
-    /// The counts of its tasks. A few loads, whatever is live.
+    /// Reads the counts of the service's tasks. The cost does not grow with the number of tasks.
     pub fn stats(&self) -> Stats {
         let record = &self.record;
-        // In this order a task that finishes meanwhile is not finished before it is scheduled.
+        // Finished tasks are read first: a task that is scheduled and finishes between the two loads
+        // is then counted as scheduled only, and the difference is never negative.
         let finished_count = record.done.load(Ordering::Acquire);
         Stats {
             tasks: TaskStats {
@@ -232,7 +279,8 @@ impl Manager {
         }
     }
 
-    /// A picture of the service and everything below it; empty before the start and after the end.
+    /// Takes a snapshot of the service and everything below it. The snapshot is empty before the
+    /// start and after the end.
     pub fn snapshot(&self) -> Snapshot {
         match self.record.task() {
             Some(task) => look::of(task),
@@ -240,12 +288,36 @@ impl Manager {
         }
     }
 
-    /// Runs a future on behalf of a caller outside, as long as the service runs.
+    /// Runs a future for a caller outside the service, as long as the service runs.
+    ///
+    /// The future runs in the calling task. Services wrap the bodies of their public methods in this,
+    /// so that no caller waits for a service that has ended. The idea is that of `external_api` in
+    /// py-libp2p's `async_service`.
     ///
     /// # Errors
     ///
-    /// [`NotRunning`](LifecycleError::NotRunning) when the service is not running or is being
-    /// cancelled, or as soon as it is: the future is dropped then.
+    /// Returns [`NotRunning`](LifecycleError::NotRunning) if the service is not running or is being
+    /// cancelled. If that comes to pass while the future runs, the future is dropped.
+    ///
+    /// # Panics
+    ///
+    /// Panics with a panic of the future.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use taskgrove::{LifecycleError, Runtime, service_fn};
+    /// let runtime = Runtime::new()?;
+    /// let manager = runtime.start(service_fn("idle", async |_| std::future::pending().await))?;
+    /// runtime.block_on(async {
+    ///     assert_eq!(manager.external_api(async { 3 }).await, Ok(3));
+    ///     manager.stop().await?;
+    ///     let late = manager.external_api(async { 4 }).await;
+    ///     assert!(matches!(late, Err(LifecycleError::NotRunning { .. })));
+    ///     Ok::<(), LifecycleError>(())
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn external_api<F: Future>(&self, f: F) -> Result<F::Output, LifecycleError> {
         let over = |record: &Record| (!record.is_running() || record.is_closing()).then_some(());
         let mut waiting = RecordWait::new(&self.record);
@@ -269,7 +341,7 @@ impl RequestCancel for Manager {
         if let Some(task) = self.record.task()
             && !self.is_finished()
         {
-            // Before anything else, so that whoever sees it end sees why.
+            // Set before the request: code that sees the service finished sees that it was cancelled.
             self.record.set_cancelled();
             request_and(task, Level::Cancel, || self.record.mark_closing(true));
         }

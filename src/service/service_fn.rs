@@ -1,4 +1,4 @@
-//! [`service_fn`]: a service from a closure.
+//! [`service_fn`]: makes a service from a closure.
 
 use super::context::Context;
 use super::interface::Service;
@@ -13,15 +13,18 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 
-/// A service made of a closure. Made by [`service_fn`].
+/// A service that runs a closure. [`service_fn`] makes one.
 pub struct ServiceFn<F> {
     name: Cow<'static, str>,
     closure: Mutex<Option<SlotBox<F>>>,
     slot: ManagerSlot,
 }
 
-/// Makes a service of a closure that takes the service's [`Context`]. It can be managed, and so
-/// run, once. (The original's `as_service`.)
+/// Makes a service that runs a closure, to which it gives its [`Context`].
+///
+/// The service has that name. It can be managed, and so run, only once: a second manager is refused
+/// with [`AlreadyManaged`](crate::LifecycleError::AlreadyManaged), also if the service is shared
+/// through an `Arc`. This is `as_service` of py-libp2p's `async_service`.
 ///
 /// # Examples
 ///
@@ -61,8 +64,8 @@ where
         drop(self);
         match closure {
             Some(closure) => {
-                // Its future comes to lie where it is polled, without a copy on the stack; a large
-                // closure is called where it lies, which only an erased one can be.
+                // The future is pinned where it is made, so that no copy of it is made on the stack.
+                // A large closure is called in its box, which is possible only without its type.
                 let mut run = pin!(if const { fits::<F>() } {
                     closure.take()(ctx)
                 } else {
@@ -71,7 +74,7 @@ where
                 });
                 poll_fn(|cx| run.as_mut().poll(cx)).await
             }
-            // Only by calling `run` by hand: a manager starts it once.
+            // A manager starts the service once, so this is a call of `run` by the user.
             None => Err("the closure of this service has run already".into()),
         }
     }

@@ -1,4 +1,4 @@
-//! [`ManagerSlot`]: where a service with an API of its own keeps its manager.
+//! [`ManagerSlot`]: where a service keeps its manager, for its own methods.
 
 use super::context::Context;
 use super::launcher::Launcher;
@@ -11,12 +11,14 @@ use crate::task::record::Record;
 use std::any::TypeId;
 use std::sync::Weak;
 
-/// The place in a service for its manager, for services with an API that is called from outside.
+/// The place in which a service keeps its manager, so that its methods can be called from outside.
 ///
-/// It is filled when the service is given a manager, and stays taken for ever once the service has
-/// been started. A service that was not (its last manager was dropped, or its start was refused)
-/// leaves it free for another manager. It keeps the service's record, never the service itself, so
-/// that there is no reference cycle.
+/// The service has a field of this type, and returns it from
+/// [`Service::manager_slot`](crate::Service::manager_slot). Making a manager for the service fills
+/// the slot. Once the service has been started the slot is taken for ever. If it never was, because
+/// its last manager was dropped or its start was refused, the slot is free for another manager.
+///
+/// A slot keeps the service's record and never the service, so there is no reference cycle.
 ///
 /// # Examples
 ///
@@ -64,12 +66,12 @@ pub struct ManagerSlot {
 
 struct Filled {
     record: Counted<Record>,
-    /// Of a service that was not started when it was given its manager.
+    /// Starts the service, if it was not started when its manager was made.
     launcher: Weak<Launcher>,
 }
 
 impl ManagerSlot {
-    /// An empty slot.
+    /// Makes an empty slot.
     #[cfg(not(taskgrove_loom))]
     pub const fn new() -> ManagerSlot {
         ManagerSlot {
@@ -78,14 +80,14 @@ impl ManagerSlot {
         }
     }
 
-    /// An empty slot.
+    /// Makes an empty slot.
     #[cfg(taskgrove_loom)]
     pub fn new() -> ManagerSlot {
         ManagerSlot::default()
     }
 
-    /// An empty slot that services of type `S` keep to themselves: only code that shares such a
-    /// service can look into it.
+    /// Makes an empty slot that services of type `S` keep to themselves: only code that shares such
+    /// a service can look into it.
     pub(super) fn private_to<S: 'static>() -> ManagerSlot {
         ManagerSlot {
             private_to: Some(TypeId::of::<S>),
@@ -99,8 +101,9 @@ impl ManagerSlot {
         self.private_to.is_some_and(|id| id() == TypeId::of::<S>())
     }
 
-    /// With the launcher, managers from this slot can start the service. Taken is a slot unless what is
-    /// in it can never be started.
+    /// Fills the slot. With the launcher, managers from this slot can start the service.
+    ///
+    /// A slot is taken, unless the service of the record in it can never be started.
     pub(super) fn fill(
         &self,
         record: &Counted<Record>,
@@ -120,19 +123,19 @@ impl ManagerSlot {
                 return Err(LifecycleError::AlreadyManaged { service });
             }
             let stale = std::mem::replace(&mut *place, new);
-            // With it may go errors of the user's.
+            // Dropped after the lock: the old record may hold errors, whose drop is user code.
             drop(place);
             drop(stale);
         }
         Ok(())
     }
 
-    /// The service's manager.
+    /// Returns the service's manager.
     ///
     /// # Errors
     ///
-    /// [`NoManager`](LifecycleError::NoManager) if it has none: it was never given one, or lost it
-    /// before it was started.
+    /// Returns [`NoManager`](LifecycleError::NoManager) if the service has none: none was made, or
+    /// all of them were dropped before the service was started.
     pub fn get(&self) -> Result<Manager, LifecycleError> {
         let place = self.filled.get().ok_or(LifecycleError::NoManager)?;
         let (record, launcher) = {
@@ -142,24 +145,28 @@ impl ManagerSlot {
         if record.was_never_started() {
             return Err(LifecycleError::NoManager);
         }
-        Ok(Manager::new_with(record, launcher))
+        Ok(Manager::from_parts(record, launcher))
     }
 
-    /// The service's context, to schedule tasks from its own methods.
+    /// Returns the service's context, with which its methods schedule tasks.
     ///
     /// # Errors
     ///
-    /// [`NoManager`](LifecycleError::NoManager) if it has no manager. Scheduling through the
-    /// context fails by itself when the service is not running.
+    /// Returns [`NoManager`](LifecycleError::NoManager) if the service has no manager. If it is not
+    /// running there is a context all the same, whose methods return
+    /// [`NotRunning`](LifecycleError::NotRunning).
     pub fn context(&self) -> Result<Context, LifecycleError> {
         self.get().map(Context::new)
     }
 
-    /// As [`Manager::external_api`].
+    /// Runs a future for a caller outside the service, as long as the service runs; see
+    /// [`Manager::external_api`].
     ///
     /// # Errors
     ///
-    /// As there, and [`NoManager`](LifecycleError::NoManager).
+    /// Returns [`NoManager`](LifecycleError::NoManager) if the service has no manager, and
+    /// [`NotRunning`](LifecycleError::NotRunning) if it is not running, is being cancelled, or ends
+    /// before the future does.
     pub async fn external_api<F: Future>(&self, f: F) -> Result<F::Output, LifecycleError> {
         match self.get() {
             Ok(manager) => manager.external_api(f).await,

@@ -1,203 +1,126 @@
-//! Starting a service: its node goes into the tree.
+//! Starting services: as a child of a task, as a root, or for later.
 
-use super::context::{Context, SpawnPoint};
+use super::context::SpawnPoint;
 use super::interface::Service;
-use super::launcher::{Launch, LaunchSite, Launcher, Starting};
+use super::launch::{launch, make_record, slot_to_fill};
+use super::launcher::{LaunchSite, Launcher, Starting};
 use super::manager::Manager;
-use super::slot::ManagerSlot;
-use crate::arena::counted::Counted;
-use crate::error::{BoxError, LifecycleError, ServiceError, SpawnError};
+use crate::error::{LifecycleError, ServiceError, SpawnError};
 use crate::handle::cancel_guard::CancelGuard;
 use crate::handle::settings::Settings;
 use crate::handle::{Handle, current_shared_for};
 use crate::panics::quietly;
 use crate::protect::checkpoint;
-use crate::protect::last_poll::poll_to_its_end;
-use crate::sync::atomic::Ordering;
 use crate::task::raw::Parent;
-use crate::task::raw::fits;
-use crate::task::record::Record;
 use crate::task::{Shared, arced, current, kind};
 use crate::tree::{full, spawn};
-use std::borrow::Cow;
-use std::future::poll_fn;
 use std::panic::Location;
-use std::pin::pin;
 use std::sync::{Arc, Weak};
 
-impl<S: Service> Launch for Arc<S> {
-    fn launch(self: Box<Self>, at: LaunchSite<'_>) -> Result<(), spawn::Refusal> {
-        launch(*self, at)
-    }
-}
-
-/// Gives a service its record, with `N` counts; its slot is yet to be filled.
+/// Starts a service as a supervised child of a task of another service.
 #[inline]
-pub(crate) fn manage<S: Service, const N: usize>(
-    service: &S,
-    settings: Settings,
-) -> [Counted<Record>; N] {
-    let own = service.name();
-    let name = settings.name.map_or(own, Cow::Owned);
-    Counted::several(Record::new(name, settings.max_children, settings.grace))
-}
-
-/// The slot to fill when this service is given a manager.
-fn slot_of<S: Service>(service: &S) -> Option<&ManagerSlot> {
-    service
-        .manager_slot()
-        .filter(|slot| !slot.is_private_to::<S>())
-}
-
-/// Puts a service's node into the tree.
-#[inline]
-fn launch<S: Service>(service: Arc<S>, at: LaunchSite<'_>) -> Result<(), spawn::Refusal> {
-    let LaunchSite {
-        record,
-        counts: [for_context, for_node],
-        parent,
-        options,
-        location,
-    } = at;
-    let independent = options.kind & kind::SUPERVISED == 0;
-    record.independent.store(independent, Ordering::Relaxed);
-    // Without what could start it: that could hold the service, and this is the service.
-    let context = Context::new(Manager::new_with(for_context, None));
-    let run = move || service.run(context);
-    launch_run::<S, _, _>(run, parent, record, for_node, &options, location)
-}
-
-/// `run` is called by the first poll, as code of the task. Its future comes to lie where it is polled,
-/// without a copy on the stack if it is large.
-#[inline]
-fn launch_run<N, R, F>(
-    run: R,
-    parent: Parent<'_>,
-    record: &Record,
-    own: Counted<Record>,
-    options: &spawn::Options,
-    location: &'static Location<'static>,
-) -> Result<(), spawn::Refusal>
-where
-    R: FnOnce() -> F + Send + 'static,
-    F: Future<Output = Result<(), BoxError>> + Send + 'static,
-{
-    if const { fits::<F>() } {
-        let make = move || async move {
-            let mut run = pin!(Some(run()));
-            poll_fn(|cx| poll_to_its_end(run.as_mut(), cx)).await
-        };
-        place::<N, _>(make, parent, record, own, options, location)
-    } else {
-        let make = move || async move {
-            let mut run = pin!(run());
-            poll_fn(|cx| run.as_mut().poll(cx)).await
-        };
-        place::<N, _>(make, parent, record, own, options, location)
-    }
-}
-
-/// As [`spawn::service`], with a future that is boxed as soon as it is made if it does not fit.
-#[inline]
-fn place<N, F>(
-    make: impl FnOnce() -> F,
-    parent: Parent<'_>,
-    record: &Record,
-    own: Counted<Record>,
-    options: &spawn::Options,
-    location: &'static Location<'static>,
-) -> Result<(), spawn::Refusal>
-where
-    F: Future<Output = Result<(), BoxError>> + Send + 'static,
-{
-    if const { fits::<F>() } {
-        spawn::service::<N, _>(parent, make(), record, own, options, location)
-    } else {
-        let future = Box::pin(make());
-        spawn::service::<N, _>(parent, future, record, own, options, location)
-    }
-}
-
-/// Starts a service as a supervised child of one of another service's tasks.
-#[inline]
-pub(crate) fn start_child<S: Service>(
+pub(super) fn start_child<S: Service>(
     service: Arc<S>,
     settings: Settings,
-    place: &SpawnPoint<'_>,
+    at: &SpawnPoint<'_>,
     location: &'static Location<'static>,
 ) -> Result<Manager, SpawnError> {
     let daemon = settings.daemon;
-    let [record, counts @ ..]: [_; 3] = manage(&*service, settings);
-    // In no slot, nobody can wait for the start yet.
-    let known = match slot_of(&*service) {
+    let [record, counts @ ..]: [_; 3] = make_record(&*service, settings);
+    // Only code that finds the record in a slot can wait for the start by now.
+    let is_known = match slot_to_fill(&*service) {
         None => false,
         Some(slot) => slot.fill(&record, Weak::new()).map(|()| true)?,
     };
     let starting = Starting(&record);
-    if place.closing {
-        // Dropped here, as code of the caller.
+    if at.closing {
+        // The service is dropped here, as code of the caller.
         quietly(|| drop(service));
         drop(starting);
-        return Ok(Manager::new_with(record, None));
+        return Ok(Manager::from_parts(record, None));
     }
     let options = spawn::Options {
         kind: kind::SUPERVISED | if daemon { kind::DAEMON } else { 0 },
-        limit: Some(place.limit),
+        limit: Some(at.limit),
         ..spawn::Options::default()
     };
-    let at = LaunchSite {
+    let site = LaunchSite {
         record: &record,
-        counts,
-        parent: place.parent,
+        parent: at.parent,
         options,
         location,
     };
-    let launched = launch(service, at);
+    let launched = launch(service, counts, &site);
     drop(starting);
     match launched {
-        Ok(()) if known => record.waiters().wake_all(),
+        Ok(()) if is_known => record.waiters().wake_all(),
         Ok(()) | Err(spawn::Refusal::Closing) => {}
         Err(spawn::Refusal::Limit) => {
-            return Err(full::too_many(place.parent, place.limit).into());
+            return Err(full::too_many(at.parent, at.limit).into());
         }
     }
-    Ok(Manager::new_with(record, None))
+    Ok(Manager::from_parts(record, None))
 }
 
 impl Manager {
-    /// For a service that may be started later.
-    pub(crate) fn with<S: Service>(
+    /// Manages a service that may be started later.
+    pub(super) fn manage<S: Service>(
         service: Arc<S>,
         settings: Settings,
     ) -> Result<Manager, LifecycleError> {
-        let [record, for_launcher] = manage(&*service, settings);
+        let [record, for_launcher] = make_record(&*service, settings);
         let launcher = Arc::new(Launcher::new(for_launcher));
-        let slot = slot_of(&*service);
-        // Who finds the launcher in the slot waits until the service is in it.
-        let mut place = launcher.service.lock();
+        let slot = slot_to_fill(&*service);
+        // Locked before the slot is filled: code that finds the launcher there waits until the
+        // service is in it.
+        let mut waiting = launcher.service.lock();
         if let Some(slot) = slot {
             slot.fill(&record, Arc::downgrade(&launcher))?;
         }
-        *place = Some(Box::new(service));
-        drop(place);
-        Ok(Self::new_with(record, Some(launcher)))
+        *waiting = Some(Box::new(service));
+        drop(waiting);
+        Ok(Self::from_parts(record, Some(launcher)))
     }
 
-    /// Manages a service. Needs no runtime.
+    /// Makes a manager for a service, which is to be started by [`run`](Manager::run).
+    ///
+    /// This needs no runtime. The service is named after its type, or as
+    /// [`Service::name`](crate::Service::name) says.
     ///
     /// # Errors
     ///
-    /// [`AlreadyManaged`](LifecycleError::AlreadyManaged) if the service has a slot and that is
-    /// taken.
+    /// Returns [`AlreadyManaged`](LifecycleError::AlreadyManaged) if the service has a
+    /// [`ManagerSlot`](crate::ManagerSlot) that is taken.
     pub fn new<S: Service>(service: S) -> Result<Manager, LifecycleError> {
-        Self::with(arced!(service, S), Settings::default())
+        Self::manage(arced!(service, S), Settings::default())
     }
 
-    /// Manages and runs a service.
+    /// Makes a manager for a service and runs the service: [`new`](Manager::new), then
+    /// [`run`](Manager::run).
+    ///
+    /// Dropping the future cancels the service.
     ///
     /// # Errors
     ///
-    /// As [`new`](Manager::new) and [`run`](Manager::run).
+    /// Returns [`AlreadyManaged`](LifecycleError::AlreadyManaged) if the service's slot is taken, and
+    /// what [`run`](Manager::run) returns.
+    ///
+    /// # Panics
+    ///
+    /// Panics if it is first polled outside a runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use taskgrove::{Manager, Runtime, ServiceError, service_fn};
+    /// let runtime = Runtime::new()?;
+    /// let failed = runtime.block_on(Manager::run_service(service_fn("job", async |_| {
+    ///     Err("no disk".into())
+    /// })));
+    /// let Err(ServiceError::Failed(failures)) = failed else { panic!("it did not fail") };
+    /// assert_eq!(failures[0].path(), "job");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn run_service<S: Service>(service: S) -> impl Future<Output = Result<(), ServiceError>> {
         Self::run_shared(arced!(service, S), Location::caller())
@@ -207,26 +130,30 @@ impl Manager {
         service: Arc<S>,
         location: &'static Location<'static>,
     ) -> Result<(), ServiceError> {
-        match Self::with(service, Settings::default()) {
+        match Self::manage(service, Settings::default()) {
             Ok(manager) => manager.run_from(location).await,
             Err(error) => checkpoint::refused(error.into()).await,
         }
     }
 
-    /// Starts the service when first polled, as a child of the task that does so, and waits for
-    /// its end. It is in that task's subtree and is cancelled with it, but counts in no outer
-    /// stats or limit, and its failure is only the error returned here. Dropping the future
-    /// cancels the service.
+    /// Runs the service: the first poll starts it as a child of the calling task, and the future
+    /// resolves when it is finished.
+    ///
+    /// The service is in the subtree of the calling task and is cancelled with it. It counts in no
+    /// stats and no limit of the services above it, and its failure is reported only by the error
+    /// returned here. Called from the future of [`block_on`](crate::Runtime::block_on), it is a root.
+    /// Dropping the future cancels the service.
     ///
     /// # Errors
     ///
-    /// [`AlreadyStarted`](LifecycleError::AlreadyStarted) the second time;
-    /// [`NotRunning`](LifecycleError::NotRunning) if it cannot be started any more, because the
-    /// calling task is being cancelled; the service's failures.
+    /// Returns [`Failed`](ServiceError::Failed) with the service's failures,
+    /// [`AlreadyStarted`](LifecycleError::AlreadyStarted) the second time, and
+    /// [`NotRunning`](LifecycleError::NotRunning) if the service can no longer be started, for
+    /// instance because the calling task is being cancelled.
     ///
     /// # Panics
     ///
-    /// When it is first polled outside a runtime.
+    /// Panics if it is first polled outside a runtime.
     #[track_caller]
     pub fn run(&self) -> impl Future<Output = Result<(), ServiceError>> {
         self.run_from(Location::caller())
@@ -241,7 +168,7 @@ impl Manager {
         self.record.result()
     }
 
-    /// Whether the service was not started and cannot be any more.
+    /// Whether the service was not started and can no longer be.
     fn is_too_late(&self) -> bool {
         match self.launcher {
             Some(_) => self.record.was_never_started(),
@@ -262,21 +189,21 @@ impl Manager {
             return Err(LifecycleError::AlreadyStarted { service });
         };
         let starting = Starting(&self.record);
-        let launched = service.launch(LaunchSite {
+        let site = LaunchSite {
             record: &self.record,
-            counts: [self.record.clone(), self.record.clone()],
             parent,
             options: spawn::Options::default(),
             location,
-        });
+        };
+        let launched = service.launch([self.record.clone(), self.record.clone()], site);
         drop(starting);
         launched.map_err(|_| self.not_running())?;
         self.record.waiters().wake_all();
         Ok(())
     }
 
-    /// As a root.
-    pub(crate) fn start_root(
+    /// Starts the service as a root.
+    fn start_root(
         &self,
         shared: &Shared,
         location: &'static Location<'static>,
@@ -284,9 +211,9 @@ impl Manager {
         self.launch(current::home(shared).as_parent(), location)
     }
 
-    /// Below the calling task, for which alone its end is of interest; or as a root. The location
-    /// is that of the call whose future does this when it is polled.
-    pub(crate) fn start_here(
+    /// Starts the service as an unsupervised child of the calling task, or as a root if the caller is
+    /// no task. `location` is that of the public call whose future is being polled.
+    pub(super) fn start_here(
         &self,
         location: &'static Location<'static>,
     ) -> Result<(), LifecycleError> {
@@ -299,13 +226,15 @@ impl Manager {
 }
 
 impl Handle {
-    /// Starts a root service and returns its manager. Nobody is told of its failure but who asks
-    /// the manager.
+    /// Starts a service as a root and returns its manager.
+    ///
+    /// The service goes on if the manager is dropped. Its failures are reported only through the
+    /// manager.
     ///
     /// # Errors
     ///
-    /// [`AlreadyManaged`](LifecycleError::AlreadyManaged), or
-    /// [`NotRunning`](LifecycleError::NotRunning) if the runtime has ended.
+    /// Returns [`AlreadyManaged`](LifecycleError::AlreadyManaged) if the service's slot is taken, and
+    /// [`NotRunning`](LifecycleError::NotRunning) if the runtime has shut down.
     ///
     /// # Examples
     ///
@@ -321,7 +250,7 @@ impl Handle {
     /// ```
     #[track_caller]
     pub fn start<S: Service>(&self, service: S) -> Result<Manager, LifecycleError> {
-        let manager = Manager::with(arced!(service, S), Default::default())?;
+        let manager = Manager::manage(arced!(service, S), Settings::default())?;
         manager.start_root(self.shared(), Location::caller())?;
         Ok(manager)
     }

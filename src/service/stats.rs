@@ -1,26 +1,28 @@
-//! Counts of a service's tasks.
+//! Counts of a service's tasks, as plain data.
 
-/// Numbers of one service. From [`Manager::stats`](super::Manager::stats).
+/// Counts of one service. [`Manager::stats`](crate::Manager::stats) reads them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Its tasks.
+    /// The counts of the service's tasks.
     pub tasks: TaskStats,
 }
 
-/// Numbers of a service's supervised tasks, at any depth. `run` is not counted; a child service is
-/// one task; a failed or cancelled task is finished.
+/// Counts of the supervised tasks of a service, at any depth.
+///
+/// The service's `run` is not counted. A child service counts as one task, whatever runs in it. A
+/// task that failed or was cancelled counts as finished.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TaskStats {
-    /// Scheduled so far.
+    /// Tasks that were scheduled so far.
     pub total_count: u64,
-    /// Done so far.
+    /// Tasks that are done so far.
     pub finished_count: u64,
 }
 
 impl TaskStats {
-    /// Scheduled and not done.
+    /// Returns how many tasks were scheduled and are not done.
     pub fn pending_count(&self) -> u64 {
         self.total_count.saturating_sub(self.finished_count)
     }

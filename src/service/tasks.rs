@@ -12,12 +12,29 @@ use std::panic::Location;
 use std::time::Duration;
 
 impl Context {
-    /// Schedules a task. Its error or panic fails the service.
+    /// Schedules a task. An error that it returns, or its panic, fails the service.
+    ///
+    /// Dropping the handle that is returned detaches the task and cancels nothing. While the service is
+    /// being cancelled the future is dropped here; see [`Context`].
     ///
     /// # Errors
     ///
-    /// [`NotRunning`](LifecycleError::NotRunning) before the start and after the end;
-    /// [`TooManyChildren`](crate::TooManyChildren) at the parent's limit.
+    /// Returns [`NotRunning`](crate::LifecycleError::NotRunning) before the start and after the end of
+    /// the service, and [`TooManyChildren`](crate::TooManyChildren) if the parent has as many live
+    /// supervised children as it may have.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use taskgrove::{Context, Runtime, service_fn};
+    /// let service = service_fn("app", async |ctx: Context| {
+    ///     let task = ctx.run_task(async { Ok(()) })?;
+    ///     task.await?;
+    ///     Ok(())
+    /// });
+    /// Runtime::new()?.run(service)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn run_task<F>(&self, f: F) -> Result<Task<()>, SpawnError>
     where
@@ -28,12 +45,30 @@ impl Context {
         fitting!(f: F => spawn_named::<F, _, _>(self, f, options, location))
     }
 
-    /// Schedules a task that has to live as long as the service: that it ends is a failure
-    /// ([`DaemonExit`](crate::FailureKind::DaemonExit)), unless the service is being cancelled.
+    /// Schedules a daemon: a task that has to live as long as the service.
+    ///
+    /// If its future returns while the service is not being cancelled, the service fails with
+    /// [`DaemonExit`](crate::FailureKind::DaemonExit), or with the error that the future returned. A
+    /// service with a live daemon never finishes by itself.
     ///
     /// # Errors
     ///
-    /// As [`run_task`](Context::run_task).
+    /// Returns the same errors as [`run_task`](Context::run_task).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use taskgrove::{Context, FailureKind, Runtime, ServiceError, service_fn};
+    /// let service = service_fn("app", async |ctx: Context| {
+    ///     ctx.run_daemon_task(async { Ok(()) })?;
+    ///     Ok(())
+    /// });
+    /// let Err(ServiceError::Failed(failures)) = Runtime::new()?.run(service) else {
+    ///     panic!("the daemon goes on")
+    /// };
+    /// assert!(matches!(failures[0].kind(), FailureKind::DaemonExit));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn run_daemon_task<F>(&self, f: F) -> Result<Task<()>, SpawnError>
     where
@@ -47,7 +82,8 @@ impl Context {
         fitting!(f: F => spawn_named::<F, _, _>(self, f, options, location))
     }
 
-    /// Configures a task, which may also have a value.
+    /// Returns a builder of a task. Unlike [`run_task`](Context::run_task), the task may return a value
+    /// of any type.
     pub fn task<F, T>(&self, f: F) -> TaskBuilder<'_, F>
     where
         F: Future<Output = Result<T>> + Send + 'static,
@@ -57,7 +93,23 @@ impl Context {
     }
 }
 
-/// Configures a task of a service. Made by [`Context::task`].
+/// Configures a task of a service before it is scheduled. [`Context::task`] makes one.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use taskgrove::{Context, Runtime, service_fn};
+/// let service = service_fn("app", async |ctx: Context| {
+///     let task = ctx.task(async { Ok(6 * 7) });
+///     let task = task.name("answer").grace(Duration::from_secs(1)).spawn()?;
+///     assert_eq!(task.name(), "answer");
+///     assert_eq!(task.await?, 42);
+///     Ok(())
+/// });
+/// Runtime::new()?.run(service)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "the task is not scheduled until `spawn` is called"]
 pub struct TaskBuilder<'a, F> {
     context: &'a Context,
@@ -74,20 +126,24 @@ impl<'a, F> TaskBuilder<'a, F> {
         }
     }
 
-    /// Names the task, in paths, errors and snapshots; by default after the function it runs.
+    /// Sets the task's name in paths, errors and snapshots. By default it is that of the function that
+    /// made the future, without its path.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.settings.set_name(name);
         self
     }
 
-    /// Makes it a daemon; see [`Context::run_daemon_task`].
+    /// Makes the task a daemon; see [`Context::run_daemon_task`].
     pub fn daemon(mut self) -> Self {
         self.settings.daemon = true;
         self
     }
 
-    /// How long after cancellation was asked for the task goes on before its turn ends it; zero
-    /// opts out of a grace from above. Inherited by everything below that sets none.
+    /// Sets the task's grace period: how long after a cancellation was asked for the task may go on.
+    ///
+    /// During that time the task is polled as before, and is not dropped. Tasks and services below it
+    /// that set no period have the same one. For all of them it counts from the request. By default the
+    /// period is that of the parent; a period of zero opts out of it.
     pub fn grace(mut self, period: Duration) -> Self {
         self.settings.grace = Some(period);
         self
@@ -97,7 +153,7 @@ impl<'a, F> TaskBuilder<'a, F> {
     ///
     /// # Errors
     ///
-    /// As [`Context::run_task`].
+    /// Returns the same errors as [`Context::run_task`].
     #[track_caller]
     pub fn spawn<T>(self) -> Result<Task<T>, SpawnError>
     where

@@ -51,3 +51,55 @@ impl<O: HasWaitList> Drop for Registration<O> {
         self.leave();
     }
 }
+
+#[cfg(test)]
+#[cfg(not(taskgrove_loom))]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::task::Wake;
+
+    struct Unwoken;
+
+    impl Wake for Unwoken {
+        fn wake(self: Arc<Self>) {
+            panic!("it is not woken");
+        }
+    }
+
+    impl HasWaitList for &WaitList {
+        fn with_list(&self, f: impl FnOnce(&WaitList)) {
+            f(self);
+        }
+    }
+
+    #[test]
+    fn a_registration_keeps_its_waker_until_it_leaves_or_is_dropped() {
+        let list = WaitList::default();
+        let kept = Arc::new(Unwoken);
+        let waker = kept.clone().into();
+        let mut registration = Registration::new(&list);
+        for _ in 0..2 {
+            registration.register(&waker);
+            registration.register(&waker);
+            assert_eq!(Arc::strong_count(&kept), 3);
+            registration.leave();
+            assert_eq!(Arc::strong_count(&kept), 2);
+        }
+        registration.register(&waker);
+        drop(registration);
+        assert_eq!(Arc::strong_count(&kept), 2);
+    }
+
+    #[test]
+    fn an_abandoned_entry_is_left_to_the_owner_of_the_list() {
+        let list = WaitList::default();
+        let kept = Arc::new(Unwoken);
+        let waker = kept.clone().into();
+        let mut registration = Registration::new(&list);
+        registration.register(&waker);
+        registration.abandon();
+        drop(registration);
+        assert_eq!(Arc::strong_count(&kept), 3);
+    }
+}

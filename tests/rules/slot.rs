@@ -240,6 +240,26 @@ fn a_closure_can_be_managed_once() {
     });
 }
 
+/// The slot of a closure is filled for a service around it, of the same size, that shows it.
+#[test]
+fn the_slot_of_a_closure_serves_the_service_around_it() {
+    struct Around<S>(S);
+    impl<S: Service> Service for Around<S> {
+        async fn run(self: Arc<Self>, ctx: Context) -> taskgrove::Result {
+            let slot = self.manager_slot().expect("that of the closure");
+            assert_eq!(slot.get()?.id(), ctx.id());
+            Ok(())
+        }
+        fn manager_slot(&self) -> Option<&ManagerSlot> {
+            self.0.manager_slot()
+        }
+    }
+    everywhere(async |_| {
+        let closure = service_fn("closure", async |_| Ok(()));
+        Manager::run_service(Around(closure)).await.unwrap();
+    });
+}
+
 /// The slot keeps the record, never the service.
 #[test]
 fn a_slot_is_no_cycle() {
