@@ -41,6 +41,7 @@ pub(super) fn make_record<S: Service, const N: usize>(
 }
 
 /// Returns the slot that has to be filled when the service is given a manager.
+#[inline]
 pub(super) fn slot_to_fill<S: Service>(service: &S) -> Option<&ManagerSlot> {
     service
         .manager_slot()

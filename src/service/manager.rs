@@ -337,6 +337,7 @@ impl Manager {
 
 impl RequestCancel for Manager {
     /// Cancels the service if it was started and has not finished.
+    #[inline]
     fn request_cancel(&self) {
         if let Some(task) = self.record.task()
             && !self.is_finished()

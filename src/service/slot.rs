@@ -97,6 +97,7 @@ impl ManagerSlot {
 
     /// Whether no other code can look into the slot of a service of type `S` that is managed by
     /// value, so that it need not be filled.
+    #[inline]
     pub(super) fn is_private_to<S: 'static>(&self) -> bool {
         self.private_to.is_some_and(|id| id() == TypeId::of::<S>())
     }
