@@ -66,6 +66,6 @@ pub(crate) use live::Parent;
 pub(crate) use live::followed;
 pub(crate) use rights::{Claimed, Finished, Fresh, Next, Pin, Pins, Queued, Running};
 pub(crate) use stage::{Fallible, Plain, fits};
-pub(crate) use steps::{Marked, Start};
+pub(crate) use steps::{Marked, Polling, Start, StartRarely};
 pub(crate) use submit::hand_over;
 pub(crate) use waker::is_tasks_own;

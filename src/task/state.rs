@@ -38,6 +38,7 @@
 //! with acquire-release ordering: whatever was done before a transition is visible to whoever
 //! acts on a later one.
 
+pub(crate) mod end_flags;
 pub(crate) mod word;
 
 #[cfg(test)]

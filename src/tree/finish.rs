@@ -28,9 +28,9 @@ pub(super) fn finish(mut task: Finished) -> Next {
 
 /// Whether the end of a task that is done runs no user code.
 pub(super) fn is_quiet(task: &Finished) -> bool {
-    let (live, before) = (task.live(), task.before());
+    let (live, flags) = (task.live(), task.flags());
     let plain = !live.is(kind::SERVICE | kind::SENTINEL) && live.cold().is_none();
-    plain && !task.has_unwanted_output() && !before.has_join_waker() && !before.has_waiters()
+    plain && !task.has_unwanted_output() && !flags.has_join_waker() && !flags.has_waiters()
 }
 
 /// Everything that follows from a task's end except that its parent hears of it: its record is closed,
@@ -41,9 +41,9 @@ pub(super) fn announce(task: &mut Finished) {
     if live.is(kind::SERVICE | kind::SENTINEL) || live.cold().is_some() {
         close_record(live);
     }
-    let before = task.before();
-    if before.has_join_waker()
-        || before.has_waiters()
+    let flags = task.flags();
+    if flags.has_join_waker()
+        || flags.has_waiters()
         || task.has_unwanted_output()
         || task.live().is(kind::SERVICE)
     {
@@ -119,7 +119,7 @@ fn wake(task: &mut Finished) {
     if let Some(waker) = task.take_join_waker() {
         wakes::wake(waker.into_waker());
     }
-    if task.before().has_waiters() || task.live().is(kind::SERVICE) {
+    if task.flags().has_waiters() || task.live().is(kind::SERVICE) {
         notify(task.live());
     }
 }

@@ -5,10 +5,11 @@ use super::close::{close, kept_panic};
 use super::fail;
 use super::settle::settle;
 use crate::sync::atomic::Ordering;
+use crate::task::Live;
 use crate::task::cleanups::Cleanup;
 use crate::task::cold::Cold;
 use crate::task::current;
-use crate::task::raw::{Next, Polled, Queued, Running, Start};
+use crate::task::raw::{Claimed, Next, Polled, Polling, Queued, Running, Start, StartRarely};
 use crate::task::state::Word;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,55 +28,64 @@ enum Ended {
 #[inline]
 pub(crate) fn run(task: Queued, done: &mut Batch, on_done: impl Fn(), submit: impl FnOnce(Queued)) {
     let (mut task, before) = match task.start() {
-        Start::Poll(task, before) => (task, before),
-        other => match start_rarely(other, done) {
+        Ok(running) => running,
+        Err(start) => match start_rarely(start, done) {
             Some(running) => running,
             None => return,
         },
     };
     task.count_poll();
-    let ended = current::run_as(&mut task, before, |task| poll(task, before));
-    let next = match ended {
-        Ended::Suspended { protected, woken } => task.suspend(protected, woken),
-        Ended::Gone { cleanups, woken } => task.end(cleanups, woken, on_done),
-    };
-    match next {
-        Next::Nothing => {}
-        Next::Submit(task) => submit(task),
-        Next::Finish(task) => done.add(task),
-        next @ Next::Close(_) => settle(next),
+    let ended = current::run_as(&mut task, before, |task| poll(task.polling(), before));
+    // Each step has its own match, which costs less than one for both.
+    match ended {
+        Ended::Suspended { protected, woken } => match task.suspend(protected, woken) {
+            Next::Nothing => {}
+            Next::Submit(task) => submit(task),
+            Next::Close(task) => settle_closed(task),
+            Next::Finish(task) => done.add(task),
+        },
+        Ended::Gone { cleanups, woken } => match task.end(cleanups, woken, on_done) {
+            Next::Nothing => {}
+            Next::Submit(task) => submit(task),
+            Next::Close(task) => settle_closed(task),
+            Next::Finish(task) => done.add(task),
+        },
     }
 }
 
-/// What few tasks begin with: returns the task if it is to be polled. A protected task is polled at its
-/// turn: every scope of protection in it is, too, in whatever set of futures.
+/// Returns the task if it is to be polled. A protected task is polled at its turn: every scope of
+/// protection in it is, too, in whatever set of futures.
 #[cold]
 fn start_rarely(start: Start, done: &mut Batch) -> Option<(Running, Word)> {
-    match start {
-        Start::Poll(task, before) => Some((task, before)),
-        Start::PollAtTurn(task, before) => {
+    match start.decide() {
+        StartRarely::PollAtTurn(task, before) => {
             if let Some(scopes) = task.live().cold().and_then(Cold::known_scopes) {
                 scopes.wake_all();
             }
             Some((task, before))
         }
-        Start::Skip => None,
-        Start::Close(task) => {
+        StartRarely::Close(task) => {
             match close(task) {
                 Next::Finish(task) => done.add(task),
                 next => settle(next),
             }
             None
         }
+        StartRarely::Skip => None,
     }
 }
 
+#[cold]
+fn settle_closed(task: Claimed) {
+    settle(Next::Close(task));
+}
+
 #[inline(always)]
-fn poll(task: &mut Running, before: Word) -> Ended {
+fn poll(mut task: Polling<'_>, before: Word) -> Ended {
     if task.live().shared().track_busy || before.has_ended() {
         return poll_measured(task, before);
     }
-    let pending = poll_future(task);
+    let pending = poll_future(task.again());
     if task.live().cold().is_some() {
         poll_rest(task, before, pending)
     } else if pending {
@@ -93,11 +103,11 @@ fn poll(task: &mut Running, before: Word) -> Ended {
 
 /// As [`poll`], of a task whose future is gone, or in a runtime that measures polls.
 #[inline(never)]
-fn poll_measured(task: &mut Running, before: Word) -> Ended {
+fn poll_measured(mut task: Polling<'_>, before: Word) -> Ended {
     let shared = task.live().shared();
     let began = shared.track_busy.then(|| shared.clock.now_ns());
-    let pending = !before.has_ended() && poll_future(task);
-    let cleanups = poll_beside(task, pending);
+    let pending = !before.has_ended() && poll_future(task.again());
+    let cleanups = poll_beside(task.again(), pending);
     if let Some(began) = began {
         let live = task.live();
         let busy = live.shared().clock.now_ns().saturating_sub(began);
@@ -105,19 +115,19 @@ fn poll_measured(task: &mut Running, before: Word) -> Ended {
             .busy_ns
             .fetch_add(busy, Ordering::Relaxed);
     }
-    ended(task, before, pending, cleanups)
+    ended(task.live(), before, pending, cleanups)
 }
 
 /// As the second half of [`poll`], for a task with cold data.
 #[inline(never)]
-fn poll_rest(task: &mut Running, before: Word, pending: bool) -> Ended {
-    let cleanups = poll_beside(task, pending);
-    ended(task, before, pending, cleanups)
+fn poll_rest(mut task: Polling<'_>, before: Word, pending: bool) -> Ended {
+    let cleanups = poll_beside(task.again(), pending);
+    ended(task.live(), before, pending, cleanups)
 }
 
-fn ended(task: &Running, before: Word, pending: bool, cleanups: bool) -> Ended {
+fn ended(task: Live<'_>, before: Word, pending: bool, cleanups: bool) -> Ended {
     if pending || before.has_ended() && cleanups {
-        let cold = task.live().cold();
+        let cold = task.cold();
         Ended::Suspended {
             protected: pending && cold.is_some_and(Cold::is_protected),
             woken: current::was_woken(),
@@ -132,37 +142,40 @@ fn ended(task: &Running, before: Word, pending: bool, cleanups: bool) -> Ended {
 
 /// Polls the future; `false` if it is gone.
 #[inline(always)]
-fn poll_future(task: &mut Running) -> bool {
+fn poll_future(mut task: Polling<'_>) -> bool {
     // In the common ones there is nothing to drop.
     let polled = ManuallyDrop::new(task.poll());
     match *polled {
         Polled::Pending => return true,
         Polled::Value => fail::returned(task.live()),
-        _ => {
-            if let Some(error) = fail::broke(task.live(), ManuallyDrop::into_inner(polled)) {
-                task.store_error(error);
-            }
-        }
+        _ => note_broken(task, ManuallyDrop::into_inner(polled)),
     }
     false
 }
 
+#[cold]
+fn note_broken(mut task: Polling<'_>, polled: Polled) {
+    if let Some(error) = fail::broke(task.live(), polled) {
+        task.store_error(error);
+    }
+}
+
 /// Counts panics that were noted, and polls deferred cleanups. `true` if one of those is left.
 #[inline]
-fn poll_beside(task: &mut Running, pending: bool) -> bool {
+fn poll_beside(mut task: Polling<'_>, pending: bool) -> bool {
     let Some(cold) = task.live().cold() else {
         return false;
     };
     fail::count_noted(task.live(), cold);
-    if poll_cleanups(task) {
+    if poll_cleanups(&task) {
         return true;
     }
     // The last panic is the outcome; dropping the one that it replaces may leave another cleanup.
-    !pending && replace_outcome(task) && poll_cleanups(task)
+    !pending && replace_outcome(task.again()) && poll_cleanups(&task)
 }
 
 /// Makes a cleanup's panic the outcome, if there was one.
-fn replace_outcome(task: &mut Running) -> bool {
+fn replace_outcome(mut task: Polling<'_>) -> bool {
     let Some(error) = task.live().cold().and_then(kept_panic) else {
         return false;
     };
@@ -172,13 +185,13 @@ fn replace_outcome(task: &mut Running) -> bool {
 
 /// Polls the task's deferred cleanups, one after another; `true` if one is left.
 #[inline]
-fn poll_cleanups(task: &Running) -> bool {
+fn poll_cleanups(task: &Polling<'_>) -> bool {
     let cold = task.live().cold();
     cold.is_some_and(|cold| cold.has_cleanups() && poll_all_cleanups(task, cold))
 }
 
 #[cold]
-fn poll_all_cleanups(task: &Running, cold: &Cold) -> bool {
+fn poll_all_cleanups(task: &Polling<'_>, cold: &Cold) -> bool {
     let mut at = 0;
     while let Some(mut cleanup) = cold.take_cleanup(at) {
         let poll = || task.with_waker(|cx| cleanup.future.as_mut().poll(cx));
@@ -197,7 +210,7 @@ fn poll_all_cleanups(task: &Running, cold: &Cold) -> bool {
     cold.has_cleanups()
 }
 
-fn finish_cleanup(task: &Running, cold: &Cold, cleanup: Cleanup) {
+fn finish_cleanup(task: &Polling<'_>, cold: &Cold, cleanup: Cleanup) {
     let dropped = catch_unwind(AssertUnwindSafe(|| drop(cleanup)));
     cold.finish_cleanup();
     if let Err(panic) = dropped {

@@ -43,20 +43,20 @@ impl Finished {
     /// Whether there is an outcome that no handle wants.
     #[inline]
     pub(crate) fn has_unwanted_output(&self) -> bool {
-        !self.before.has_join_interest() && self.live().has_output()
+        !self.flags().has_join_interest() && self.live().has_output()
     }
 
     /// Drops it.
     pub(crate) fn drop_unwanted_output(&mut self) {
-        if !self.before.has_join_interest() {
+        if !self.flags().has_join_interest() {
             // SAFETY: no handle exists, so the stage is the finisher's (rule 2).
-            unsafe { self.task.0.drop_output() }
+            unsafe { self.raw().drop_output() }
         }
     }
 
     /// The waker of the handle that waits.
     pub(crate) fn take_join_waker(&mut self) -> Option<KeptWaker> {
-        if !self.before.has_join_waker() {
+        if !self.flags().has_join_waker() {
             return None;
         }
         // SAFETY: rule 3: the task was made done with the flag set.
@@ -97,7 +97,7 @@ impl Finished {
     /// Gives the task's own reference back; with it a service's task gives the record up.
     #[inline(always)]
     fn give_up(self) {
-        let task = self.task.into_raw();
+        let task = self.into_raw();
         // SAFETY: the task is done and unlinked, and this is its own reference.
         unsafe { task.give_own_up() }
     }

@@ -1,7 +1,7 @@
 //! The rights to a task; [`super`] has the table. What each allows is in the files above this one.
 
 use super::header::{Borrowed, Header, RawTask};
-use crate::task::state::Word;
+use crate::task::state::end_flags::EndFlags;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
@@ -165,34 +165,67 @@ pub(crate) struct Pins {
 
 /// A task that this thread made done, and that is still counted by its parent.
 #[must_use = "a task that is done has to be taken off its parent"]
-pub(crate) struct Finished {
-    pub(super) task: Done,
-    /// The word as the step found it that made the task done.
-    pub(super) before: Word,
-}
+pub(crate) struct Finished(
+    /// The address, with the flags as the step found them that made the task done: headers are
+    /// aligned to 8, which leaves room for three bits.
+    NonNull<Header>,
+);
 
-/// See [`Finished`].
-pub(super) struct Done(pub(super) RawTask);
-right!(Done);
+const _: () = assert!(align_of::<Header>() >= 8);
+
+// SAFETY: as the other rights.
+unsafe impl Send for Finished {}
+// SAFETY: as above.
+unsafe impl Sync for Finished {}
 
 impl Finished {
+    #[inline(always)]
+    pub(super) fn new(task: RawTask, flags: EndFlags) -> Finished {
+        Finished(task.0.map_addr(|address| address | flags.bits()))
+    }
+
+    #[inline(always)]
+    pub(super) fn raw(&self) -> RawTask {
+        let address = self.0.as_ptr().map_addr(|address| address & !7);
+        // SAFETY: the address without the flags is a header's.
+        RawTask(unsafe { NonNull::new_unchecked(address) })
+    }
+
+    /// Consumes the right.
+    #[inline(always)]
+    pub(super) fn into_raw(self) -> RawTask {
+        let task = self.raw();
+        std::mem::forget(self);
+        task
+    }
+
     /// The task.
     #[inline(always)]
     pub(crate) fn live(&self) -> Live<'_> {
-        self.task.live()
+        // SAFETY: the parent counts the task as long as this right exists.
+        unsafe { Live::new(self.raw()) }
     }
 
-    /// The word as the step found it that made the task done.
-    #[inline]
-    pub(crate) fn before(&self) -> Word {
-        self.before
+    /// The flags as the step found them that made the task done.
+    #[inline(always)]
+    pub(crate) fn flags(&self) -> EndFlags {
+        EndFlags::from_bits(self.0.addr().get())
     }
 }
 
 impl Right for Finished {
     #[inline(always)]
     fn live(&self) -> Live<'_> {
-        self.task.live()
+        Finished::live(self)
+    }
+}
+
+#[cfg(debug_assertions)]
+impl Drop for Finished {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic!("a task was lost: Finished was dropped");
+        }
     }
 }
 
@@ -226,6 +259,9 @@ impl Deref for Fresh {
         unsafe { self.0.header() }
     }
 }
+
+// A step returns it in two registers.
+const _: () = assert!(size_of::<Next>() <= 16 || size_of::<usize>() < 8);
 
 /// What the holder of a right has to do after a step.
 #[must_use]

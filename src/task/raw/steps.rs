@@ -1,12 +1,13 @@
 //! The steps of the state word, from right to right.
 
 use super::header::{Borrowed, Payload, Polled, RawTask, kind};
-use super::rights::{Claimed, Done, Finished, Live, Next, Pin, Pins, Queued, Running};
+use super::rights::{Claimed, Finished, Live, Next, Pin, Pins, Queued, Running};
 use super::waker::WAKER;
 use crate::error::JoinError;
 use crate::sync::atomic::Ordering;
 use crate::task::current;
 use crate::task::state::{self, Action, Level, Mark, Word};
+use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Waker};
@@ -68,36 +69,55 @@ impl Next {
             Action::Nothing => Next::Nothing,
             Action::Submit => Next::Submit(Queued(task)),
             Action::Close => Next::Close(Claimed(task)),
-            Action::Finish => Next::Finish(Finished {
-                task: Done(task),
-                before,
-            }),
+            Action::Finish => Next::Finish(Finished::new(task, before.end_flags())),
         }
     }
 }
 
-/// What to do with a task that was taken from a queue.
+/// A task that was taken from a queue, and is not simply polled.
 #[must_use]
-pub(crate) enum Start {
-    /// Poll it; the word is the one before.
-    Poll(Running, Word),
-    /// Poll it, although its turn has come: it is protected, or its cleanups are polled.
+pub(crate) struct Start {
+    task: RawTask,
+    before: Word,
+    start: state::Start,
+}
+
+/// What to do with it.
+#[must_use]
+pub(crate) enum StartRarely {
+    /// Poll it, although its turn has come: it is protected, or its cleanups are polled. The word is
+    /// the one before.
     PollAtTurn(Running, Word),
     Close(Claimed),
     /// It is killed, and waits for what is below.
     Skip,
 }
 
+impl Start {
+    pub(crate) fn decide(self) -> StartRarely {
+        match self.start {
+            state::Start::Poll | state::Start::PollAtTurn => {
+                StartRarely::PollAtTurn(Running(self.task), self.before)
+            }
+            state::Start::Close => StartRarely::Close(Claimed(self.task)),
+            state::Start::Skip => StartRarely::Skip,
+        }
+    }
+}
+
 impl Queued {
+    /// Starts the task. The common result comes first, and apart.
     #[inline(always)]
-    pub(crate) fn start(self) -> Start {
+    pub(crate) fn start(self) -> Result<(Running, Word), Start> {
         let (before, start) = self.live().state.start();
         let task = self.into_raw();
         match start {
-            state::Start::Poll => Start::Poll(Running(task), before),
-            state::Start::PollAtTurn => Start::PollAtTurn(Running(task), before),
-            state::Start::Close => Start::Close(Claimed(task)),
-            state::Start::Skip => Start::Skip,
+            state::Start::Poll => Ok((Running(task), before)),
+            other => Err(Start {
+                task,
+                before,
+                start: other,
+            }),
         }
     }
 }
@@ -136,9 +156,10 @@ impl Claimed {
     /// The panic of its drop.
     #[inline(always)]
     pub(crate) fn drop_future(&mut self) -> Result<(), Payload> {
+        let task = self.0;
         // SAFETY: this is the right to the stage. The vtable empties the stage before it drops.
-        catch_unwind(AssertUnwindSafe(|| unsafe {
-            (self.0.header().vtable.drop_future)(self.0.address());
+        catch_unwind(AssertUnwindSafe(move || unsafe {
+            (task.header().vtable.drop_future)(task.address());
         }))
     }
 
@@ -151,11 +172,33 @@ impl Claimed {
     }
 }
 
-impl Running {
+/// A [`Running`] that is lent, in a register: a `&mut` would keep the right in memory.
+pub(crate) struct Polling<'a> {
+    task: RawTask,
+    lent: PhantomData<&'a mut Running>,
+}
+
+impl<'a> Polling<'a> {
+    /// The task.
+    #[inline(always)]
+    pub(crate) fn live(&self) -> Live<'a> {
+        // SAFETY: the right is lent for `'a`.
+        unsafe { Live::new(self.task) }
+    }
+
+    /// Lends it again.
+    #[inline(always)]
+    pub(crate) fn again(&mut self) -> Polling<'_> {
+        Polling {
+            task: self.task,
+            lent: PhantomData,
+        }
+    }
+
     /// Makes `error` the outcome, instead of any other.
     pub(crate) fn store_error(&mut self, error: JoinError) {
         // SAFETY: this is the right to the stage.
-        unsafe { self.0.store_error(error) }
+        unsafe { self.task.store_error(error) }
     }
 
     /// Polls the future.
@@ -164,17 +207,27 @@ impl Running {
         // SAFETY: this is the right to the stage; the waker is not used after the task's slot is gone,
         // since it is borrowed.
         unsafe {
-            let waker = self.0.borrowed_waker();
+            let waker = self.task.borrowed_waker();
             let mut cx = Context::from_waker(&waker);
-            (self.0.header().vtable.poll)(self.0.address(), &mut cx)
+            (self.task.header().vtable.poll)(self.task.address(), &mut cx)
         }
     }
 
     /// Runs `f` with the task's waker.
     pub(crate) fn with_waker<R>(&self, f: impl FnOnce(&mut Context<'_>) -> R) -> R {
         // SAFETY: as above.
-        let waker = unsafe { self.0.borrowed_waker() };
+        let waker = unsafe { self.task.borrowed_waker() };
         f(&mut Context::from_waker(&waker))
+    }
+}
+
+impl Running {
+    #[inline(always)]
+    pub(crate) fn polling(&mut self) -> Polling<'_> {
+        Polling {
+            task: self.0,
+            lent: PhantomData,
+        }
     }
 
     /// Counts a poll; only this thread writes the number.

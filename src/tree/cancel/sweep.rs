@@ -44,7 +44,7 @@
 use crate::id::TaskId;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use crate::task::raw::{Handover, Next, Part};
+use crate::task::raw::{Handover, Next, Part, Pin};
 use crate::task::{Job, Shared, Walk};
 use crate::tree::batch::Batch;
 use crate::tree::close::close;
@@ -252,24 +252,15 @@ impl Piece {
             let Some(task) = place.task.take() else {
                 continue;
             };
-            let mut next = match task {
+            let next = match task {
                 Part::Claimed(task) => close(task),
-                // If this is the parent of what is done, that is taken off it together with the pin.
-                Part::Pinned(pin) => match is_parent.then(|| done.batch.unlink()).flatten() {
-                    None => pin.release(),
-                    Some(mut pins) => {
-                        pins.add(pin);
-                        pins.release()
-                    }
+                Part::Pinned(pin) => match done.release(pin, is_parent) {
+                    // The target: its parent is not part of the walk.
+                    next if at == 0 => return settle(next),
+                    Next::Close(task) => close(task),
+                    next => next,
                 },
             };
-            if at == 0 {
-                // The target; its parent is not part of the walk.
-                return settle(next);
-            }
-            if let Next::Close(task) = next {
-                next = close(task);
-            }
             match next {
                 Next::Finish(task) => {
                     done.batch.add(task);
@@ -277,6 +268,18 @@ impl Piece {
                 }
                 next => settle(next),
             }
+        }
+    }
+}
+
+impl Siblings {
+    /// Gives a pin back. If it is of the parent of what is done, that is taken off it in the same step.
+    fn release(&mut self, pin: Pin, is_parent: bool) -> Next {
+        if is_parent && let Some(mut pins) = self.batch.unlink() {
+            pins.add(pin);
+            pins.release()
+        } else {
+            pin.release()
         }
     }
 }
