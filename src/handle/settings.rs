@@ -7,8 +7,8 @@ use std::time::Duration;
 /// How many live supervised children a parent may have, unless a builder says otherwise.
 const MAX_CHILDREN: usize = 1000;
 
-/// The settings of a task or a service that is yet to be made. Each builder offers those that apply
-/// to what it makes.
+/// The settings of a task or a service before it exists. Each builder offers those that apply to what
+/// it makes.
 pub(crate) struct Settings {
     /// `None`: the task is named after its function, and the service names itself.
     pub(crate) name: Option<String>,
@@ -33,7 +33,7 @@ impl Settings {
         self.name = Some(name.into());
     }
 
-    /// The settings as those of a task.
+    /// Turns the settings into those of a task.
     pub(crate) fn into_task(self) -> spawn::Options {
         spawn::Options {
             kind: if self.daemon { kind::DAEMON } else { 0 },

@@ -15,20 +15,25 @@ use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// The handle of a task: await it for the result, cancel it, or drop it to let the task go on by
-/// itself.
+/// The handle of a task, which is a future of the task's result and can cancel the task.
 ///
-/// It resolves when the task is **done**: its future has ended and every task below it is done.
-/// It then gives the value, or the [`JoinError`] that says what happened instead. Dropping the
-/// handle detaches the task and cancels nothing (use [`cancel_on_drop`](Task::cancel_on_drop)
-/// for that); the task stays in the tree, and its parent waits for it all the same.
+/// It resolves when the task is **done**: its future has ended, and every task below it is done. Its
+/// output is the value, or a [`JoinError`] that says why there is none.
 ///
-/// Awaiting inside a task whose turn to be cancelled has come suspends, so that no loop over
-/// handles can outrun the cancellation.
+/// Dropping the handle detaches the task and cancels nothing: the task stays in the tree, and its
+/// parent waits for it all the same. [`cancel_on_drop`](Task::cancel_on_drop) makes a handle whose drop
+/// cancels. Once cancellation has reached the calling task, and outside protection, awaiting a handle
+/// suspends for good, so that no loop over handles can outrun the cancellation.
+///
+/// # Errors
+///
+/// The output is [`Cancelled`](JoinError::Cancelled) if the task was cancelled,
+/// [`Panicked`](JoinError::Panicked) if it panicked, and [`Failed`](JoinError::Failed) if it is a
+/// supervised task that returned an error.
 ///
 /// # Panics
 ///
-/// Polling the handle again after it has resolved panics.
+/// Panics if it is polled again after it has resolved.
 ///
 /// # Examples
 ///
@@ -58,12 +63,12 @@ impl<T> Task<T> {
         self.joined.borrowed()
     }
 
-    /// The task's number, unique in its runtime.
+    /// Returns the task's id, which its runtime never uses again.
     pub fn id(&self) -> TaskId {
         self.joined.borrowed().id()
     }
 
-    /// The name it was given, or that of the function it runs.
+    /// Returns the name that a builder gave the task, or that of the function that made its future.
     ///
     /// # Examples
     ///
@@ -78,24 +83,25 @@ impl<T> Task<T> {
         self.joined.name()
     }
 
-    /// Whether it was scheduled as a daemon of its service.
+    /// Returns whether the task is a daemon of its service.
     pub fn is_daemon(&self) -> bool {
         self.joined.borrowed().is(kind::DAEMON)
     }
 
-    /// The task it was spawned under; `None` for a root.
+    /// Returns the id of the task's parent, or `None` if the task is a root.
     pub fn parent(&self) -> Option<TaskId> {
         self.parent
     }
 
-    /// Whether its future has ended and every task below it is done.
+    /// Returns whether the task is done: its future has ended, and every task below it is done.
     pub fn is_done(&self) -> bool {
         self.joined.borrowed().word().is_done()
     }
 
-    /// Asks for the cancellation of this task and everything below it, leaves first; nothing else
-    /// is touched. Returns at once, runs no user code on this stack; the handle resolves when the
-    /// task is done. Does nothing to a task that is done or being cancelled.
+    /// Asks for the cancellation of the task and everything below it, leaves first.
+    ///
+    /// This never blocks, and runs no user code on the caller's stack. The handle resolves when the task
+    /// is done. If the task is done or already being cancelled, this does nothing.
     ///
     /// # Examples
     ///
@@ -110,14 +116,15 @@ impl<T> Task<T> {
         request(self.joined.borrowed(), Level::Cancel);
     }
 
-    /// An untyped handle that can cancel the task, and be cloned.
+    /// Returns a handle that can be cloned, can cancel the task, and does not have the type of its
+    /// output.
     pub fn cancel_handle(&self) -> CancelHandle {
         CancelHandle {
             task: self.joined.borrowed().retain(),
         }
     }
 
-    /// A handle that cancels the task when it is dropped.
+    /// Turns the handle into one that cancels the task when it is dropped.
     ///
     /// # Examples
     ///
@@ -139,8 +146,20 @@ impl<T> Task<T> {
         }
     }
 
-    /// Waits until the task is done, without taking its result. There may be any number of these
-    /// waits at once; dropping one changes nothing.
+    /// Waits until the task is done, and leaves its result in the handle.
+    ///
+    /// Several waits of one task may be active at once. Dropping one changes nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = taskgrove::Runtime::new()?;
+    /// let task = runtime.spawn(async { 4 });
+    /// runtime.block_on(task.wait_done());
+    /// assert!(task.is_done());
+    /// assert_eq!(runtime.block_on(task)?, 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn wait_done(&self) {
         let task = self.joined.borrowed().retain();
         let mut wait = TaskWait::default();
@@ -157,7 +176,8 @@ impl<T> Task<T> {
     }
 }
 
-/// An await reports the end of this task, which may be a part of a cancellation.
+/// Called by an await that reports the end of `task`. If that end is part of a cancellation from above,
+/// the calling code has seen that cancellation.
 #[inline]
 fn note_end(task: &Header) {
     if task.is_swept() {
@@ -198,25 +218,38 @@ impl<T> std::fmt::Debug for Task<T> {
     }
 }
 
-/// Cancels one task; cloneable, and without the type of its output. Made by
-/// [`Task::cancel_handle`].
+/// Cancels one task. Can be cloned, and does not have the type of the task's output.
+/// [`Task::cancel_handle`] makes one.
+///
+/// Dropping it does nothing.
+///
+/// # Examples
+///
+/// ```
+/// let runtime = taskgrove::Runtime::new()?;
+/// let task = runtime.spawn(std::future::pending::<()>());
+/// let cancel = task.cancel_handle();
+/// std::thread::spawn(move || cancel.cancel());
+/// assert!(runtime.block_on(task).unwrap_err().is_cancelled());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct CancelHandle {
     task: TaskRef,
 }
 
 impl CancelHandle {
-    /// As [`Task::cancel`].
+    /// Asks for the cancellation of the task; see [`Task::cancel`].
     pub fn cancel(&self) {
         request(self.task.borrowed(), Level::Cancel);
     }
 
-    /// As [`Task::is_done`].
+    /// Returns whether the task is done; see [`Task::is_done`].
     pub fn is_done(&self) -> bool {
         self.task.word().is_done()
     }
 
-    /// As [`Task::id`].
+    /// Returns the task's id.
     pub fn id(&self) -> TaskId {
         self.task.id()
     }
@@ -231,7 +264,9 @@ impl std::fmt::Debug for CancelHandle {
     }
 }
 
-/// A [`Task`] that is cancelled when this is dropped. Made by [`Task::cancel_on_drop`].
+/// A handle that cancels its task when it is dropped. [`Task::cancel_on_drop`] makes one.
+///
+/// It derefs to the [`Task`], and is a future with the same output.
 #[must_use = "dropping it cancels the task at once"]
 pub struct CancelOnDrop<T> {
     guard: CancelGuard<Task<T>>,

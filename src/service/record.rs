@@ -1,4 +1,4 @@
-//! What managers ask of a service's [`Record`], above what the record itself knows.
+//! What managers ask of a service's [`Record`] that needs the tree or the calling code.
 
 use crate::error::{FailureKind, ServiceError};
 use crate::sync::Arc;
@@ -6,9 +6,9 @@ use crate::task::record::Record;
 use crate::task::{Shared, current};
 
 impl Record {
-    /// The runtime of a service that was started. `None` once the service is done, unless it was
-    /// asked before.
-    pub(crate) fn shared(&self) -> Option<&Arc<Shared>> {
+    /// Returns the runtime of a service that was started. Once the service is done this is `None`,
+    /// unless it was asked for before.
+    pub(super) fn shared(&self) -> Option<&Arc<Shared>> {
         if let Some(shared) = self.runtime.get() {
             return Some(shared);
         }
@@ -16,9 +16,9 @@ impl Record {
         Some(self.runtime.get_or_init(|| pin.live().shared_arc()))
     }
 
-    /// The result of a service that is finished. The program hears by this of the panics that are in
-    /// it.
-    pub(crate) fn result(&self) -> Result<(), ServiceError> {
+    /// Returns the result of a service that is finished. The caller hands it to the program, so the
+    /// panics in it count as heard (a simulation reports those that are not).
+    pub(super) fn result(&self) -> Result<(), ServiceError> {
         if !self.has_errored() {
             return Ok(());
         }
