@@ -21,7 +21,7 @@ options="--quiet --fair-sched=yes --error-exitcode=1 --leak-check=full --num-cal
     --suppressions=$root/.ci/valgrind.supp"
 triple=$(rustc -vV | sed -n 's/^host: //p' | tr a-z- A-Z_)
 export "CARGO_TARGET_${triple}_RUNNER=valgrind ${options//$'\n'/ }"
-cargo test --locked --no-fail-fast --lib -- arena:: task:: tree:: timer::
+cargo test --locked --no-fail-fast --lib -- arena:: task:: tree:: timer_queue::
 # Left out: random trees, which would take longer than the watchdog's minute.
 cargo test --locked --no-fail-fast --test parity --test panics --test outlive --test reentrancy \
     --test misuse -- --skip order::b18_

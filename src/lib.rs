@@ -52,7 +52,7 @@ mod snapshot;
 mod sync;
 mod task;
 pub mod time;
-mod timer;
+mod timer_queue;
 mod tree;
 mod wait_list;
 

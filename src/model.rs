@@ -8,7 +8,7 @@
 #![allow(missing_docs, missing_debug_implementations)]
 
 use crate::arena;
-pub use crate::arena::model::{Held, Slots};
+pub use crate::arena::model::{LiveSlot, Slots};
 use crate::handle::Handle;
 use crate::handle::task::Task;
 use crate::schedule::pool::{Pool, PoolHandle};
@@ -20,7 +20,7 @@ use crate::task::raw::{Parent, Queued};
 use crate::task::shared::Counts;
 use crate::task::state::Level;
 use crate::task::{Job, Schedule, Shared, TaskRef, fitting};
-use crate::timer::Clock;
+use crate::timer_queue::Clock;
 use crate::tree::batch::Batch;
 use crate::tree::request::request_all;
 use crate::tree::{job, poll, spawn};

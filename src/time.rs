@@ -7,7 +7,7 @@
 //! Once cancellation has reached a task, and outside protection, every wait of this module suspends
 //! for good, like each await of this crate. Dropping a wait removes its timer.
 
-// For maintainers: the room has the futures, `timer` below it has the data structure and the clock.
+// For maintainers: the room has the futures, `timer_queue` below it has the data structure and the clock.
 // A future may touch nothing of a runtime but those two, and the notice of a new earliest deadline.
 
 mod interval;

@@ -25,7 +25,7 @@ const ROOMS: &[&[&str]] = &[
     &["id", "path"],
     &["wait_list"],
     &["arena"],
-    &["timer"],
+    &["timer_queue"],
     &["snapshot"],
     &["error"],
     &["task"],

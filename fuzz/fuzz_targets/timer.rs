@@ -6,7 +6,7 @@
 #[path = "../../src"]
 mod src {
     pub(crate) mod sync;
-    pub(crate) mod timer;
+    pub(crate) mod timer_queue;
 }
 
 /// What the timer queue uses of the rooms below: instead of slots of the arena it has boxes here.
@@ -49,7 +49,7 @@ mod panics {
 
 use libfuzzer_sys::fuzz_target;
 use src::sync;
-use src::timer::{Fire, NEVER, TimerKey, Timers};
+use src::timer_queue::{Fire, NEVER, TimerKey, Timers};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};

@@ -5,7 +5,7 @@
 use loom::thread;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use taskgrove::model::{Held, Slots};
+use taskgrove::model::{LiveSlot, Slots};
 use taskgrove_loom_tests::*;
 
 /// Tracks which slots are live. loom does not see the map, but it sees the touches, and so checks that
@@ -25,7 +25,7 @@ impl Owners {
     }
 
     /// Allocates a slot; also returns whether it was handed out before.
-    fn alloc(&self) -> (Held, bool) {
+    fn alloc(&self) -> (LiveSlot, bool) {
         let held = self.slots.alloc();
         let mut live = self.live.lock().unwrap();
         let known = live.contains_key(&held.number());
@@ -38,7 +38,7 @@ impl Owners {
         (held, known)
     }
 
-    fn free(&self, held: Held) {
+    fn free(&self, held: LiveSlot) {
         {
             let mut live = self.live.lock().unwrap();
             let (is_live, contents) = live.get_mut(&held.number()).expect("it was allocated");

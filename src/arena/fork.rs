@@ -113,7 +113,7 @@ mod tests {
         drop(runtime);
     }
 
-    /// The child's exit code; `None` if it hangs, and is killed.
+    /// Runs `f` in a child, and returns the child's exit code; `None` if it hangs and is killed.
     fn in_a_child(f: fn()) -> Option<c_int> {
         // SAFETY: the child runs `f` and leaves by `_exit`; what `f` needs of the process, its
         // allocator and the crate, is usable in a child.

@@ -1,5 +1,5 @@
-//! An arena of pages for loom's models, of its own for each run: eight slots a page, magazines of
-//! four, batches of two.
+//! An arena of pages for loom's models. Each run of a model has its own, with eight slots in a
+//! page, magazines of four and batches of two.
 
 #![allow(missing_docs, missing_debug_implementations)]
 
@@ -11,19 +11,19 @@ use super::slot::SlotIndex;
 #[derive(Clone, Copy)]
 pub struct Slots(&'static Arena);
 
-/// One live slot.
+/// A live slot, owned.
 #[derive(Debug)]
-pub struct Held(SlotIndex);
+pub struct LiveSlot(SlotIndex);
 
-impl Held {
-    /// Its number, as long as it is live.
+impl LiveSlot {
+    /// The slot's index. It identifies the slot while the slot is live.
     pub fn number(&self) -> u32 {
         self.0.get()
     }
 }
 
 impl Slots {
-    /// How many slots a page has.
+    /// The number of slots in a page.
     pub const PAGE: usize = 8;
 
     #[allow(clippy::new_without_default, reason = "it has to be ended")]
@@ -32,19 +32,19 @@ impl Slots {
     }
 
     /// Allocates a slot.
-    pub fn alloc(&self) -> Held {
+    pub fn alloc(&self) -> LiveSlot {
         let slot = self.0.alloc(MAX_SLOT);
-        // SAFETY: the slot is ours: it may be written, and found by its index.
+        // SAFETY: rule 2: the slot was allocated just now, so it may be written and located.
         unsafe {
             slot.ptr.write_bytes(0xA5, MAX_SLOT);
             assert_eq!(self.0.address(slot.index), slot.ptr);
         }
-        Held(slot.index)
+        LiveSlot(slot.index)
     }
 
-    /// Frees it.
-    pub fn free(&self, held: Held) {
-        // SAFETY: it is live, and this was its only name.
+    /// Frees a slot.
+    pub fn free(&self, held: LiveSlot) {
+        // SAFETY: rule 2: the slot is live, and `held` was its only owner.
         unsafe { self.0.free(held.0) }
     }
 
@@ -62,7 +62,7 @@ impl Slots {
     pub fn end(self) {
         let class = Class::of(MAX_SLOT).expect("the largest class");
         assert_eq!(self.0.audit_class(class, true), 0, "slots are left");
-        // SAFETY: it was leaked in `new`, and nobody else uses it.
+        // SAFETY: `new` leaked the arena, and no other thread uses it any more.
         drop(unsafe { Box::from_raw((&raw const *self.0).cast_mut()) });
     }
 }

@@ -1,4 +1,4 @@
-//! Slots: handed out once, found by index, given back from anywhere.
+//! A slot is handed out once, found by its index, and freed on any thread.
 
 use std::collections::HashSet;
 use std::sync::mpsc;
@@ -15,21 +15,21 @@ fn class_size(bytes: usize) -> Option<usize> {
     Class::of(bytes).map(Class::size)
 }
 
-/// A live slot, filled with its own index.
+/// A live slot that is filled with its own index.
 struct Filled(SlotIndex, usize);
 
 impl Filled {
     fn new(arena: &'static Arena, bytes: usize) -> Filled {
         let Slot { ptr, index } = arena.alloc(bytes);
         assert!(ptr.addr().get().is_multiple_of(8));
-        // SAFETY: rule 1: the slot is ours, aligned to 8 and at least as large as this.
+        // SAFETY: rule 1: this owns the slot, which is aligned to 8 and has at least `bytes`.
         unsafe { Self::words(ptr, bytes).fill(index.get()) };
         Filled(index, bytes)
     }
 
-    /// Frees it on this thread, after a look at whether it is as it was filled.
+    /// Checks that the slot is as it was filled, and frees it on this thread.
     fn free(self, arena: &'static Arena) {
-        // SAFETY: rules 1 and 2: the slot is live until the call of `free`, and ours.
+        // SAFETY: rules 1 and 2: this owns the slot, which is live until the call of `free`.
         unsafe {
             let words = Self::words(arena.address(self.0), self.1);
             assert!(words.iter().all(|&word| word == self.0.get()));
@@ -42,7 +42,7 @@ impl Filled {
     ///
     /// The slot is live, belongs to the caller and has at least `bytes`.
     unsafe fn words<'a>(ptr: NonNull<u8>, bytes: usize) -> &'a mut [u32] {
-        // SAFETY: as the caller says; the slot is aligned to 8.
+        // SAFETY: the caller owns the slot; it is aligned to 8.
         unsafe { std::slice::from_raw_parts_mut(ptr.as_ptr().cast(), bytes / 4) }
     }
 }
@@ -91,7 +91,7 @@ fn live_slots_do_not_overlap_and_are_found_by_index() {
         .collect();
     ranges.sort_unstable();
     assert!(ranges.windows(2).all(|pair| pair[0].1 <= pair[1].0));
-    // The threads that took them have ended; all are foreign here.
+    // The threads that allocated them have ended, so this thread frees only slots of others.
     slots.into_iter().for_each(|slot| slot.free(&ARENA));
 }
 
@@ -107,7 +107,7 @@ fn memory_returns_after_a_peak() {
     let slots: Vec<Filled> = (0..100_000).map(|_| Filled::new(&ARENA, 128)).collect();
     let peak = ARENA.live_pages();
     assert!(peak >= 100_000 / 512);
-    // Half of them, every second, elsewhere; the other half here.
+    // Every second slot is freed on the other thread, the rest on this one.
     let (even, odd): (Vec<_>, Vec<_>) = slots.into_iter().partition(|s| s.0.get() % 2 == 0);
     send.send(even).unwrap();
     odd.into_iter().for_each(|slot| slot.free(&ARENA));

@@ -7,7 +7,7 @@ use crate::schedule::worker::Worker;
 use crate::sync::{Arc, Parker};
 use crate::task::Shared;
 use crate::task::current::InRuntime;
-use crate::timer::Clock;
+use crate::timer_queue::Clock;
 use std::io;
 
 /// The most workers that a runtime may have.

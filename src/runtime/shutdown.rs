@@ -9,7 +9,7 @@ use crate::sync::{Arc, Parker};
 use crate::task::Shared;
 use crate::task::current::{self, InRuntime};
 use crate::task::state::Level;
-use crate::timer::Fire;
+use crate::timer_queue::Fire;
 use crate::tree::look;
 use crate::tree::request::request_all;
 use std::time::{Duration, Instant};

@@ -75,7 +75,7 @@ impl Deadlines for Shared {
 #[cfg(not(taskgrove_loom))]
 mod tests {
     use super::*;
-    use crate::timer::{Clock, Fire};
+    use crate::timer_queue::{Clock, Fire};
     use std::task::Waker;
 
     /// The next deadline after `count` timers were fired at 1 ms, with one that is due 10 us later.

@@ -103,7 +103,7 @@
 //!
 //! Which sleeper wakes for a timer is the subject of [`timekeeper`].
 //!
-//! The room uses `sync` and `timer`'s constants, and knows nothing of tasks and queues: the pool
+//! The room uses `sync` and `timer_queue`'s constants, and knows nothing of tasks and queues: the pool
 //! hands in how to look at them. No code of the user's runs under the lock.
 
 mod counters;
@@ -114,7 +114,7 @@ mod watcher;
 pub(crate) use timekeeper::Deadlines;
 
 use crate::sync::{Arc, Mutex, MutexGuard, Parker};
-use crate::timer::NEVER;
+use crate::timer_queue::NEVER;
 use counters::{Counters, Counts};
 use sleepers::{Sleeper, Sleepers};
 use watcher::Watcher;

@@ -5,7 +5,7 @@ use crate::id::TaskId;
 use crate::snapshot::{Node, NodeState};
 use crate::task::Shared;
 use crate::task::awaited::{Awaited, Event, Whom};
-use crate::timer::NEVER;
+use crate::timer_queue::NEVER;
 use crate::tree::look;
 use std::collections::HashMap;
 use std::fmt::Write;

@@ -13,7 +13,7 @@ use crate::task::awaited;
 use crate::task::current::{self, InRuntime};
 use crate::task::raw::fits;
 use crate::task::state::Level;
-use crate::timer::Clock;
+use crate::timer_queue::Clock;
 use crate::tree::request::request_all;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};

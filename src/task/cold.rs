@@ -4,7 +4,7 @@
 use super::cleanups::{Cleanup, Cleanups};
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex};
-use crate::timer::TimerKey;
+use crate::timer_queue::TimerKey;
 use crate::wait_list::WaitList;
 use std::any::Any;
 use std::ptr::null;

@@ -8,7 +8,7 @@ use super::state::Level;
 use crate::id::TaskId;
 use crate::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Arc, Life, Mutex, OnceLock};
-use crate::timer::{Clock, Timers};
+use crate::timer_queue::{Clock, Timers};
 use std::num::NonZeroU64;
 use std::panic::Location;
 

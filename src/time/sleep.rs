@@ -5,7 +5,7 @@ use crate::protect::checkpoint;
 use crate::sync::Arc;
 use crate::task::Shared;
 use crate::task::awaited::Awaited;
-use crate::timer::{Fire, TimerKey};
+use crate::timer_queue::{Fire, TimerKey};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -192,7 +192,7 @@ impl std::fmt::Debug for Sleep {
 #[cfg(not(taskgrove_loom))]
 mod tests {
     use super::*;
-    use crate::timer::Clock;
+    use crate::timer_queue::Clock;
     use std::task::Waker;
 
     #[test]

@@ -13,8 +13,8 @@ use crate::task::cold::Cold;
 use crate::task::raw::{Finished, Next};
 use crate::task::shared::Shared;
 use crate::task::{Job, Live, current, kind, wakes};
-use crate::timer::Fire;
-use crate::timer::fire::dispatch;
+use crate::timer_queue::Fire;
+use crate::timer_queue::fire::dispatch;
 
 /// Finishes a task that is done, and takes it off its parent: returns what follows for that.
 #[inline]

@@ -1,4 +1,4 @@
-//! Slots of one class: given out once, from the fullest page, and pages come back.
+//! A depot hands out each slot once, from the fullest page, and gives pages back.
 
 use std::collections::HashSet;
 
@@ -129,7 +129,7 @@ fn slots_come_from_the_fullest_page() {
             .iter()
             .all(|&s| page_of(s) == page_of(held[2][0]))
     );
-    // What is left of the emptiest page comes back, and the page is the spare one.
+    // The last slots of the emptiest page come back, and it becomes the spare.
     let emptiest = page_of(held[1][0]);
     bench.give(std::mem::take(&mut held[1]));
     assert_eq!(bench.depot().state.spare, emptiest);
@@ -149,7 +149,8 @@ fn pages_come_back_in_whatever_order_slots_do() {
         seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1);
         slots.swap(last, (seed >> 33) as usize % (last + 1));
     }
-    // Half out and in again a few times: never more pages than at the peak.
+    // Half of the slots are freed and taken again a few times, which never takes more pages than
+    // the peak.
     for _ in 0..4 {
         let back = slots.split_off(10_000);
         bench.give(back);
@@ -179,7 +180,7 @@ fn an_up_and_down_at_a_page_edge_makes_no_page() {
     }
 }
 
-/// Many slots, in the order in which they were taken, with one in a hundred apart.
+/// Takes many slots, and separates one in a hundred from the rest.
 fn one_in_a_hundred(bench: &mut Bench) -> (Vec<u32>, Vec<u32>) {
     let slots = bench.take(100_000);
     let (mut few, mut rest) = (Vec::new(), Vec::new());
@@ -201,7 +202,7 @@ fn what_is_free_in_pages_that_are_in_use_is_given_up_once() {
         }
         assert_eq!(bench.pages(), pages, "each is pinned");
         let units = pages as u32 * all_units().count_ones();
-        // A live slot keeps one unit, or two; some are left for the next time.
+        // A live slot keeps one unit or two, and some units are left for the next trim.
         let least = units - 2 * few.len() as u32;
         assert!(
             bench.released > least * 8 / 10,

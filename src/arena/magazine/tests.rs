@@ -1,4 +1,4 @@
-//! Magazines: slots move in batches, and none is left behind.
+//! Slots move in batches, and no magazine keeps one behind.
 
 use super::*;
 use crate::arena::{Arena, MAX_SLOT, SlotIndex};

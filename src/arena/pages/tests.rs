@@ -14,7 +14,7 @@ fn first_slot(number: u32) -> SlotIndex {
 
 /// Adds a page to an arena without depots.
 fn add(pages: &Pages, bytes: usize) -> u32 {
-    // SAFETY: there are no depots, so this test stands in for all of them.
+    // SAFETY: there are no depots, and the test is the only user of these pages.
     unsafe { pages.add(class(bytes)).unwrap() }
 }
 

@@ -1,7 +1,7 @@
 //! [`Sleepers`]: the list of the threads that sleep. [`Idle`](super::Idle) has it under its lock.
 
 use crate::sync::{Arc, Parker};
-use crate::timer::NEVER;
+use crate::timer_queue::NEVER;
 
 /// A thread that sleeps, or is about to.
 pub(super) struct Sleeper {

@@ -29,7 +29,7 @@
 //! that is inserted in between then wakes it early, which costs a round and nothing else.
 
 use super::sleepers::{Sleeper, Sleepers};
-use crate::timer::NEVER;
+use crate::timer_queue::NEVER;
 use std::time::Instant;
 
 /// How much later than a timer the backup may wake, in nanoseconds. While timers come and go it wakes

@@ -12,7 +12,7 @@ use super::sweep::{self, STEP};
 use crate::id::TaskId;
 use crate::task::raw::Pin;
 use crate::task::{Job, Live, TaskRef, Walk};
-use crate::timer::Fire;
+use crate::timer_queue::Fire;
 use crate::tree::frontier::{Frontier, Visit};
 use std::collections::BTreeMap;
 use std::vec::IntoIter;

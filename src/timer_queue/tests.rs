@@ -38,7 +38,7 @@ impl Random {
     }
 }
 
-/// Counts its wakes and its drops, and notes whether the timers' lock was held at one.
+/// Counts its wakes and its drops, and the drops at which the queue's lock was held.
 #[derive(Default)]
 struct Probe {
     timers: Weak<Timers<u64>>,
@@ -129,7 +129,7 @@ fn it_does_what_a_sorted_map_does() {
     let mut now = 0;
     let steps = if cfg!(miri) { 1_000 } else { 100_000 };
     for step in 0..steps {
-        // It grows to thousands first, then it shrinks to nothing, and again.
+        // The queue grows to thousands of entries, shrinks to nothing, and does so again.
         let grow = if step / (steps / 4) % 2 == 0 { 6 } else { 2 };
         if random.below(8) < grow {
             let deadline = now + random.below(1000);
@@ -139,7 +139,7 @@ fn it_does_what_a_sorted_map_does() {
             model.insert((deadline, step), key);
             live.push((deadline, step));
         } else if random.below(4) > 0 {
-            // Also entries which have fired: then both say so.
+            // An entry that has fired is in neither of the two.
             if live.is_empty() {
                 continue;
             }
@@ -250,7 +250,7 @@ fn memory_is_given_back_after_a_peak() {
         .collect();
     assert!(capacity().0 as u64 >= peak && capacity().1 as u64 >= peak);
 
-    // All but ten, in random order; those sit in pages far apart.
+    // All but ten are removed, in random order; the ten are in groups far apart.
     let stay: Vec<_> = (0..10)
         .map(|n| keys.remove((peak / 11 * n) as usize))
         .collect();
@@ -262,7 +262,7 @@ fn memory_is_given_back_after_a_peak() {
     assert!(order <= 1024, "the order has memory for {order}");
     assert!(entries <= 11 * 256, "the entries have memory for {entries}");
 
-    // Fired, not removed.
+    // Timers that fire give their memory back as well.
     for n in 0..peak {
         insert(&timers, 5, n);
     }
@@ -281,7 +281,7 @@ fn a_run_gives_memory_back_when_a_quarter_of_it_is_live_and_not_before() {
     let mut keys: Vec<_> = (0..1_024).map(|n| insert(&timers, n, n).0).collect();
     let sealed = capacity();
     let mut remove_last = || assert!(timers.remove(keys.pop().expect("not empty")));
-    // A quarter but for the slack of 32.
+    // A quarter of the run stays live, less the slack of 32.
     (248..1_024).for_each(|_| remove_last());
     assert_eq!(capacity(), sealed);
     remove_last();
@@ -291,7 +291,7 @@ fn a_run_gives_memory_back_when_a_quarter_of_it_is_live_and_not_before() {
     remove_last();
     assert!(capacity() < 16, "and no run: {}", capacity());
 
-    // What is small stays.
+    // A small run keeps its memory.
     let few = Timers::new();
     let capacity = || few.inner.lock().queue.capacity().0;
     let keys: Vec<_> = (0..64).map(|n| insert(&few, n, n).0).collect();
@@ -310,7 +310,7 @@ fn what_comes_in_any_order_fires_in_order_across_runs() {
             (deadline, job, insert(&timers, deadline, job).0)
         })
         .collect();
-    // The first of all goes now and then, and with it the heads of runs.
+    // Every third removal takes the earliest timer, so that runs lose their heads.
     all.sort_unstable_by_key(|&(deadline, job, _)| (deadline, job));
     for n in (0..all.len() / 2).rev() {
         let (deadline, _, key) = all.remove(if n % 3 == 0 { 0 } else { n });
@@ -323,7 +323,7 @@ fn what_comes_in_any_order_fires_in_order_across_runs() {
     assert_eq!((timers.len(), timers.next_deadline()), (0, None));
 }
 
-/// Each entry is either fired, or removed by its owner, never both and never neither.
+/// Each entry is fired or removed by its owner, and never both.
 #[test]
 fn from_many_threads_each_entry_ends_once() {
     const THREADS: u64 = 4;
