@@ -1,4 +1,13 @@
-//! Tasks: the state word, the cell in its slot, handles, and what all of a runtime's tasks share.
+//! One task: its slot, its state word, the rights to it, and the state that all tasks of a runtime share.
+//!
+//! This room guards the life of a slot and the access to what is in it: the future and the outcome have
+//! one owner at a time, and a slot is freed with its last reference. [`state`] has the transitions of the
+//! state word as pure functions; [`raw`] has the unsafe code and the rights, whose table says what code
+//! may do with a task. [`current`] says which task's code a thread runs. [`cold`], [`record`] and
+//! [`shared`] are the data of a task, of a service and of a runtime.
+//!
+//! The room follows links to ancestors, and gives out a task's locked list of children. It walks over no
+//! subtree: that is the subject of `tree`. It reaches the scheduler only through the trait [`Schedule`].
 
 mod ancestry;
 pub(crate) mod awaited;
@@ -21,9 +30,10 @@ pub(crate) use raw::reference::TaskRef;
 pub(crate) use raw::rights::Live;
 pub(crate) use shared::{Job, Schedule, Shared, Walk};
 
-/// Evaluates an expression with a future of type `$F`, which is boxed before if it does not fit a
-/// slot. A macro, because each function that is given a large future by value copies it once more on
-/// the stack; so every public function that takes one begins with this.
+/// Evaluates an expression with a future of type `$F`, which is boxed first if it does not fit a slot.
+///
+/// This is a macro because each function that takes a large future by value copies it once more on
+/// the stack. Every public function that takes a future begins with it.
 macro_rules! fitting {
     ($future:ident: $F:ty => $body:expr) => {
         if const { $crate::task::raw::fits::<$F>() } {
@@ -35,8 +45,8 @@ macro_rules! fitting {
     };
 }
 
-/// Makes a [`SlotBox`](crate::arena::slot_box::SlotBox) of a value, which may be large: a macro for the
-/// same reason.
+/// Puts a value, which may be large, into a [`SlotBox`](crate::arena::slot_box::SlotBox). This is a macro
+/// for the same reason.
 macro_rules! held {
     ($value:ident: $T:ty) => {
         if const { $crate::task::raw::fits::<$T>() } {
@@ -47,7 +57,7 @@ macro_rules! held {
     };
 }
 
-/// Shares a service, which may be large. `Arc::new` copies it twice.
+/// Puts a service, which may be large, into an `Arc`. `Arc::new` would copy it twice.
 macro_rules! arced {
     ($service:expr, $S:ty) => {
         if const { size_of::<$S>() > 4096 } {

@@ -6,18 +6,20 @@
 //! |---|---|---|
 //! | [`TaskRef`] | the slot is there: one reference is counted | looking at the word, waking, asking for a pin |
 //! | [`Borrowed`] | the same, borrowed | the same |
-//! | [`Live`] | moreover the parent still counts the task: its runtime, its record and its ancestors are there | walking up, looking at cold data |
+//! | [`Live`] | moreover the parent still counts the task, or it is a sentinel: its runtime, its record and its ancestors are there | walking up, looking at cold data |
 //! | [`Pin`] | one count that keeps the task from being done | a `Live` for as long as it exists; given back on drop |
 //! | [`Children`] | the lock of a task's list of children | a `Live` of each child that is linked |
-//! | [`Fresh`] | a new task that nobody else knows | linking it, or refusing it |
-//! | [`Queued`] | the task is scheduled, and in no other place | putting it into a queue, or starting it |
+//! | [`Fresh`] | a new task that no other thread knows | linking it, or refusing it |
+//! | [`Queued`] | the task is scheduled, and in no queue | putting it into a queue, or starting it |
 //! | [`Running`] | this thread polls the task | the future and the outcome |
 //! | [`Claimed`] | this thread is to drop the future | the future and the outcome |
 //! | [`Finished`] | this thread made the task done | unlinking it; the join waker; the outcome that no handle wants |
-//! | [`Joined`] | the one handle of the task | the outcome, once it is done |
+//! | [`Joined`] | this is the only handle of the task | the outcome, once it is done |
 //!
 //! Each step of the state word consumes the right that it needs, and returns the right that
-//! follows from it ([`Next`]). None of the rights can be copied.
+//! follows from it ([`Next`]). The rights, from `Pin` down, cannot be copied. Only [`Running`] and
+//! [`Claimed`] can drop a future ([`Running`] when a poll ends it, [`Claimed`] by `drop_future`), and
+//! [`Fresh`] before the task is linked.
 //!
 //! # Rules
 //!
@@ -32,11 +34,11 @@
 //! 3. **Join waker.** Its cell belongs to the handle while `JOIN_WAKER` is clear and the task is
 //!    not done, and to the finisher that made the task done with it set.
 //! 4. **Runtime.** It is valid while a task of it is counted by its parent: it keeps itself until
-//!    its last sentinel is done. A thread that is no worker takes a count on the runtime *before*
-//!    it pushes a task that it has scheduled: the task cannot run, let alone be done, before that.
+//!    its last sentinel is done. A thread that is no worker takes a reference to the runtime *before*
+//!    it pushes a task that it has scheduled: the task cannot run, or be done, before that.
 //! 5. **Record.** It is valid while the task is counted by its parent: the service's task, which is
-//!    the task itself or above it, counts it, and gives the count up when it is done and unlinked.
-//!    The cold data of a service's task is part of the record, so this rule is its own, too.
+//!    the task itself or an ancestor, owns a reference to it, and drops that when it is done and
+//!    unlinked. The cold data of a service's task is part of the record, so this rule covers it, too.
 //! 6. **Provenance.** Every pointer to a slot derives from its page's allocation, never from a
 //!    reference; no `&mut` ever covers the header.
 //! 7. **Links.** An index in a header is followed to the parent of a task that the parent still

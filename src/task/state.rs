@@ -5,38 +5,42 @@
 //! | 0–2   | phase, see below |
 //! | 3–4   | level of closing: 0 none, 1 cancel, 2 kill; only rises |
 //! | 5     | `PROTECTED`: inside `shielded` or `finally`, published at the end of a poll |
-//! | 6     | `GRACE`: a grace period is running, the turn waits for its end |
+//! | 6     | `GRACE`: a grace period is running, and the turn waits for its end |
 //! | 7     | `ENDED`: the future is gone, deferred cleanups are still being polled |
-//! | 8     | `JOIN_INTEREST`: a `Task` handle exists, it owns the output |
-//! | 9     | `JOIN_WAKER`: the join waker is set and belongs to whoever finishes |
+//! | 8     | `JOIN_INTEREST`: a `Task` handle exists, and owns the output |
+//! | 9     | `JOIN_WAKER`: the join waker is set, and belongs to the finisher |
 //! | 10    | `WAITERS`: the cold data's wait list is in use |
-//! | 11    | `TURN`: the turn has come; it stays, whoever pins the task afterwards |
+//! | 11    | `TURN`: the turn has come; later pins do not clear it |
 //! | 12–35 | references (24 bits) |
 //! | 36–63 | children and pins (28 bits) |
 //!
-//! | phase | future | output | who |
+//! | phase | owner of the future | owner of the output | what may happen |
 //! |-------|--------|--------|-----|
-//! | `Idle` | nobody | – | a waker may schedule it, a turn may claim it |
-//! | `Scheduled` | nobody | – | it is in exactly one queue, or in the hands of who puts it there |
-//! | `Running`, `RunningWoken` | the worker that polls it | – | woken: one more poll follows |
-//! | `Claimed` | whoever made that transition, to drop it | – | |
-//! | `Closed` | gone | nobody, it is written | waits for children, pins |
-//! | `Done` | gone | the handle if `JOIN_INTEREST`, else the finisher | unlinked by the finisher |
+//! | `Idle` | none | – | a waker may schedule it, a turn may claim it |
+//! | `Scheduled` | none | – | it is in exactly one queue, or a thread is about to put it there |
+//! | `Running`, `RunningWoken` | the worker that polls it | – | if woken, one more poll follows |
+//! | `Claimed` | the thread that claimed it, to drop it | – | |
+//! | `Closed` | gone | none, it is written | it waits for children and pins |
+//! | `Done` | gone | the handle if `JOIN_INTEREST`, else the finisher | the finisher unlinks it |
 //!
-//! A task is counted by the thread that makes it done, before that step: until then that thread's
-//! own part (the future it has polled or dropped, the child or pin that it takes off) keeps the
-//! task from being done, so that it may touch it, and may take the count back if the step fails.
+//! The *finisher* is the thread that makes the task done. It counts the task as done before that step,
+//! and takes the count back if the step fails. It may touch the task until the step, because it owns
+//! the future that it has polled or dropped, or the child or pin that it takes off, and that keeps
+//! the task from being done.
 //!
 //! The join waker's cell belongs to the handle while `JOIN_WAKER` is clear and the task is not
-//! done, and to the finisher once it made the task done with `JOIN_WAKER` set (which clears it).
+//! done, and to the finisher if the task was made done with `JOIN_WAKER` set (that step clears it).
 //!
-//! Words used below: a task is *closing* when its level is above 0. Its *turn* comes when it is
-//! closing and has neither children nor pins nor grace; it is *due*, to be dropped, when
-//! moreover it is not protected and has not `ENDED` (its cleanups run on), or is killed.
+//! A task is *closing* when its level is above 0. Its *turn* comes when it is closing and has neither
+//! children nor pins nor grace. It is *due*, which means that its future is to be dropped, when its
+//! turn has come and it either is killed, or is not protected and has not `ENDED` (its cleanups run on).
 //!
-//! Every step is a pure function from snapshot to snapshot and action, wrapped by one CAS loop
-//! with acquire-release ordering: whatever was done before a transition is visible to whoever
-//! acts on a later one.
+//! Every step is a pure function from one word to the next and an action. The atomic in [`word`] applies
+//! it in a compare-and-swap loop with acquire-release ordering, so a thread that acts on a transition
+//! sees what was done before each earlier one.
+//!
+//! A new phase or flag has to be handled in each function of [`Word`] below. `state/tests.rs` runs each
+//! of them on every word; `tests/README.md` lists the tests and loom models of each property.
 
 pub(crate) mod end_flags;
 pub(crate) mod word;
@@ -44,15 +48,16 @@ pub(crate) mod word;
 #[cfg(test)]
 mod tests;
 
-/// How insistently a task is being ended. Only rises.
+/// How insistently a task is being ended. It only rises.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Level {
     /// Respects protection and grace.
     Cancel = 1,
-    /// The runtime is going: waits only for what is below.
+    /// The runtime is being dropped: the task waits only for its children.
     Kill = 2,
 }
 
+/// The phase of a task; the table of the module says what each allows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Phase {
     Idle,
@@ -90,16 +95,16 @@ const REF: u64 = 1 << REF_SHIFT;
 const REFS: u64 = ((1 << 24) - 1) << REF_SHIFT;
 const CHILD_SHIFT: u32 = 36;
 const CHILD: u64 = 1 << CHILD_SHIFT;
-/// Children a task may have; the rest of the field's range is for pins.
+/// The greatest number of children of a task. The rest of the field's range is for pins.
 pub(crate) const MAX_CHILDREN: u64 = (1 << 28) - (1 << 24);
 
-/// One value of the word.
+/// A value of the state word.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Word(u64);
 
 impl std::fmt::Debug for Word {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("State")
+        f.debug_struct("Word")
             .field("phase", &self.phase())
             .field("level", &self.level())
             .field("protected", &self.has(PROTECTED))
@@ -111,17 +116,17 @@ impl std::fmt::Debug for Word {
     }
 }
 
-/// What the caller of a transition now has to do.
+/// What the thread that made a transition has to do.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Action {
     /// Nothing.
     Nothing,
-    /// Put it into a queue: it is `Scheduled` and in none.
+    /// Put the task into a queue: it is `Scheduled` and in none.
     Submit,
-    /// Drop its future: it is `Claimed`.
+    /// Drop the task's future: it is `Claimed`.
     Close,
-    /// It is done: unlink it, wake, go on with its parent.
+    /// Unlink the task, wake its waits, and go on with its parent: it is `Done`.
     Finish,
 }
 
@@ -129,27 +134,31 @@ pub(crate) enum Action {
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Start {
+    /// Poll it.
     Poll,
-    /// The turn has come, and the task is protected, or its cleanups are.
+    /// Poll it although its turn has come: it is protected, or its future is gone and its cleanups
+    /// are polled.
     PollAtTurn,
+    /// Drop its future.
     Close,
+    /// Nothing: it is killed and waits for its children.
     Skip,
 }
 
-/// What marking a task for cancellation came to.
+/// The result of marking a task for cancellation.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Mark {
-    /// Over, or being ended at this level already.
+    /// Nothing changed: the task is done, or at this level already.
     Refused,
-    /// Marked, and ours to drop.
+    /// The task is marked, and the caller has to drop its future.
     Claimed,
-    /// Marked, and pinned by us.
+    /// The task is marked, and the caller has a pin.
     Pinned,
 }
 
 impl Word {
-    /// The word of a task of which nothing is known.
+    /// A stand-in where no word is known: no level and no flag is set.
     pub(crate) const NONE: Word = Word(0);
 
     pub(crate) fn phase(self) -> Phase {
@@ -212,25 +221,26 @@ impl Word {
         self.has(WAITERS)
     }
 
-    /// Nothing below is left and no grace runs: the task may not go on outside protection.
+    /// Whether the turn has come: the task may not go on outside protection.
     pub(crate) fn is_turn(self) -> bool {
         self.has(TURN)
     }
 
-    /// Notes the turn, if it comes now. Nothing is adopted any more: it cannot go again; what
-    /// counts as children later are pins.
+    /// Sets `TURN` if the turn comes now. It stays set: a closing task adopts no children, so later
+    /// counts are pins.
     fn latched(self) -> Self {
         let comes = self.is_closing() && self.children() == 0 && !self.has(GRACE);
         Self(self.0 | if comes { TURN } else { 0 })
     }
 
-    /// To be dropped.
+    /// Whether the future is to be dropped; see the module.
     fn is_due(self) -> bool {
         self.is_turn() && (self.is_killed() || !self.has(PROTECTED) && !self.has(ENDED))
     }
 
-    /// Nothing below is left, and maybe the turn has come by this step: the one place that says who
-    /// acts on it. A protected task is polled for it once, however often it is pinned afterwards.
+    /// Decides what follows when the count of children and pins has become zero; no other function does.
+    /// `comes`: this step has brought the turn. A protected task is polled for its turn once, even if it is
+    /// pinned again later.
     fn turn(self, comes: bool) -> (Self, Action) {
         match self.phase() {
             Phase::Closed => (self.done(), Action::Finish),
@@ -270,7 +280,7 @@ impl Word {
         }
     }
 
-    /// A poll returned `Pending`; `woken`: by the code it ran, which the word does not show.
+    /// A poll returned `Pending`. `woken`: the task's own code has woken it, which the word does not show.
     fn suspend(self, protected: bool, woken: bool) -> (Self, Action) {
         let next = Self(self.0 & !PROTECTED | if protected { PROTECTED } else { 0 });
         if next.is_due() {
@@ -282,11 +292,12 @@ impl Word {
         }
     }
 
-    /// The future is gone: it returned, panicked, or was dropped by whoever claimed it.
+    /// The future is gone: it returned, panicked, or was dropped by the thread that claimed it.
     fn end(self, cleanups: bool, woken: bool) -> (Self, Action) {
         let next = Self(self.0 & !(PROTECTED | ENDED));
         if cleanups {
-            // Polled along with the future, unless that was dropped in place.
+            // In `Running` this poll has polled the cleanups, too, so the task waits for a wake. In `Claimed`
+            // they have not been polled yet.
             let next = Self(next.0 | ENDED);
             match self.phase() {
                 Phase::Running if next.is_due() => (next.with_phase(Phase::Claimed), Action::Close),
@@ -300,7 +311,7 @@ impl Word {
         }
     }
 
-    /// `pins` children are done, or pins given back.
+    /// Takes `pins` children that are done, or pins that are given back, off the count.
     fn release(self, pins: u64) -> (Self, Action) {
         debug_assert!(self.children() >= pins, "{self:?} released {pins}");
         let next = Self(self.0 - pins * CHILD).latched();
@@ -311,7 +322,7 @@ impl Word {
         }
     }
 
-    /// What the release of the last pin of a task without children will entail.
+    /// The action that the release of the last pin of a task without children will return.
     pub(crate) fn if_let_go(self) -> Action {
         self.release(self.children()).1
     }
@@ -341,16 +352,16 @@ impl Word {
         }
         let mut next = Self(next);
         if may_claim {
-            // What is not claimed waits for the sweep: nothing ends before all is marked.
+            // A task that is not claimed is pinned until the sweep: no turn comes before all is marked.
             let due = next.latched();
             if due.phase() == Phase::Idle && due.is_due() {
                 return (due.with_phase(Phase::Claimed), Mark::Claimed);
             }
         } else {
-            // The target itself: if there is nothing below it, there is nothing else to mark.
+            // This is the target. If it has no children, there is nothing else to mark.
             let at_once = next.latched();
             next = match at_once.phase() {
-                // To be polled for it, once the pin is given back: the turn comes with that.
+                // The release of the pin brings the turn, and schedules the task for it.
                 Phase::Idle if !at_once.is_due() => next,
                 Phase::Running if at_once.is_turn() => at_once.with_phase(Phase::RunningWoken),
                 _ => at_once,
@@ -359,10 +370,11 @@ impl Word {
         (Self(next.0 + CHILD), Mark::Pinned)
     }
 
-    /// Cancels a task without children, which needs no walk: its turn comes at once, and whoever
-    /// takes it from a queue, or polls it, drops it. `None`: there is more to do than that. With
-    /// waiters (or for a service, which may have some outside: `at_once`) only if it is dropped
-    /// without another poll, which wakes them.
+    /// Cancels a task without children, which needs no walk: its turn comes at once, and the worker that
+    /// takes it from a queue, or polls it, drops its future. `None` if it needs a walk.
+    ///
+    /// A task with waiters is cancelled here only if its future is dropped without another poll, since
+    /// its end wakes them. So is a service's task (`at_once`), whose waiters the word does not show.
     fn cancel_leaf(self, at_once: bool) -> Option<(Self, Action)> {
         if self.is_done() || self.is_closing() || self.children() > 0 {
             return None;
@@ -381,8 +393,8 @@ impl Word {
         }
     }
 
-    /// The handle of a task that is not done goes: with its reference, unless the join waker has
-    /// to be dropped first.
+    /// The handle of a task that is not done is dropped. Its reference is given back in the same step,
+    /// unless the handle has to drop the join waker first. `None` if the task is done.
     fn detach(self) -> Option<Self> {
         if self.is_done() {
             None

@@ -9,18 +9,19 @@ use super::rights::{Finished, Fresh, Live, Queued};
 use crate::sync::ByteGuard;
 use crate::sync::atomic::Ordering;
 
-/// In the own count of a child that is done, which is of no use any more: its parent's count is
-/// without it already.
+/// The value of [`Header::supervised`] in a child that is done and was counted out: the parent's count no
+/// longer includes it. A task that is done has no children, so its own count is free for this.
 const COUNTED_OUT: u32 = u32::MAX;
 
-/// A task's list of children, locked until this is dropped. No user code runs and no other lock is
-/// taken meanwhile, and nothing is allocated.
+/// A task's list of children, locked until this is dropped. While it exists, the caller runs no user
+/// code, takes no other lock and allocates nothing.
 pub(crate) struct Children<'a> {
     parent: Borrowed<'a>,
     _lock: ByteGuard<'a>,
 }
 
 impl<'a> Children<'a> {
+    /// Locks the list.
     #[inline]
     pub(crate) fn lock(parent: Borrowed<'a>) -> Self {
         Children {
@@ -29,7 +30,7 @@ impl<'a> Children<'a> {
         }
     }
 
-    /// The youngest.
+    /// The youngest child.
     pub(crate) fn first(&self) -> Option<Live<'_>> {
         // SAFETY: rule 7, under the lock: what is linked is counted by its parent.
         unsafe { resolve(&self.parent.first).map(|child| Live::new(child)) }
@@ -42,15 +43,20 @@ impl<'a> Children<'a> {
         unsafe { resolve(&child.next).map(|child| Live::new(child)) }
     }
 
-    /// Panics if a task is in another list.
+    /// Panics if a task is not a child of this parent.
     #[inline]
     fn check(&self, child: &Header) {
         let parent = child.parent.load(Ordering::Relaxed);
         assert!(parent == self.parent.index.get(), "another task's child");
     }
 
-    /// Counts a new child in the parent's word, and links it: the child is scheduled. Refused when
-    /// the parent is being cancelled, or is done.
+    /// Counts a new child in the parent's word and links it. The child is scheduled, and the caller has to
+    /// queue it.
+    ///
+    /// # Errors
+    ///
+    /// Returns the child if the parent is being cancelled or is done, or has
+    /// [`MAX_CHILDREN`](crate::task::state::MAX_CHILDREN).
     #[inline]
     pub(crate) fn adopt(&self, child: Fresh) -> Result<Queued, Fresh> {
         if !self.parent.state.adopt() {
@@ -72,7 +78,7 @@ impl<'a> Children<'a> {
         Ok(Queued(child.into_raw()))
     }
 
-    /// Takes a task that is done out of this list, and off the count.
+    /// Unlinks a task that is done, and takes it off the count of supervised children.
     #[inline]
     pub(super) fn unlink(&self, child: &Finished) {
         self.splice(&child.live(), &child.live());
@@ -81,8 +87,8 @@ impl<'a> Children<'a> {
         }
     }
 
-    /// Takes tasks that are done out of this list, and off the count. Neighbours that come oldest
-    /// first, as they do when they were queued or are swept, go together.
+    /// Unlinks tasks that are done, and takes them off the count of supervised children. A run of
+    /// neighbours, oldest first, is unlinked in one step; a queue and a sweep produce this order.
     pub(super) fn unlink_all(&self, done: &[Finished]) {
         if let [only] = done {
             return self.unlink(only);
@@ -97,7 +103,7 @@ impl<'a> Children<'a> {
         self.supervised(-(counted.count() as i32));
     }
 
-    /// Joins what is before `youngest` and what is behind `oldest`, which may be the same.
+    /// Unlinks the children from `youngest` to `oldest`, which may be the same.
     fn splice(&self, oldest: &Header, youngest: &Header) {
         self.check(oldest);
         let after = oldest.next.load(Ordering::Relaxed);
@@ -119,13 +125,13 @@ impl<'a> Children<'a> {
         }
     }
 
-    /// How many supervised children the parent has, without those that were counted out.
+    /// The number of supervised children, without those that were counted out.
     #[inline]
     pub(crate) fn supervised_count(&self) -> u32 {
         self.parent.supervised.load(Ordering::Relaxed)
     }
 
-    /// Adds to that count.
+    /// Adds `change` to the count of supervised children.
     #[inline]
     fn supervised(&self, change: i32) {
         let count = &self.parent.supervised;
@@ -133,7 +139,8 @@ impl<'a> Children<'a> {
         count.store(now, Ordering::Relaxed);
     }
 
-    /// Takes a child off the count, if it is done; `false` if it is not, or was not in it.
+    /// Takes a child that is done, and still linked, off the count of supervised children; `false` if it is
+    /// not done, or was not counted.
     pub(crate) fn count_out(&self, child: Live<'_>) -> bool {
         self.check(&child);
         let counted = child.word().is_done() && child.is_counted();
@@ -146,7 +153,7 @@ impl<'a> Children<'a> {
 }
 
 impl Header {
-    /// Whether a child that is done is in its parent's count. Exact under the parent's lock.
+    /// Whether the parent's count includes this child, which is done. Exact under the parent's lock.
     #[inline]
     fn is_counted(&self) -> bool {
         self.is(kind::SUPERVISED) && self.supervised.load(Ordering::Relaxed) != COUNTED_OUT

@@ -1,4 +1,5 @@
-//! The last steps: what a finisher does, and what becomes of a task that is not linked.
+//! The end of a task: the *finisher*, the thread that made the task done, takes the join waker, drops an
+//! outcome that no handle wants, and unlinks the task. Also how a new task ends that its parent refuses.
 
 use super::children::Children;
 use super::header::{Header, RawTask, STAGE_EMPTY, STAGE_VALUE, kind};
@@ -11,7 +12,7 @@ use crate::task::record::Record;
 use crate::wait_list::KeptWaker;
 
 impl RawTask {
-    /// Drops the outcome; a panic in there is swallowed.
+    /// Drops the outcome, if there is one. A panic of its destructor is discarded.
     ///
     /// # Safety
     ///
@@ -46,7 +47,7 @@ impl Finished {
         !self.flags().has_join_interest() && self.live().has_output()
     }
 
-    /// Drops it.
+    /// Drops the outcome, unless a handle owns it.
     pub(crate) fn drop_unwanted_output(&mut self) {
         if !self.flags().has_join_interest() {
             // SAFETY: no handle exists, so the stage is the finisher's (rule 2).
@@ -54,7 +55,7 @@ impl Finished {
         }
     }
 
-    /// The waker of the handle that waits.
+    /// Takes the waker of the handle that waits, if one waits.
     pub(crate) fn take_join_waker(&mut self) -> Option<KeptWaker> {
         if !self.flags().has_join_waker() {
             return None;
@@ -63,7 +64,8 @@ impl Finished {
         (self.live().join_waker).with_mut(|waker| unsafe { (*waker).take() })
     }
 
-    /// Takes the task off its parent's list. Returns its count there as a pin; `None` for a sentinel.
+    /// Unlinks the task from its parent. Returns the count that the parent has for it as a pin on the
+    /// parent; `None` for a sentinel.
     #[inline]
     pub(crate) fn take_off(self) -> Option<Pin> {
         let parent = self.live().parent().map(|parent| {
@@ -75,7 +77,7 @@ impl Finished {
         parent.map(Pin)
     }
 
-    /// As [`Finished::take_off`], for siblings. `None` if there are none.
+    /// As [`Finished::take_off`], for siblings. `None` if `done` is empty.
     pub(crate) fn take_off_all(done: &mut Vec<Finished>) -> Option<Pins> {
         let first = done.first()?;
         debug_assert!(
@@ -94,7 +96,7 @@ impl Finished {
         Some(Pins { first, more })
     }
 
-    /// Gives the task's own reference back; with it a service's task gives the record up.
+    /// Drops the task's reference to itself, and a service's task's reference to its record.
     #[inline(always)]
     fn give_up(self) {
         let task = self.into_raw();
@@ -104,9 +106,11 @@ impl Finished {
 }
 
 impl RawTask {
+    /// As [`Finished::give_up`].
+    ///
     /// # Safety
     ///
-    /// The task is done and unlinked, or was never linked, and its own reference is the caller's.
+    /// The task is done and unlinked, or was never linked, and the caller owns its reference to itself.
     #[inline(always)]
     unsafe fn give_own_up(self) {
         // SAFETY: the reference is there until the end of this.
@@ -118,9 +122,11 @@ impl RawTask {
         }
     }
 
+    /// Drops the reference that a service's task has to its record.
+    ///
     /// # Safety
     ///
-    /// As for [`RawTask::give_own_up`], of a service's task.
+    /// As for [`RawTask::give_own_up`], and it is a service's task.
     unsafe fn give_record_up(self) {
         // SAFETY: rule 5; the pointer is the count that the task was spawned with.
         let record = unsafe {
@@ -132,8 +138,8 @@ impl RawTask {
 }
 
 impl Fresh {
-    /// Ends a task that is not linked: it is never polled, is done, and its handle reads `Cancelled`. The
-    /// future is dropped here, as code of the calling task.
+    /// Ends a task that is not linked: it is done without a poll, and its handle resolves to `Cancelled`.
+    /// The future is dropped on this thread, as code of the calling task.
     pub(crate) fn refuse(self) {
         let task = self.into_raw();
         // SAFETY: nobody else has a right to it; the stage and the task's reference are the caller's.

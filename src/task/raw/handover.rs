@@ -1,5 +1,5 @@
-//! [`Taken`]: what a walk has of a task it has met; and [`Handover`]: a place from which one of several
-//! threads takes that.
+//! [`Taken`]: the pin or the claim that a walk has on a task that it has met; and [`Handover`]: a cell from
+//! which one of several threads takes it.
 
 use super::header::{Header, RawTask};
 use super::rights::{Claimed, Live, Pin};
@@ -24,8 +24,9 @@ unsafe impl Sync for Taken {}
 /// What a [`Taken`] is.
 #[must_use]
 pub(crate) enum Part {
+    /// The task is pinned.
     Pinned(Pin),
-    /// It has no children.
+    /// The task is claimed: it has no children.
     Claimed(Claimed),
 }
 
@@ -46,6 +47,7 @@ impl From<Claimed> for Taken {
 }
 
 impl Taken {
+    /// Whether it is a claim.
     #[inline]
     pub(crate) fn is_claimed(&self) -> bool {
         self.task.addr().get() & 1 == 1
@@ -64,6 +66,7 @@ impl Taken {
         unsafe { Live::new(self.raw()) }
     }
 
+    /// Returns the pin or the claim.
     #[inline(always)]
     pub(crate) fn into_part(self) -> Part {
         let this = ManuallyDrop::new(self);
@@ -93,14 +96,15 @@ impl Drop for Taken {
     }
 }
 
-/// A place for a [`Taken`], which comes out once.
+/// A cell with a [`Taken`], which is taken out at most once.
 pub(crate) struct Handover {
-    /// Null once it was taken. The swap acquires what the thread that made the place has written: the
-    /// place itself comes to other threads by a queue, so that only the swaps race.
+    /// Null once it was taken. Only the swaps race: other threads receive the cell through a queue, which
+    /// publishes the first value.
     task: AtomicPtr<Header>,
 }
 
 impl Handover {
+    /// Makes a cell with a pin or a claim in it.
     #[inline]
     pub(crate) fn new(taken: Taken) -> Handover {
         let taken = ManuallyDrop::new(taken);
@@ -109,6 +113,7 @@ impl Handover {
         }
     }
 
+    /// Takes the pin or the claim out; `None` if another thread has taken it.
     #[inline(always)]
     pub(crate) fn take(&self) -> Option<Part> {
         let task = NonNull::new(self.task.swap(null_mut(), Ordering::AcqRel))?;

@@ -1,4 +1,4 @@
-//! [`Header`]: the fixed part of a task, at the begin of its slot, and the raw pointer to it.
+//! [`Header`]: the fixed part of a task, at the beginning of its slot, and the pointers to it.
 
 use crate::arena::{self, SlotIndex};
 use crate::error::{BoxError, JoinError};
@@ -16,29 +16,33 @@ use std::panic::Location;
 use std::ptr::NonNull;
 use std::task::Context;
 
-/// What a task is; fixed when it is spawned.
+/// The kinds of a task, as bits. They are fixed when it is spawned.
 pub(crate) mod kind {
+    /// It runs a service.
     pub(crate) const SERVICE: u8 = 1;
+    /// Its return is a failure of its service, unless that is being cancelled.
     pub(crate) const DAEMON: u8 = 2;
-    /// Counted and limited by its service, which its failure fails.
+    /// It is counted and limited by its service, and its failure is a failure of that service.
     pub(crate) const SUPERVISED: u8 = 4;
-    /// It, or a task above it, has a grace period set.
+    /// It or one of its ancestors has a grace period.
     pub(crate) const GRACE: u8 = 8;
-    /// The hidden parent of a runtime's root tasks.
+    /// It is a sentinel, the hidden parent of root tasks.
     pub(crate) const SENTINEL: u8 = 16;
 }
 
-/// What a panic carries.
+/// The payload of a panic.
 pub(crate) type Payload = Box<dyn Any + Send>;
 
-/// The result of a poll; unless it is `Pending` the future is gone.
+/// The result of a poll. The future has been dropped, unless it is `Pending`.
 pub(crate) enum Polled {
+    /// The future is still there.
     Pending,
     /// The value is in the slot.
     Value,
     /// An error, and the panic of the future's drop, if there was one.
     Error(BoxError, Option<Payload>),
-    /// A panic of the poll, or else of the drop; and the drop's, if both panicked.
+    /// The panic of the poll, or of the drop if only that panicked; then the panic of the drop if both
+    /// did.
     Panicked(Payload, Option<Payload>),
 }
 
@@ -61,7 +65,7 @@ pub(super) const STAGE_FUTURE: u8 = 1;
 pub(super) const STAGE_VALUE: u8 = 2;
 pub(super) const STAGE_ERROR: u8 = 3;
 
-/// The fixed part of a task.
+/// The fixed part of a task, at the beginning of its slot.
 #[repr(C)]
 pub(crate) struct Header {
     pub(super) state: State,
@@ -90,14 +94,14 @@ pub(crate) struct Header {
     /// read it for statistics, so Relaxed suffices.
     pub(super) polls: AtomicU64,
     pub(super) born_ms: u32,
-    /// Supervised children that are linked and not counted out. Under this task's lock, which orders
+    /// The number of supervised children that are linked and not counted out. Under this task's lock, which orders
     /// the accesses, so Relaxed suffices. In a child that is done: see [`super::children`].
     pub(super) supervised: AtomicU32,
     pub(super) lock: ByteLock,
     pub(super) kind: u8,
     /// What the stage holds: rule 2. The state word orders the accesses, so Relaxed suffices.
     pub(super) stage: AtomicU8,
-    /// Its parent was being cancelled before its end. Set by the walk that marks, before the mark,
+    /// The parent was being cancelled before this task's end. Set by the walk that marks, before the mark,
     /// whose release publishes it; read after the word was seen to be done. So Relaxed suffices.
     pub(super) swept: AtomicBool,
     pub(super) index: SlotIndex,
@@ -118,25 +122,29 @@ unsafe impl Sync for Header {}
 unsafe impl Sync for Life {}
 
 impl Header {
+    /// The task's id.
     pub(crate) fn id(&self) -> TaskId {
         self.id
     }
 
+    /// Where the task was spawned.
     pub(crate) fn location(&self) -> &'static Location<'static> {
         self.location
     }
 
-    /// Whether it is of any of these kinds.
+    /// Whether the task is of any of these [kinds](kind).
     #[inline]
     pub(crate) fn is(&self, kind: u8) -> bool {
         self.kind & kind != 0
     }
 
+    /// All [kinds](kind) of the task.
     #[inline]
     pub(crate) fn kinds(&self) -> u8 {
         self.kind
     }
 
+    /// The name of the type that the task is named after, with its path.
     pub(crate) fn type_name(&self) -> &'static str {
         (self.vtable.name)()
     }
@@ -147,21 +155,22 @@ impl Header {
         self.state.load()
     }
 
+    /// The number of polls so far, for statistics.
     pub(crate) fn polls(&self) -> u64 {
         self.polls.load(Ordering::Relaxed)
     }
 
-    /// When it was spawned, in milliseconds of its runtime's clock.
+    /// When the task was spawned, in milliseconds of its runtime's clock.
     pub(crate) fn born_ms(&self) -> u32 {
         self.born_ms
     }
 
-    /// Whether its end may be a part of its parent's cancellation.
+    /// Whether the task's end may be a part of its parent's cancellation.
     pub(crate) fn is_swept(&self) -> bool {
         self.swept.load(Ordering::Relaxed)
     }
 
-    /// Its parent is being cancelled.
+    /// Notes that the parent is being cancelled.
     pub(crate) fn set_swept(&self) {
         self.swept.store(true, Ordering::Relaxed);
     }
@@ -184,18 +193,22 @@ impl Header {
         self.stage.load(Ordering::Relaxed) != STAGE_FUTURE
     }
 
-    /// From now on the threads that raise the level, or finish the task, wake its wait list. Returns
-    /// the word after that: it shows what happened before, and what happens later sees the flag.
+    /// Makes the threads that raise the level or finish the task wake its wait list from now on.
+    ///
+    /// Returns the word after that. It shows each step that came before; a step that comes later sees
+    /// the flag. So a wait that sets the flag and then looks at the word misses nothing.
     pub(crate) fn set_waiters(&self) -> Word {
         self.state.set_waiters()
     }
 }
 
-/// A task, by address. It counts nothing: what covers its use is up to the room's unsafe code.
+/// A raw pointer to a task. It counts no reference; the unsafe code that uses it says why it is valid.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::task) struct RawTask(pub(super) NonNull<Header>);
 
 impl RawTask {
+    /// Dereferences the pointer.
+    ///
     /// # Safety
     ///
     /// The slot is valid for `'a` (rule 1).
@@ -207,6 +220,8 @@ impl RawTask {
         header
     }
 
+    /// Gives the pointer a lifetime.
+    ///
     /// # Safety
     ///
     /// As for [`RawTask::header`].

@@ -1,5 +1,5 @@
-//! What a task that is counted by its parent shows: its runtime, its record, its cold data, and
-//! the tasks above it.
+//! The data that a [`Live`] task leads to: its runtime, its record, its cold data and its ancestors. Also
+//! [`Parent`], and how a [`Pin`] is taken.
 
 use super::header::{Borrowed, Header, RawTask, kind};
 use super::reference::TaskRef;
@@ -13,7 +13,7 @@ use crate::task::record::Record;
 use crate::task::shared::Shared;
 use std::sync::atomic::Ordering::Acquire;
 
-/// Links that this thread has followed: what the tests of growing costs count.
+/// Counts the links that this thread has followed, for the tests of how costs grow.
 #[cfg(all(test, not(taskgrove_loom)))]
 pub(crate) mod followed {
     use std::cell::Cell;
@@ -31,11 +31,11 @@ pub(crate) mod followed {
     }
 }
 
-/// Follows a link.
+/// Follows a link; `None` if it is empty.
 ///
 /// # Safety
 ///
-/// Rule 7.
+/// The caller may follow the link by rule 7.
 pub(super) unsafe fn resolve(link: &AtomicU32) -> Option<RawTask> {
     #[cfg(all(test, not(taskgrove_loom)))]
     followed::one();
@@ -44,7 +44,7 @@ pub(super) unsafe fn resolve(link: &AtomicU32) -> Option<RawTask> {
     Some(RawTask(unsafe { ARENA.address(index) }.cast()))
 }
 
-/// The cold data behind an odd address.
+/// Returns the cold data behind an odd address; `None` if the address is even.
 ///
 /// # Safety
 ///
@@ -57,11 +57,12 @@ unsafe fn cold_behind<'a>(cold: *mut u8) -> Option<&'a Cold> {
 }
 
 impl Header {
-    /// The address of the record.
+    /// Returns the address of the record of the service that the task belongs to, or is; null if there
+    /// is none.
     ///
     /// # Safety
     ///
-    /// The record is there, or it is no service's task.
+    /// The record is valid if this is a service's task, whose cold data is part of it.
     #[inline]
     unsafe fn record_address(&self) -> *const Record {
         // One load: another thread may be making the cold data.
@@ -73,9 +74,11 @@ impl Header {
         }
     }
 
+    /// Returns the cold data, which is allocated if there is none.
+    ///
     /// # Safety
     ///
-    /// As for [`Header::record_address`]; for `'a`.
+    /// As for [`Header::record_address`], for `'a`.
     unsafe fn cold_or_new_unchecked<'a>(&self) -> &'a Cold {
         loop {
             let plain = self.cold.load(Acquire);
@@ -95,10 +98,11 @@ impl Header {
     }
 }
 
-/// A task to spawn under, which may be done by then. Unlike a [`Live`] it says nothing of what is above.
+/// The task to spawn a child under. It may be done, in which case it refuses the child. Unlike a [`Live`]
+/// it does not lead to the ancestors.
 #[derive(Clone, Copy)]
 pub(crate) struct Parent<'a> {
-    /// Its record is there for `'a`.
+    /// The task. Its record, if it has one, is valid for `'a`.
     task: Borrowed<'a>,
     shared: &'a Shared,
 }
@@ -113,7 +117,7 @@ impl<'a> Live<'a> {
         shared
     }
 
-    /// A count on the runtime.
+    /// Returns a counted reference to the runtime.
     pub(crate) fn shared_arc(self) -> Arc<Shared> {
         let shared = self.shared.cast::<Shared>();
         // SAFETY: rule 4; every `Shared` lives in an `Arc`, and the pointer came from one.
@@ -130,7 +134,7 @@ impl<'a> Live<'a> {
         unsafe { self.record_address().as_ref() }
     }
 
-    /// Whether that is its record.
+    /// Whether [`Live::record`] is this record.
     #[inline]
     pub(crate) fn is_of(self, record: *const Record) -> bool {
         // SAFETY: rule 5.
@@ -144,6 +148,7 @@ impl<'a> Live<'a> {
         Some(unsafe { Live::new(service.0) })
     }
 
+    /// The cold data, if it has been allocated.
     #[inline]
     pub(crate) fn cold(self) -> Option<&'a Cold> {
         // SAFETY: rule 5 for a service's task; any other has a `Box`, which stays until the slot is
@@ -151,7 +156,8 @@ impl<'a> Live<'a> {
         unsafe { cold_behind(self.cold.load(Acquire)) }
     }
 
-    /// The cold data, made if there is none. Not under a lock: it allocates.
+    /// Returns the cold data, which is allocated if there is none. Must not be called under a lock of
+    /// children, since it allocates.
     pub(crate) fn cold_or_new(self) -> &'a Cold {
         // SAFETY: as above.
         unsafe { self.cold_or_new_unchecked() }
@@ -163,12 +169,12 @@ impl<'a> Live<'a> {
         unsafe { resolve(&self.parent).map(|parent| Live::new(parent)) }
     }
 
-    /// The task above, unless that is a root task's hidden parent.
+    /// The parent, unless that is a sentinel.
     pub(crate) fn above(self) -> Option<Live<'a>> {
         self.parent().filter(|parent| !parent.is(kind::SENTINEL))
     }
 
-    /// As the parent of a new task.
+    /// The task as the parent of a new task.
     #[inline]
     pub(crate) fn as_parent(self) -> Parent<'a> {
         Parent {
@@ -179,24 +185,28 @@ impl<'a> Live<'a> {
 }
 
 impl<'a> Parent<'a> {
-    /// The task of a service that was started: its record is counted by the caller.
+    /// Returns a service's task as a parent; `None` if the service has not been started. The caller's
+    /// reference keeps the record.
     #[inline]
     pub(crate) fn service(record: &'a Counted<Record>, shared: &'a Shared) -> Option<Parent<'a>> {
         let task = record.task()?;
         Some(Parent { task, shared })
     }
 
-    /// In the models there are no services: the task has no record.
+    /// Makes a parent of any task, for the loom models: they have no services, so the task has no
+    /// record.
     #[cfg(taskgrove_loom)]
     pub(crate) fn of(task: Borrowed<'a>, shared: &'a Shared) -> Parent<'a> {
         Parent { task, shared }
     }
 
+    /// The task.
     #[inline]
     pub(crate) fn task(self) -> Borrowed<'a> {
         self.task
     }
 
+    /// The runtime.
     #[inline]
     pub(crate) fn shared(self) -> &'a Shared {
         self.shared
@@ -232,7 +242,7 @@ impl<'a> Parent<'a> {
 }
 
 impl Shared {
-    /// The hidden parents of the root tasks; they may be done.
+    /// The sentinels, which may be done.
     #[inline]
     pub(crate) fn sentinels(
         &self,
@@ -242,7 +252,7 @@ impl Shared {
         refs.map(|sentinel| unsafe { Live::new(sentinel.0) })
     }
 
-    /// The sentinel of this worker, or the one of all other threads.
+    /// The sentinel of the worker with this number, or the one that all other threads share.
     #[inline]
     pub(crate) fn sentinel(&self, worker: Option<usize>) -> Live<'_> {
         let refs = self.sentinel_refs();
@@ -253,13 +263,17 @@ impl Shared {
 }
 
 impl<'a> Borrowed<'a> {
-    /// Keeps the task from being done; `None` if it is.
+    /// Pins the task, which keeps it from being done; `None` if it is done.
     pub(crate) fn pin(self) -> Option<Pin> {
         self.state.pin().then(|| Pin(self.0))
     }
 
-    /// The cold data of a task that is no service's, made if there is none. It is there as long as
-    /// the slot.
+    /// Returns the cold data of a task that is not a service's, which is allocated if there is none. It
+    /// is valid as long as the slot.
+    ///
+    /// # Panics
+    ///
+    /// If it is a service's task, whose cold data belongs to the record.
     pub(in crate::task) fn plain_cold_or_new(self) -> &'a Cold {
         assert!(!self.is(kind::SERVICE), "a service's is its record's");
         // SAFETY: it is in a `Box` that stays until the slot is freed.
@@ -277,7 +291,7 @@ impl<'a> Borrowed<'a> {
 }
 
 impl TaskRef {
-    /// Keeps the task from being done; `None` if it is.
+    /// As [`Borrowed::pin`].
     pub(crate) fn pin(&self) -> Option<Pin> {
         self.borrowed().pin()
     }

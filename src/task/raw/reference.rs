@@ -1,4 +1,5 @@
-//! [`TaskRef`]: a counted reference, which keeps a task's slot.
+//! [`TaskRef`]: a counted reference, which keeps a task's slot from being freed, but not the task from
+//! being done. Also how the last reference frees the slot.
 
 use super::header::{Borrowed, Header, RawTask, kind};
 use crate::arena::ARENA;
@@ -14,7 +15,7 @@ impl RawTask {
     ///
     /// # Safety
     ///
-    /// It is the caller's, and the caller does not use it again.
+    /// The caller owns the reference, and does not use it again.
     #[inline(always)]
     pub(super) unsafe fn release_reference(self) {
         // SAFETY: the reference is there until the step.
@@ -54,7 +55,7 @@ unsafe fn free_cold(cold: *mut u8) {
     quietly(|| drop(cold));
 }
 
-/// One reference to a task, which may be done.
+/// A counted reference to a task, which may be done.
 pub(crate) struct TaskRef(pub(super) RawTask);
 
 // SAFETY: as a `&Header`, which it keeps.
@@ -63,20 +64,21 @@ unsafe impl Send for TaskRef {}
 unsafe impl Sync for TaskRef {}
 
 impl TaskRef {
+    /// The task, for the lifetime of this reference.
     #[inline]
     pub(crate) fn borrowed(&self) -> Borrowed<'_> {
         // SAFETY: the reference keeps the slot.
         unsafe { self.0.borrowed() }
     }
 
-    /// Leaves it to the caller to give the reference back.
+    /// Returns the pointer. The caller has to give the reference back.
     pub(super) fn into_raw(self) -> RawTask {
         ManuallyDrop::new(self).0
     }
 }
 
 impl Borrowed<'_> {
-    /// One more reference.
+    /// Counts another reference.
     #[inline]
     pub(crate) fn retain(self) -> TaskRef {
         self.state.retain();
@@ -113,7 +115,7 @@ impl Deref for TaskRef {
     }
 }
 
-/// A place for a reference that comes once.
+/// A place for a reference that is set once.
 pub(crate) struct OnceTaskRef {
     /// Null until it is set: the store releases what was written before, each load acquires it.
     task: AtomicPtr<Header>,
@@ -126,7 +128,11 @@ impl OnceTaskRef {
         }
     }
 
-    /// Panics if there is one already.
+    /// Sets the reference.
+    ///
+    /// # Panics
+    ///
+    /// If it is set already.
     pub(crate) fn set(&self, task: TaskRef) {
         let before = self.task.load(Ordering::Relaxed);
         assert!(before.is_null(), "a service is started once");
@@ -134,6 +140,7 @@ impl OnceTaskRef {
             .store(task.into_raw().0.as_ptr(), Ordering::Release);
     }
 
+    /// The task; `None` until it is set.
     #[inline]
     pub(crate) fn get(&self) -> Option<Borrowed<'_>> {
         let task = NonNull::new(self.task.load(Ordering::Acquire))?;

@@ -1,16 +1,26 @@
-//! The rights to a task; [`super`] has the table. What each allows is in the files above this one.
+//! The types of the rights to a task; [`super`] has the table.
+//!
+//! The methods of a right are in the files that import this one: `steps.rs` (transitions of the state
+//! word), `live.rs` (looks), `ends.rs` (the end of a task), `children.rs` (linking) and `submit.rs`
+//! (queueing).
 
 use super::header::{Borrowed, Header, RawTask};
 use crate::task::state::end_flags::EndFlags;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
-/// A task that its parent counts for `'a`: it is not done, or not unlinked. Its runtime, its record
-/// and its ancestors are there as well (rules 4, 5, 7).
+/// A task that its parent counts for `'a`, or a sentinel: it is not done, or not unlinked yet. Its
+/// runtime, its record and its ancestors are valid as well (rules 4, 5, 7).
+///
+/// [`Live::new`] is called where one of these holds: a right or a [`Pin`] is borrowed; the lock of the
+/// parent's list is held and the task is linked in it; the task is an ancestor of a `Live`; the
+/// calling code runs inside `current::run_as` for the task; or the task is a sentinel.
 #[derive(Clone, Copy)]
 pub(crate) struct Live<'a>(pub(super) Borrowed<'a>);
 
 impl<'a> Live<'a> {
+    /// Asserts that the task is live.
+    ///
     /// # Safety
     ///
     /// The parent counts the task for `'a`; or it is a sentinel, and its runtime is referenced.
@@ -20,6 +30,7 @@ impl<'a> Live<'a> {
         Live(unsafe { task.borrowed() })
     }
 
+    /// The task without the claim that it is counted.
     #[inline(always)]
     pub(crate) fn borrowed(self) -> Borrowed<'a> {
         self.0
@@ -45,13 +56,14 @@ impl PartialEq for Live<'_> {
     }
 }
 
-/// A right to a task that its parent counts as long as the right exists.
+/// A right to a task. The parent counts the task as long as the right exists.
 pub(crate) trait Right {
     /// The task.
     fn live(&self) -> Live<'_>;
 }
 
-/// What has to be consumed exactly once: a right that is dropped is a task that is lost.
+/// Implements a right that has to be consumed exactly once. Dropping it loses the task, so a debug
+/// build panics.
 macro_rules! right {
     ($Right:ident) => {
         // SAFETY: the task's slot is there (rule 1), and what the right owns is `Send`.
@@ -98,7 +110,7 @@ macro_rules! right {
     };
 }
 
-/// A task that is scheduled, and in no queue: to be put into one, or to be started.
+/// A task that is scheduled and in no queue. The holder puts it into a queue or starts it.
 #[must_use = "a task that is scheduled has to be queued or started"]
 pub(crate) struct Queued(pub(super) RawTask);
 right!(Queued);
@@ -110,18 +122,18 @@ impl Queued {
         self.into_raw().0
     }
 
-    /// The inverse of [`Queued::into_address`].
+    /// Restores a right from the address that [`Queued::into_address`] returned.
     ///
     /// # Safety
     ///
-    /// The address is from there, and comes back once.
+    /// The address was returned by [`Queued::into_address`], and is passed here at most once.
     #[inline(always)]
     pub(crate) unsafe fn from_address(address: NonNull<Header>) -> Queued {
         Queued(RawTask(address))
     }
 }
 
-/// A task that this thread polls.
+/// A task that this thread is polling.
 #[must_use = "a poll ends with `suspend` or `end`"]
 pub(crate) struct Running(pub(super) RawTask);
 right!(Running);
@@ -131,8 +143,10 @@ right!(Running);
 pub(crate) struct Claimed(pub(super) RawTask);
 right!(Claimed);
 
-/// One count that keeps a task from being done, and its turn from coming: as a child does. It is given
-/// back when this is dropped, also by a panic of user code; what that entails is left to the workers.
+/// A pin: a count that keeps a task from being done, and its turn from coming, as a child does.
+///
+/// Dropping it, also while a panic of user code unwinds, gives the count back and leaves what follows to
+/// the workers. [`Pin::release`] returns what follows to the caller instead.
 #[must_use = "dropping it gives the pin back"]
 pub(crate) struct Pin(pub(super) RawTask);
 
@@ -163,11 +177,11 @@ pub(crate) struct Pins {
     pub(super) more: u64,
 }
 
-/// A task that this thread made done, and that is still counted by its parent.
+/// A task that this thread has made done, and that its parent still counts.
 #[must_use = "a task that is done has to be taken off its parent"]
 pub(crate) struct Finished(
-    /// The address, with the flags as the step found them that made the task done: headers are
-    /// aligned to 8, which leaves room for three bits.
+    /// The address, with the [`EndFlags`] in the low three bits, which are free because headers are
+    /// aligned to 8.
     NonNull<Header>,
 );
 
@@ -206,7 +220,7 @@ impl Finished {
         unsafe { Live::new(self.raw()) }
     }
 
-    /// The flags as the step found them that made the task done.
+    /// The flags that were set just before the task was made done.
     #[inline(always)]
     pub(crate) fn flags(&self) -> EndFlags {
         EndFlags::from_bits(self.0.addr().get())
@@ -260,12 +274,13 @@ impl Deref for Fresh {
     }
 }
 
-// A step returns it in two registers.
+// So that a step returns it in two registers.
 const _: () = assert!(size_of::<Next>() <= 16 || size_of::<usize>() < 8);
 
 /// What the holder of a right has to do after a step.
 #[must_use]
 pub(crate) enum Next {
+    /// Nothing follows, or another thread does it.
     Nothing,
     /// Queue it.
     Submit(Queued),

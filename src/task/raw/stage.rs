@@ -1,4 +1,5 @@
-//! The typed part of a slot, behind the header: the future, then the value or the failure.
+//! The *stage*: the typed part of a slot, behind the header, with the future, and later the value or the
+//! failure.
 
 use super::header::{Header, Polled, STAGE_EMPTY, STAGE_ERROR, STAGE_FUTURE, STAGE_VALUE, VTable};
 use crate::arena::MAX_SLOT;
@@ -18,7 +19,7 @@ pub(crate) trait Outcome<Out> {
     fn convert(out: Out) -> Result<Self::Value, BoxError>;
 }
 
-/// A raw task: whatever it returns is its value.
+/// A raw task: its value is what it returns, also if that is an error.
 pub(crate) struct Plain;
 impl<T: Send> Outcome<T> for Plain {
     type Value = T;
@@ -27,7 +28,7 @@ impl<T: Send> Outcome<T> for Plain {
     }
 }
 
-/// A supervised task: an error is a failure.
+/// A task that returns a `Result`, whose error may be a failure: a supervised or a service's task.
 pub(crate) struct Fallible;
 impl<T: Send> Outcome<Result<T, BoxError>> for Fallible {
     type Value = T;
@@ -46,8 +47,8 @@ struct Cell<B> {
 /// The bytes of a slot behind the header.
 const ROOM: usize = MAX_SLOT - offset_of!(Cell<u64>, body);
 
-/// Whether a value can lie in a task's slot. A future that does not is to be boxed by the public
-/// function that takes it, before it is moved any further: each move is a copy on the stack.
+/// Whether a value fits a task's slot. A public function that takes a future which does not fit boxes it
+/// before it moves it on: each move is a copy on the stack.
 pub(crate) const fn fits<T>() -> bool {
     align_of::<T>() <= 8 && size_of::<T>() <= ROOM
 }
@@ -70,7 +71,7 @@ where
     O: Outcome<F::Output>,
 {
     pub(super) const BODY: usize = offset_of!(Cell<u64>, body);
-    /// The size of the largest that may follow the header.
+    /// The size of the largest value that may follow the header, in bytes.
     pub(super) const SIZE: usize = {
         let value = if Self::BOXED_VALUE {
             size_of::<Box<O::Value>>()
@@ -91,9 +92,10 @@ where
         name: std::any::type_name::<N>,
     };
 
-    /// Where the stage is; what it is cast to has to fit.
+    /// Returns the address of the stage as that of a `V`, which has to fit.
     ///
     /// # Safety
+    ///
     /// The slot is valid and was written for these types (rule 1).
     pub(super) unsafe fn stage<V>(task: NonNull<Header>) -> *mut V {
         // SAFETY: rule 6; the slot has `SIZE` bytes behind its header, aligned to 8.

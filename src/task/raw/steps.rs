@@ -1,4 +1,6 @@
-//! The steps of the state word, from right to right.
+//! The steps of the state word: each consumes a right and returns the [`Next`] right.
+//!
+//! The transitions themselves are pure functions in [`crate::task::state`].
 
 use super::header::{Borrowed, Payload, Polled, RawTask, kind};
 use super::rights::{Claimed, Finished, Live, Next, Pin, Pins, Queued, Running};
@@ -12,12 +14,13 @@ use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Waker};
 
-/// Counts a task as done before the step that makes it done, and takes that back if the step fails:
-/// in its runtime, and in the record of the service whose task it is. A child service is counted
-/// in the record around it when it has finished.
+/// Counts a task as done before the step that makes it done, and takes that back if the step fails.
+///
+/// It is counted in its runtime, and in the record of the service that supervises it. A child service
+/// is counted in the record of the outer service later, by `tree/finish.rs`.
 struct DoneCount<'a, F> {
     task: Live<'a>,
-    /// Counts it in the runtime.
+    /// Counts the task in the runtime.
     on_done: F,
     counted: bool,
 }
@@ -74,7 +77,7 @@ impl Next {
     }
 }
 
-/// A task that was taken from a queue, and is not simply polled.
+/// A task that was taken from a queue, in the rare cases: it is closing.
 #[must_use]
 pub(crate) struct Start {
     task: RawTask,
@@ -82,18 +85,20 @@ pub(crate) struct Start {
     start: state::Start,
 }
 
-/// What to do with it.
+/// What the worker does with a [`Start`].
 #[must_use]
 pub(crate) enum StartRarely {
     /// Poll it, although its turn has come: it is protected, or its cleanups are polled. The word is
-    /// the one before.
+    /// the one before the step.
     PollAtTurn(Running, Word),
+    /// Drop its future.
     Close(Claimed),
-    /// It is killed, and waits for what is below.
+    /// Nothing: it is killed, and waits for its children.
     Skip,
 }
 
 impl Start {
+    /// Returns what the worker has to do.
     pub(crate) fn decide(self) -> StartRarely {
         match self.start {
             state::Start::Poll | state::Start::PollAtTurn => {
@@ -106,7 +111,7 @@ impl Start {
 }
 
 impl Queued {
-    /// Starts the task. The common result comes first, and apart.
+    /// Starts the task. `Ok` is the common case: the task is to be polled.
     #[inline(always)]
     pub(crate) fn start(self) -> Result<(Running, Word), Start> {
         let (before, start) = self.live().state.start();
@@ -123,6 +128,11 @@ impl Queued {
 }
 
 impl RawTask {
+    /// Returns the task's waker without counting a reference.
+    ///
+    /// # Safety
+    ///
+    /// The slot is valid as long as the waker is used (rule 1).
     #[inline]
     unsafe fn borrowed_waker(self) -> ManuallyDrop<Waker> {
         let data = self.address().as_ptr().cast_const().cast();
@@ -130,6 +140,8 @@ impl RawTask {
         ManuallyDrop::new(unsafe { Waker::new(data, &WAKER) })
     }
 
+    /// Makes `error` the outcome. An earlier outcome is dropped.
+    ///
     /// # Safety
     ///
     /// The caller owns the stage (rule 2).
@@ -143,7 +155,7 @@ impl RawTask {
 }
 
 impl Claimed {
-    /// Makes `error` the outcome, instead of any other.
+    /// Makes `error` the outcome. An earlier outcome is dropped.
     pub(crate) fn store_error(&mut self, error: JoinError) {
         // SAFETY: this is the right to the stage.
         unsafe { self.0.store_error(error) }
@@ -153,7 +165,7 @@ impl Claimed {
     ///
     /// # Errors
     ///
-    /// The panic of its drop.
+    /// With the panic of the future's destructor.
     #[inline(always)]
     pub(crate) fn drop_future(&mut self) -> Result<(), Payload> {
         let task = self.0;
@@ -163,7 +175,7 @@ impl Claimed {
         }))
     }
 
-    /// The future is gone, and unless `cleanups` are left so is every deferred cleanup.
+    /// Gives the right to the stage up: the future is gone. `cleanups`: deferred cleanups are left.
     #[inline(always)]
     pub(crate) fn end(self, cleanups: bool) -> Next {
         let task = self.into_raw();
@@ -172,7 +184,7 @@ impl Claimed {
     }
 }
 
-/// A [`Running`] that is lent, in a register: a `&mut` would keep the right in memory.
+/// A borrowed [`Running`] that fits a register: a `&mut` would keep the right in memory.
 pub(crate) struct Polling<'a> {
     task: RawTask,
     lent: PhantomData<&'a mut Running>,
@@ -186,7 +198,7 @@ impl<'a> Polling<'a> {
         unsafe { Live::new(self.task) }
     }
 
-    /// Lends it again.
+    /// Reborrows it.
     #[inline(always)]
     pub(crate) fn again(&mut self) -> Polling<'_> {
         Polling {
@@ -195,7 +207,7 @@ impl<'a> Polling<'a> {
         }
     }
 
-    /// Makes `error` the outcome, instead of any other.
+    /// Makes `error` the outcome. An earlier outcome is dropped.
     pub(crate) fn store_error(&mut self, error: JoinError) {
         // SAFETY: this is the right to the stage.
         unsafe { self.task.store_error(error) }
@@ -222,6 +234,7 @@ impl<'a> Polling<'a> {
 }
 
 impl Running {
+    /// Borrows the right for the length of a poll.
     #[inline(always)]
     pub(crate) fn polling(&mut self) -> Polling<'_> {
         Polling {
@@ -237,8 +250,8 @@ impl Running {
         polls.store(polls.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
-    /// The poll returned `Pending`. `protected`: a scope of protection is active from now on; `woken`:
-    /// the task's own code has woken it.
+    /// Ends a poll that returned `Pending`. `protected`: protection is active in the task; `woken`: the
+    /// task's own code has woken it in this poll.
     #[inline(always)]
     pub(crate) fn suspend(self, protected: bool, woken: bool) -> Next {
         let task = self.into_raw();
@@ -250,8 +263,8 @@ impl Running {
         }
     }
 
-    /// The future is gone, and unless `cleanups` are left so is every deferred cleanup. `woken`: the
-    /// task's own code has woken it; `on_done` counts the task in its runtime.
+    /// Ends a poll after which the future is gone. `cleanups`: deferred cleanups are left; `woken`: the
+    /// task's own code has woken it in this poll; `on_done` counts the task as done in its runtime.
     #[inline(always)]
     pub(crate) fn end(self, cleanups: bool, woken: bool, on_done: impl Fn()) -> Next {
         let task = self.into_raw();
@@ -261,6 +274,8 @@ impl Running {
 }
 
 impl RawTask {
+    /// As [`Running::end`].
+    ///
     /// # Safety
     ///
     /// The caller has the right to the stage, and gives it up.
@@ -279,11 +294,11 @@ impl RawTask {
         }
     }
 
-    /// Takes `pins` pins or children off.
+    /// Takes `pins` off the count of children and pins.
     ///
     /// # Safety
     ///
-    /// They are the caller's.
+    /// The caller owns that many pins, and does not use them again.
     #[inline(always)]
     unsafe fn release(self, pins: u64) -> Next {
         // SAFETY: until the step the pins keep the task.
@@ -301,7 +316,7 @@ impl RawTask {
 }
 
 impl Pin {
-    /// Gives the pin back: returns what that entails.
+    /// Gives the pin back, and returns what follows for the task.
     #[inline]
     pub(crate) fn release(self) -> Next {
         let task = self.into_raw();
@@ -314,7 +329,7 @@ impl Drop for Pin {
     fn drop(&mut self) {
         // SAFETY: the pin keeps the task until the release.
         let live = unsafe { Live::new(self.0) };
-        // After the release nothing of the task's keeps its runtime.
+        // After the release the task may be freed, and no longer keeps its runtime.
         let kept = (!current::on_worker_of(live.shared())).then(|| live.shared_arc());
         let shared = std::ptr::from_ref(live.shared());
         // SAFETY: it is one pin, and goes with this. The runtime is there: this thread is a worker of
@@ -325,7 +340,7 @@ impl Drop for Pin {
 }
 
 impl Pins {
-    /// Adds a pin of the same task.
+    /// Adds a pin of the same task. Panics if it is of another.
     pub(crate) fn add(&mut self, pin: Pin) {
         assert!(pin.0 == self.first.0, "a pin of another task");
         let _ = pin.into_raw();
@@ -348,20 +363,20 @@ impl From<Pin> for Pins {
     }
 }
 
-/// What marking a task came to.
+/// The result of [`Borrowed::mark`].
 #[must_use]
 pub(crate) enum Marked {
-    /// It is done, or being ended at this level already.
+    /// Nothing changed: the task is done, or at this level already.
     Refused,
-    /// Marked, and this thread's to close: it has no children.
+    /// The task is marked, and this thread has to drop its future. It has no children.
     Claimed(Claimed),
-    /// Marked, and pinned.
+    /// The task is marked and pinned.
     Pinned(Pin),
 }
 
 impl Borrowed<'_> {
-    /// Raises the level of a task's cancellation. `may_claim`: claims the task if that makes it due.
-    /// Also returns the word before.
+    /// Raises the level of a task's cancellation, and sets its grace flag if `grace`. `may_claim`: claims
+    /// the task if it is idle and due then. Also returns the word before.
     #[inline]
     pub(crate) fn mark(self, level: Level, grace: bool, may_claim: bool) -> (Word, Marked) {
         let (before, mark) = self.state.mark(level, grace, may_claim);
@@ -373,7 +388,8 @@ impl Borrowed<'_> {
         (before, marked)
     }
 
-    /// Cancels a task without children, if that needs no walk: `None` if it does.
+    /// Cancels a task without children in one step; `None` if that needs a walk. `at_once`: only if
+    /// the task is dropped without another poll.
     #[inline]
     pub(crate) fn cancel_leaf(self, at_once: bool) -> Option<Next> {
         let action = self.state.cancel_leaf(at_once)?;

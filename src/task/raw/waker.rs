@@ -1,4 +1,7 @@
-//! The raw waker, which is a counted reference to the task; waking.
+//! The waker of a task, which is a counted reference to it, and what waking does.
+//!
+//! A clone of a waker keeps the task's slot (rule 1 of [`super`]): the slot's address is the waker's data,
+//! and a wake reads the state word in it. The word says whether the wake still matters.
 
 use super::header::{Borrowed, RawTask};
 use super::rights::Queued;
@@ -18,7 +21,7 @@ impl Borrowed<'_> {
             && std::ptr::eq(waker.vtable(), &WAKER)
     }
 
-    /// Wakes the task, as its waker does.
+    /// Wakes the task by a step of its state word.
     pub(crate) fn wake(self) {
         if self.state.wake() == Action::Submit {
             Queued(self.0).submit();
@@ -26,12 +29,18 @@ impl Borrowed<'_> {
     }
 }
 
-/// Whether this wakes a task of the crate's: then waking it runs no user code. `false` says nothing.
+/// Whether this is the waker of one of the crate's tasks, so that waking it runs no user code. A `false`
+/// does not mean that waking it does.
 #[inline]
 pub(crate) fn is_tasks_own(waker: &Waker) -> bool {
     std::ptr::eq(waker.vtable(), &WAKER)
 }
 
+/// Returns the task of a waker.
+///
+/// # Safety
+///
+/// `data` is that of a waker with the table [`WAKER`].
 unsafe fn waker_task(data: *const ()) -> RawTask {
     // SAFETY: a waker's data is a slot's address.
     RawTask(unsafe { NonNull::new_unchecked(data.cast_mut().cast()) })

@@ -1,16 +1,17 @@
-//! The state word as an atomic: each transition is one compare-and-swap loop with acquire-release
-//! ordering. Whatever was done before a transition is visible to whoever acts on a later one.
+//! The state word as an atomic: each transition is a compare-and-swap loop with acquire-release ordering.
+//! A thread that acts on a transition sees what was done before each earlier one.
 
 use super::{
     Action, CHILD, JOIN_INTEREST, JOIN_WAKER, Level, Mark, Phase, REF, Start, WAITERS, Word,
 };
 use crate::sync::atomic::{AtomicWord, Ordering};
 
-/// The word itself.
+/// The state word of a task.
 pub(crate) struct State(AtomicWord);
 
 impl State {
-    /// A task about to be queued: referenced by itself and by its handle, which may want the output.
+    /// The word of a new task, which is referenced by itself and by its handle. `interest`: the handle
+    /// owns the output.
     pub(in crate::task) fn scheduled(interest: bool) -> Self {
         let interest = if interest { JOIN_INTEREST } else { 0 };
         Self(AtomicWord::new(
@@ -18,16 +19,18 @@ impl State {
         ))
     }
 
-    /// A root of roots: no future, kept open by one pin, referenced once.
+    /// The word of a sentinel: it has no future, one reference, and one pin that keeps it open.
     pub(in crate::task) fn sentinel() -> Self {
         Self(AtomicWord::new(Phase::Closed as u64 | REF | CHILD))
     }
 
+    /// The word now.
     #[inline]
     pub(crate) fn load(&self) -> Word {
         Word(self.0.load(Ordering::Acquire))
     }
 
+    /// Applies `f` in a compare-and-swap loop. Returns the word before, and the result.
     #[inline]
     fn update<R>(&self, f: impl Fn(Word) -> (Word, R)) -> (Word, R) {
         let mut seen = self.0.load(Ordering::Relaxed);
@@ -43,6 +46,7 @@ impl State {
         }
     }
 
+    /// As [`State::update`], unless `f` returns `None`. Then nothing is written.
     #[inline]
     fn try_update<R>(&self, f: impl Fn(Word) -> Option<(Word, R)>) -> Option<(Word, R)> {
         let mut seen = self.0.load(Ordering::Acquire);
@@ -58,15 +62,15 @@ impl State {
         }
     }
 
-    /// A waker was woken. Also when nothing changes this is a write: the next poll sees what the
-    /// waker's thread did before.
+    /// Wakes the task. This writes even if the word does not change, so that the next poll sees what the
+    /// waking thread did before.
     #[inline]
     pub(in crate::task) fn wake(&self) -> Action {
         self.update(Word::wake).1
     }
 
-    /// As [`State::wake`], with a reference given back in the same step; also says whether it was
-    /// the last. (A task that is to be submitted has one left, its own.)
+    /// As [`State::wake`], and gives a reference back in the same step. Also returns whether it was the
+    /// last one; it is not if the task is to be submitted, since that has a reference to itself.
     #[inline]
     pub(in crate::task) fn wake_and_release(&self) -> (Action, bool) {
         let (before, action) = self.update(|s| {
@@ -76,20 +80,21 @@ impl State {
         (action, before.refs() == 1)
     }
 
-    /// Taken from a queue.
+    /// A worker has taken the task from a queue. Returns the word before, and what to do.
     #[inline]
     pub(in crate::task) fn start(&self) -> (Word, Start) {
         self.update(Word::start)
     }
 
-    /// The poll returned `Pending`; `protected` is what holds from now on; `woken`: by its own code.
+    /// The poll returned `Pending`. `protected`: protection is active from now on; `woken`: the task's own
+    /// code has woken it.
     #[inline]
     pub(in crate::task) fn suspend(&self, protected: bool, woken: bool) -> Action {
         self.update(|s| s.suspend(protected, woken)).1
     }
 
-    /// The future (and, without `cleanups`, every cleanup) is gone; `woken`: by its own code.
-    /// Returns the word as it was. `finishes`: see [`State::finishing`].
+    /// The future is gone. `cleanups`: deferred cleanups are left; `woken`: the task's own code has woken
+    /// it; `finishes`: see [`State::finishing`]. Returns the word before.
     #[inline]
     pub(in crate::task) fn end(
         &self,
@@ -100,9 +105,11 @@ impl State {
         self.finishing(|s| s.end(cleanups, woken), finishes)
     }
 
-    /// A step that may make the task done. Before each attempt `finishes` learns whether this one
-    /// would: it counts the task as done before others can see that it is, and takes the count back
-    /// if another thread's step came first. Until the step the caller keeps the task from being done.
+    /// Makes a step that may make the task done.
+    ///
+    /// Before each attempt it tells `finishes` whether this attempt would do so. `finishes` counts the task
+    /// as done before other threads can see that it is, and takes the count back if another thread's step
+    /// came first. Until the step, the caller keeps the task from being done.
     #[inline]
     fn finishing(
         &self,
@@ -123,7 +130,7 @@ impl State {
         }
     }
 
-    /// Cancels a task without children, if that needs no walk.
+    /// Cancels a task without children; `None` if that needs a walk.
     #[inline]
     pub(in crate::task) fn cancel_leaf(&self, at_once: bool) -> Option<Action> {
         self.try_update(|s| s.cancel_leaf(at_once))
@@ -137,53 +144,55 @@ impl State {
         self.finishing(|s| s.release(pins), finishes)
     }
 
-    /// A task that was never linked is done.
+    /// Makes a task done that was never linked.
     pub(in crate::task) fn refused(&self) {
         self.update(|s| (s.done(), ()));
     }
 
-    /// Keeps the task from being done (and so linked and alive) until released.
+    /// Pins the task, which is not done, and so stays linked, until the release; `false` if it is done.
     pub(in crate::task) fn pin(&self) -> bool {
         self.try_update(|s| Some((s.pin()?, ()))).is_some()
     }
 
-    /// Counts a new child; refused once closing or done.
+    /// Counts a new child; `false` if the task is closing or done, or has [`super::MAX_CHILDREN`].
     #[inline]
     pub(in crate::task) fn adopt(&self) -> bool {
         self.try_update(|s| Some((s.adopt()?, ()))).is_some()
     }
 
-    /// Raises the level; claims an idle task that is due (if `may_claim`), pins any other.
+    /// Raises the level. Claims the task if it is idle and due (and `may_claim`), and pins it otherwise.
     #[inline]
     pub(in crate::task) fn mark(&self, level: Level, grace: bool, may_claim: bool) -> (Word, Mark) {
         self.update(|s| s.mark(level, grace, may_claim))
     }
 
-    /// Ends a grace period, and pins the task: the release acts on the turn that this may bring.
+    /// Ends a grace period and pins the task; `false` if it is done. The release of the pin acts on the
+    /// turn.
     pub(in crate::task) fn expire(&self) -> bool {
         self.try_update(|s| Some((s.expire()?, ()))).is_some()
     }
 
-    /// The handle has put a waker into the join slot. `false`: done in between, it is still the
-    /// handle's.
+    /// Gives the join waker's cell, in which the handle has put a waker, to the finisher; `false` if the
+    /// task is done, and the cell is still the handle's.
     pub(in crate::task) fn set_join_waker(&self) -> bool {
         self.try_update(|s| (!s.is_done()).then_some((Word(s.0 | JOIN_WAKER), ())))
             .is_some()
     }
 
-    /// The handle takes the join slot back. `false`: done in between, it is the finisher's.
+    /// Takes the join waker's cell back for the handle; `false` if the task is done, and the cell is the
+    /// finisher's.
     pub(in crate::task) fn unset_join_waker(&self) -> bool {
         self.try_update(|s| (!s.is_done()).then_some((Word(s.0 & !JOIN_WAKER), ())))
             .is_some()
     }
 
-    /// From now on whoever raises the level or finishes wakes the wait list. Returns the word
-    /// after it: what happened before is seen there, what happens later sees the flag.
+    /// Makes the threads that raise the level or finish the task wake its wait list from now on. Returns
+    /// the word after that, which shows each earlier step; each later step sees the flag.
     pub(in crate::task) fn set_waiters(&self) -> Word {
         Word(self.0.fetch_or(WAITERS, Ordering::AcqRel) | WAITERS)
     }
 
-    /// One more reference; aborts the process at half the range.
+    /// Counts another reference. Aborts the process at half the range.
     #[inline]
     pub(in crate::task) fn retain(&self) {
         let old = Word(self.0.fetch_add(REF, Ordering::Relaxed));
@@ -192,18 +201,19 @@ impl State {
         }
     }
 
-    /// One less; `true` for the last.
+    /// Gives a reference back; `true` if it was the last.
     #[inline]
     pub(in crate::task) fn drop_reference(&self) -> bool {
-        // Ours is the only one: nobody else can make another, no need to write.
+        // The sole owner skips the write: no other thread can count another reference.
         if self.load().refs() == 1 {
             return true;
         }
         Word(self.0.fetch_sub(REF, Ordering::AcqRel)).refs() == 1
     }
 
-    /// The handle goes. `None`: the task is done, the handle still has output and reference. With
-    /// the join waker set: the waker and the reference are still the handle's; else both are gone.
+    /// The handle is dropped. `None` if the task is done: the handle still owns the output and its
+    /// reference. Otherwise returns the word before: if the join waker was set, the handle owns it and its
+    /// reference; if not, the reference has been given back.
     #[inline]
     pub(in crate::task) fn detach(&self) -> Option<Word> {
         self.try_update(|s| Some((s.detach()?, ())))
