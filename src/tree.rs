@@ -6,12 +6,29 @@
 //! under one there is no user code, no allocation, no queue and no timer: the walks collect under a
 //! lock and act after it.
 //!
+//! A thread that runs user code that may block, such as a destructor, keeps nothing that tasks other than
+//! the ancestors of that code's task wait for. [`cancel`], [`batch`] and `task/wakes.rs` say how.
+//!
 //! It must not know of threads, of services' managers or of the simulator: it asks the runtime's
 //! [`Schedule`](crate::task::Schedule).
 //!
-//! From below: [`grace`], [`request`], [`requested`] and [`fail`] decide; [`close`], [`finish`],
-//! [`settle`] and [`batch`] end tasks; [`poll`] runs them; [`frontier`] is the form of each walk, and
-//! [`cancel`], [`full`], [`hands`] and [`look`] are the walks; [`job`] runs what is no poll.
+//! The files, from the bottom up:
+//!
+//! | file | subject |
+//! |---|---|
+//! | [`grace`] | which grace period a task has |
+//! | [`request`] | asks for a cancellation: marks the target, and queues the walk |
+//! | [`requested`] | whether a cancellation was requested above a task that is not marked yet |
+//! | [`fail`] | whether an end is a failure, and which services have it |
+//! | [`close`], [`finish`] | drops the future of a claimed task; what follows when a task is done |
+//! | [`settle`], [`batch`] | goes on upward after a step; unlinks siblings together |
+//! | [`poll`], [`spawn`] | runs a task; adds one |
+//! | [`frontier`] | the tasks that a walk has met; every walk uses it |
+//! | [`cancel`] | the walks of a cancellation: mark, sweep, ends of grace periods |
+//! | [`full`] | a parent at its limit of children |
+//! | [`look`] | snapshots |
+//! | [`hands`] | whether another thread is about to push something, for the simulator |
+//! | [`job`] | runs a worker's job |
 
 pub(crate) mod batch;
 mod cancel;

@@ -1,19 +1,18 @@
 //! Siblings that are done, taken off their parent together: under one lock, in one step.
 //!
-//! A task that is done is no longer live, it is recorded, and its handle resolves, at once
-//! ([`Batch::add`]). Only that its parent hears of it is put off: until then the task is still linked,
-//! and still counted in the parent's word. Every walk passes over a task that is done and linked, and
-//! limits do not count it, so that only the parent's own end shows the difference; and that must not
-//! wait. Hence the rule for a thread that keeps a batch: it flushes the batch before it runs anything
-//! else than a task with the same parent ([`Batch::waits_for`]). Such a task is not done yet, so the
-//! parent could not be, nor could its turn come, whatever the batch keeps back.
+//! A task that is done is counted as such, and its handle resolves, at once ([`Batch::add`]). Only its
+//! removal from the parent is put off: until then the task is still linked, and still counted in the
+//! parent's word. Every walk passes over a task that is done and linked, and limits do not count it, so
+//! that only the parent's own end could be late. A thread that keeps a batch prevents that: it flushes
+//! the batch before it runs anything but a task with the same parent ([`Batch::waits_for`]). Such a task
+//! is not done yet, so the parent could neither be done nor have its turn, with or without the batch.
 
 use super::finish;
 use super::settle::{settle, settle_quietly};
 use crate::task::Live;
 use crate::task::raw::{Finished, Pins};
 
-/// Siblings that are taken off together, at most.
+/// The greatest number of siblings that are taken off together.
 const MOST: usize = if cfg!(taskgrove_loom) { 2 } else { 64 };
 
 /// Siblings that are done and still linked.
@@ -23,7 +22,7 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// Finishes a task that this thread has made done, except that its parent hears of it.
+    /// Finishes a task that this thread has made done, except for its removal from the parent.
     #[inline(always)]
     pub(crate) fn add(&mut self, mut task: Finished) {
         if self.done.len() == MOST || !self.waits_for(task.live()) {
@@ -33,19 +32,19 @@ impl Batch {
         self.done.push(task);
     }
 
-    /// Whether there is nothing to be taken off.
+    /// Whether the batch has no task.
     pub(crate) fn is_empty(&self) -> bool {
         self.done.is_empty()
     }
 
-    /// Whether it is empty, or `task` is a sibling: then it may wait until `task` has run.
+    /// Whether the batch may wait until `task` has run: it is empty, or `task` is a sibling.
     #[inline]
     pub(crate) fn waits_for(&self, task: Live<'_>) -> bool {
         let first = self.done.first();
         first.is_none_or(|first| first.live().is_sibling(&task))
     }
 
-    /// Takes them off their parent, and does what follows for that; `false` if there was nothing.
+    /// Takes the tasks off their parent, and does what follows for the parent; `false` if there were none.
     #[inline]
     pub(crate) fn flush(&mut self) -> bool {
         !self.done.is_empty() && self.take_off()
@@ -59,7 +58,7 @@ impl Batch {
         true
     }
 
-    /// As [`Batch::flush`], for a thread that has something in hand: user code is left to a job.
+    /// As [`Batch::flush`], for a thread that has another right or pin in hand: a job runs the user code.
     #[inline]
     pub(crate) fn flush_quietly(&mut self) {
         if !self.done.is_empty()
@@ -69,7 +68,7 @@ impl Batch {
         }
     }
 
-    /// As [`Batch::flush`], except for the last step: returns their counts on the parent.
+    /// Unlinks the tasks, and returns their counts on the parent, which the caller has to release.
     pub(super) fn unlink(&mut self) -> Option<Pins> {
         Finished::take_off_all(&mut self.done)
     }

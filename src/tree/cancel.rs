@@ -3,8 +3,8 @@
 //! **Mark** (this file) goes down, breadth first, one step on each task's state word: it raises the
 //! level, and claims the task if it is idle, unprotected and has no children, or else pins it. Tasks
 //! that were at this level already are not entered: cancelling twice costs nothing, and two walks
-//! share the work. No future is dropped before the whole subtree is marked, or its consequences would
-//! count as failures. **Sweep** ([`sweep`]) goes back, leaves first: it drops the futures of the tasks
+//! share the work. The walk drops no future before the whole subtree is marked, because an error that a
+//! drop causes in a task that is not marked would count as a failure. **Sweep** ([`sweep`]) goes back, leaves first: it drops the futures of the tasks
 //! that were claimed and gives the pins back; the step that gives the last one back brings the task's
 //! turn. Siblings that are done by then are unlinked under one lock and taken off their parent in one
 //! step. Idle workers take part in it. Grace periods end with a walk of a similar form ([`expire`]).
@@ -25,7 +25,7 @@ use std::cell::Cell;
 use std::time::Duration;
 use sweep::STEP;
 
-/// The way down of a cancellation.
+/// The way down of a cancellation: the walk that marks.
 pub(super) struct Cancel {
     level: Level,
     target: TaskId,
@@ -34,16 +34,16 @@ pub(super) struct Cancel {
     graces: Graces,
     /// Whether an entry since the last [`Cancel::note`] has a tag.
     tagged: Cell<bool>,
-    /// Where the target is the first entry.
+    /// The tasks marked so far. The target is the first entry.
     frontier: Frontier,
     /// Whether two tasks met so far are siblings.
     has_siblings: bool,
-    /// Whether the target has been noted.
+    /// Whether [`Cancel::note`] has seen the target.
     begun: bool,
 }
 
-/// Flag in an entry's tag, of which the rest is the task's grace: there may be waits for this
-/// cancellation.
+/// Flag in an entry's tag: there may be waits for the task's cancellation. The rest of the tag is the
+/// task's grace.
 const NOTIFY: u64 = 1;
 
 impl Walk for Cancel {
@@ -65,6 +65,7 @@ impl Walk for Cancel {
 }
 
 impl Cancel {
+    /// Makes the walk of a request whose target is marked.
     pub(super) fn new(request: Cancellation) -> Self {
         let Cancellation {
             target,
@@ -84,8 +85,8 @@ impl Cancel {
         }
     }
 
-    /// Looks at what was marked from this entry on, outside of the lock: wakes the waits, and collects
-    /// the grace periods.
+    /// Goes through the entries from this one on, outside of the lock: wakes the waits, and collects the
+    /// grace periods.
     fn note(&mut self, from: usize) {
         if !self.tagged.take() {
             return;
@@ -97,7 +98,7 @@ impl Cancel {
                 entry.tag &= !NOTIFY;
                 notify(task);
             }
-            // The longest there is means for ever.
+            // The longest grace period means for ever.
             if entry.tag != 0 && entry.tag != never && self.level == Level::Cancel {
                 let own = task.cold().and_then(|cold| cold.grace);
                 if own.is_some() || at == 0 {
@@ -107,7 +108,7 @@ impl Cancel {
         }
     }
 
-    /// One stretch of the way down; `true` while there is more.
+    /// Marks about [`STEP`] tasks; `true` while there are more.
     fn mark(&mut self) -> bool {
         if !std::mem::replace(&mut self.begun, true) {
             self.note(0);
@@ -128,14 +129,14 @@ impl Cancel {
     }
 }
 
-/// Marks a child, under its parent's lock: nothing but looks and steps.
+/// Marks a child. The parent's lock is held, so this only reads and makes steps of the state word.
 #[inline]
 fn visit(child: Live<'_>, parent_tag: u64, level: Level, tagged: &Cell<bool>) -> Visit {
     let grace = match child.cold().and_then(|cold| cold.grace) {
         None => parent_tag & !NOTIFY,
         Some(grace) => tag(grace),
     };
-    // Before the mark: a thread that sees the child end because of that sees this.
+    // Before the mark: a thread that sees the child end because of the mark sees this.
     if !child.word().is_done() {
         child.set_swept();
     }

@@ -9,13 +9,13 @@ use crate::task::current;
 use crate::task::raw::{Claimed, Next};
 use crate::task::state::Word;
 
-/// Drops the future of a claimed task; returns what follows.
+/// Drops the future of a claimed task, which runs user code; returns what follows.
 pub(super) fn close(mut task: Claimed) -> Next {
     let cleanups = current::run_as(&mut task, Word::NONE, drop_future);
     task.end(cleanups)
 }
 
-/// `true` if deferred cleanups are left.
+/// Drops the future and stores the outcome; `true` if deferred cleanups are left.
 #[inline(always)]
 fn drop_future(task: &mut Claimed) -> bool {
     let word = task.live().word();
@@ -37,7 +37,8 @@ fn drop_future(task: &mut Claimed) -> bool {
     fail::count_noted(live, cold);
     if cold.has_cleanups() {
         if !live.word().is_killed() {
-            // It was cancelled without a walk, perhaps, and its cleanups may take their time.
+            // A task that was cancelled without a walk has not woken its waits yet, and its cleanups
+            // may take long.
             current::outside_tasks(|| notify(live));
             return true;
         }
@@ -51,7 +52,7 @@ fn drop_future(task: &mut Claimed) -> bool {
     false
 }
 
-/// The panic of a cleanup, as the outcome of its task.
+/// Takes the panic of a cleanup, as the outcome of its task.
 pub(super) fn kept_panic(cold: &Cold) -> Option<JoinError> {
     let panic = cold.take_panic()?;
     Some(JoinError::Panicked(crate::error::Panic::new(panic)))

@@ -1,9 +1,12 @@
-//! Failures: which ends are one, and who hears of it.
+//! Failures: which end of a task is a failure, and which services have it.
 //!
 //! An error is a failure unless it is a consequence of a cancellation; a panic always is one. A
 //! failure is recorded with the service that its task belongs to, which is cancelled for it. The
-//! services around hear at once that there is one below, though they show it only when the child
-//! service is done with everything it has to say. Each failure has a moment, which orders them then.
+//! services around it are marked as failed at once, but show the failure only when the child service is
+//! done and all of its failures are known. Each failure has a moment, which orders them then.
+//!
+//! [`error_counts`] decides whether an error is a failure, [`daemon_returned`] whether the return of a
+//! daemon is one, and [`count_panic`] what a panic does.
 
 use super::request::{notify, request, request_and};
 use super::{grace, requested};
@@ -18,7 +21,7 @@ use crate::task::record::Record;
 use crate::task::state::Level;
 use crate::task::{Live, kind};
 
-/// A future has returned a value: what it means for the service.
+/// Counts what it means for the service that a future has returned a value.
 #[inline]
 pub(super) fn returned(task: Live<'_>) {
     if task.kinds() & (kind::DAEMON | kind::SERVICE) == kind::DAEMON {
@@ -28,8 +31,8 @@ pub(super) fn returned(task: Live<'_>) {
 
 #[cold]
 fn daemon_returned(task: Live<'_>) {
-    // Drawn before the look: a failure of the service says so before it draws its own. So this is no
-    // failure, or comes before that.
+    // The moment is drawn before the look, and a failure of the service sets its flag before it draws its own
+    // moment. So this either is no failure, or comes before that one.
     let moment = view_moment().unwrap_or_else(Moment::next);
     let is_failing = task.record().is_some_and(Record::has_errored);
     if !is_failing && !requested::is_requested(task) {
@@ -37,8 +40,8 @@ fn daemon_returned(task: Live<'_>) {
     }
 }
 
-/// A future has returned an error or panicked: counts what it means for the service, and returns what
-/// it means for the handle; `None` if it did neither.
+/// Counts what it means for the service that a future has returned an error or panicked. Returns the
+/// outcome for the handle; `None` if the future did neither.
 #[inline(never)]
 pub(super) fn broke(task: Live<'_>, polled: Polled) -> Option<JoinError> {
     let (outcome, second) = match polled {
@@ -46,7 +49,7 @@ pub(super) fn broke(task: Live<'_>, polled: Polled) -> Option<JoinError> {
         Polled::Error(error, second) => (Ok(error), second),
         Polled::Panicked(payload, second) => (Err(payload), second),
     };
-    // Both come out: a panic in the drop does not hide what was before.
+    // A panic in the drop does not hide the outcome of the poll: both are counted.
     if let Some(second) = second {
         task.cold_or_new().note_panic(second);
     }
@@ -62,47 +65,48 @@ pub(super) fn broke(task: Live<'_>, polled: Polled) -> Option<JoinError> {
     })
 }
 
-/// When the event happened that the future has ended with, if that was before this poll's end: in the
-/// body of a `finally` that was cleaned up after since.
+/// The moment at which the code made what the future returns, if that was before the end of this poll: in
+/// the body of a `finally` whose cleanup has run since.
 fn view_moment() -> Option<Moment> {
     view::view().moment
 }
 
-/// Whether an error that the running task returns now is a failure, and not a consequence of a
-/// cancellation: it counts if that was requested during this poll at the earliest, or if it comes
-/// from inside protection.
+/// Whether an error that the running task returns now is a failure, and not a consequence of a cancellation.
+///
+/// It is a failure if no cancellation of the task was requested before this poll began, if it comes from
+/// inside protection, or if the task is in a grace period.
 fn error_counts(task: Live<'_>) -> bool {
     let view = view::view();
     if view.protected == Protected::Yes || !was_requested(task, view) {
         return true;
     }
-    // In a grace period, or in one that begins when the mark comes.
+    // The task is in a grace period, or one begins when the mark comes.
     let word = view.word;
     word.in_grace() || !word.is_closing() && grace::effective(task) != 0
 }
 
 /// Whether the cancellation of the task had been requested by the time of this view.
 fn was_requested(task: Live<'_>, view: View) -> bool {
-    // Not marked then, it may have been requested above, and the mark was not here yet: only by a
-    // request that was marking then.
+    // A task that was not marked then may be below the target of a request whose walk had not reached it. Only
+    // a request that was still marking then can be such a one.
     let requests = view.requests;
     view.word.is_closing()
         || !requests.all_marked() && requested::is_target_above(task, requests.latest())
 }
 
-/// A task's future has panicked, in a poll or in its drop: counts that, and returns the outcome.
+/// Counts a panic of a task's future, in a poll or in its drop, and returns the outcome.
 pub(super) fn panicked(task: Live<'_>, payload: Payload) -> JoinError {
     let panic = Panic::new(payload);
     count_panic(task, &panic, view_moment(), false);
-    // A later panic is noted there.
+    // A later panic of a cleanup must not replace this outcome.
     if let Some(cold) = task.cold() {
         cold.set_panicked();
     }
     JoinError::Panicked(panic)
 }
 
-/// A panic that does not end the future by itself: in a deferred cleanup, or noted beside what the
-/// future has returned. The first is the task's outcome when it is done.
+/// Counts a panic that does not end the future: one of a deferred cleanup, or one that was noted beside what
+/// the future has returned. The first such panic becomes the task's outcome.
 pub(super) fn panicked_beside(task: Live<'_>, cold: &Cold, payload: Payload) {
     let panic = Panic::new(payload);
     count_panic(task, &panic, None, true);
@@ -126,8 +130,10 @@ fn count_all_noted(task: Live<'_>, cold: &Cold) {
     }
 }
 
-/// A panic is a failure of the service; a raw task's cancels what is below it, and what its deferred
-/// cleanups may still put there; and the task, too, if its future may be there still.
+/// Counts a panic: as a failure of the service, if the task is supervised or a service's.
+///
+/// The panic of a raw task cancels that task, if it has children, may get some from its deferred cleanups, or
+/// may still have its future (`may_go_on`).
 fn count_panic(task: Live<'_>, panic: &Panic, moment: Option<Moment>, may_go_on: bool) {
     task.shared().schedule().panicked(task, panic.message());
     if task.is(kind::SUPERVISED | kind::SERVICE) {
@@ -138,8 +144,8 @@ fn count_panic(task: Live<'_>, panic: &Panic, moment: Option<Moment>, may_go_on:
     }
 }
 
-/// Records a failure of a supervised task, or of a service's `run`, and cancels the service. `None`:
-/// it happens now.
+/// Records a failure of a supervised task, or of a service's `run`, and cancels the service. Without a
+/// `moment`, it happens now.
 fn fail(task: Live<'_>, moment: Option<Moment>, kind: FailureKind) -> TaskFailure {
     fail_service(task, || {
         let moment = moment.unwrap_or_else(Moment::next);
@@ -147,7 +153,7 @@ fn fail(task: Live<'_>, moment: Option<Moment>, kind: FailureKind) -> TaskFailur
     })
 }
 
-/// A child service of `parent` or of its service has ended in a failure of its parent's.
+/// Records a failure of the service of `parent`: its child service has ended with `kind`.
 pub(super) fn child_failed(child: Live<'_>, parent: Live<'_>, kind: FailureKind) {
     fail_service(parent, || {
         let moment = Moment::next();
@@ -155,9 +161,10 @@ pub(super) fn child_failed(child: Live<'_>, parent: Live<'_>, kind: FailureKind)
     });
 }
 
-/// Adds a failure to the service that `from` belongs to, or is. If it is the first one, that service
-/// is cancelled, and so are the services around it, each of which has a failure with this: they say
-/// so before the failure is made, and has its moment.
+/// Adds a failure to the service that `from` belongs to, or is.
+///
+/// If it is the first one, it cancels that service and the services around it, since each of them has a
+/// failure now. Their flags are set before the failure is made and draws its moment.
 fn fail_service(from: Live<'_>, failure: impl FnOnce() -> TaskFailure) -> TaskFailure {
     let Some(service) = from.service() else {
         return failure();
@@ -187,7 +194,7 @@ fn fail_service(from: Live<'_>, failure: impl FnOnce() -> TaskFailure) -> TaskFa
     if !first {
         return failure;
     }
-    // What is above is asked first: what breaks there, when something ends below, is a consequence.
+    // The outermost service is cancelled first: an error there that an end below causes is a consequence.
     request_and(at.borrowed(), Level::Cancel, || {
         for record in told.iter().filter_map(|service| service.record()) {
             record.mark_closing(true);
@@ -196,8 +203,8 @@ fn fail_service(from: Live<'_>, failure: impl FnOnce() -> TaskFailure) -> TaskFa
     if at != service {
         request(service.borrowed(), Level::Cancel);
     }
-    // Those that wait for a failure hear of it also if the service is being cancelled already: then
-    // that request changes nothing, and wakes nobody.
+    // If the service is being cancelled already, the request changes nothing and wakes no wait. Waits for a
+    // failure have to be woken nevertheless.
     current::outside_tasks(|| told.into_iter().for_each(notify));
     failure
 }

@@ -16,7 +16,7 @@ use crate::task::{Job, Live, current, kind, wakes};
 use crate::timer_queue::Fire;
 use crate::timer_queue::fire::dispatch;
 
-/// Finishes a task that is done, and takes it off its parent: returns what follows for that.
+/// Finishes a task that is done, and takes it off its parent. Returns what follows for the parent.
 #[inline]
 pub(super) fn finish(mut task: Finished) -> Next {
     announce(&mut task);
@@ -26,15 +26,15 @@ pub(super) fn finish(mut task: Finished) -> Next {
     }
 }
 
-/// Whether the end of a task that is done runs no user code.
+/// Whether [`finish`] of this task runs no user code.
 pub(super) fn is_quiet(task: &Finished) -> bool {
     let (live, flags) = (task.live(), task.flags());
     let plain = !live.is(kind::SERVICE | kind::SENTINEL) && live.cold().is_none();
     plain && !task.has_unwanted_output() && !flags.has_join_waker() && !flags.has_waiters()
 }
 
-/// Everything that follows from a task's end except that its parent hears of it: its record is closed,
-/// an outcome that no handle wants is dropped, and its waiters are woken.
+/// Does what follows from a task's end, except taking it off its parent: closes the record, drops an outcome
+/// that no handle owns, and wakes the waiters.
 #[inline(always)]
 pub(super) fn announce(task: &mut Finished) {
     let live = task.live();
@@ -62,7 +62,8 @@ fn close_record(task: Live<'_>) {
     }
 }
 
-/// The runtime has ended with its last sentinel: its timers are closed, and its workers may leave.
+/// Counts a sentinel that is done. With the last one the runtime has ended: this closes its timers and lets
+/// its workers leave.
 fn sentinel_done(shared: &Shared) {
     if let Some(kept) = shared.sentinel_done() {
         let mut wakers = Vec::new();
@@ -73,8 +74,8 @@ fn sentinel_done(shared: &Shared) {
     }
 }
 
-/// Cancels the timer of a grace period: a walk waits in it that may have much to give back, which it
-/// does in steps, as the task is done.
+/// Cancels the timer of a grace period. A walk waits in it, and may have many references to drop; it does
+/// that in steps, since the task is done.
 fn cancel_timer(cold: &Cold, shared: &Shared) {
     if let Some(key) = cold.take_timer()
         && let Some(Fire::Job(Job::Walk(walk))) = shared.timers.take(key)
@@ -84,11 +85,11 @@ fn cancel_timer(cold: &Cold, shared: &Shared) {
     }
 }
 
-/// A service is done, with everything below it: its parent hears of its failures, and its record is
-/// closed.
+/// Reports the failures of a service that is done to the service around it, and closes the record.
 fn finish_service(task: Live<'_>) {
     let Some(record) = task.record() else { return };
-    // Requested above in its own last poll: no mark has come, and none will.
+    // A cancellation that was requested above during the last poll has not marked this task, and will not:
+    // the task is done.
     if !record.is_closing() && requested::is_requested(task) {
         record.mark_closing_with_tree();
     }
@@ -112,8 +113,9 @@ fn finish_service(task: Live<'_>) {
     record.finish(task.is_swept());
 }
 
+/// Drops an outcome that no handle owns, and wakes the handle and the waits.
 fn wake(task: &mut Finished) {
-    // What follows from a task's end is done between polls: this is code of no task.
+    // A worker finishes tasks between polls, so this is code of no task.
     debug_assert!(current::with(|task| task.is_none()));
     task.drop_unwanted_output();
     if let Some(waker) = task.take_join_waker() {

@@ -1,4 +1,4 @@
-//! Breadth first, from one task down, in chunks: the way every walk goes.
+//! [`Frontier`]: the tasks that a walk has met. Every walk goes breadth first, from one task down, in chunks.
 //!
 //! Each task that is taken is pinned (or claimed) by the walk, so it stays linked and alive until the
 //! walk gives it back; a cursor between two chunks rests only on such a task. Parents come before
@@ -7,7 +7,7 @@
 use crate::task::Live;
 use crate::task::raw::{Children, Pin, Taken};
 
-/// Children visited under one lock.
+/// The greatest number of children that are visited under one lock.
 pub(super) const CHUNK: usize = if cfg!(taskgrove_loom) { 1 } else { 128 };
 
 /// How many entries ahead a task is fetched into the cache.
@@ -15,47 +15,50 @@ pub(super) const AHEAD: usize = 8;
 
 /// What a walk does with a child it meets.
 pub(super) enum Visit {
-    /// It is not part of this walk, nor what is below it.
+    /// Nothing: neither the child nor its subtree is part of this walk.
     Skip,
-    /// The walk has it; the number is the walk's own.
+    /// The walk keeps the child. The meaning of the number, the entry's tag, is up to the walk.
     Take(Taken, u64),
 }
 
 /// A task that a walk has met.
 pub(super) struct Entry {
+    /// The pin or the claim.
     pub(super) task: Taken,
+    /// A number whose meaning is up to the walk.
     pub(super) tag: u64,
-    /// Position of the parent's entry; its own for the first, and for one without.
+    /// The position of the parent's entry; the entry's own for the first one, and if the parent has none.
     pub(super) parent: u32,
-    /// Its children are not visited.
+    /// Whether its children are not to be visited.
     passed: bool,
 }
 
-/// The child to go on behind.
+/// The child after which the walk goes on. It stays linked, since the walk has it pinned or claimed.
 enum Cursor {
-    /// It has an entry.
+    /// The child has the entry at this position.
     Entry(usize),
-    /// It is pinned for this.
+    /// The child has no entry, and is pinned as the cursor.
     Pinned(Pin),
 }
 
-/// The tasks that a walk has met. Dropped, it gives all of them back, leaves first.
+/// The tasks that a walk has met. Dropping it gives all of them back, leaves first.
 pub(super) struct Frontier {
     pub(super) entries: Vec<Entry>,
     /// The entry whose children are visited next.
     next: usize,
+    /// Where the visit of that entry's children goes on; `None` at their beginning.
     cursor: Option<Cursor>,
-    /// Met under the lock that is taken; empty outside.
+    /// Entries that are collected under the lock; empty outside of it.
     met: Vec<Entry>,
 }
 
 impl Frontier {
-    /// Starts at a task, with the children.
+    /// Starts a walk at a task whose children are visited.
     pub(super) fn below(root: Pin, tag: u64) -> Self {
         Self::starting(root, tag, false)
     }
 
-    /// Starts at a task, without the children; see [`Frontier::add`].
+    /// Starts a walk at a task whose children are not visited, but added by [`Frontier::add`].
     pub(super) fn from_here(root: Pin) -> Self {
         Self::starting(root, 0, true)
     }
@@ -87,7 +90,7 @@ impl Frontier {
         });
     }
 
-    /// Adds a task that is pinned only for the sake of tasks below it. Returns its position.
+    /// Adds a task whose children are not visited, as the parent of later entries. Returns its position.
     pub(super) fn add_passed(&mut self, task: Pin) -> u32 {
         self.add(task, None);
         let position = self.entries.len() - 1;
@@ -95,9 +98,9 @@ impl Frontier {
         position as u32
     }
 
-    /// Visits up to a chunk of the children of the next entry, under its lock: `visit` may do nothing
-    /// but look and change state words. It also gets the list, and the parent's tag. `false` when
-    /// everything has been visited.
+    /// Visits up to [`CHUNK`] children of the next entry, under its lock; `false` when all have been visited.
+    ///
+    /// `visit` also gets the list and the parent's tag. It may only read, and change state words.
     pub(super) fn expand(
         &mut self,
         mut visit: impl FnMut(Live<'_>, &Children<'_>, u64) -> Visit,
@@ -184,7 +187,7 @@ impl Frontier {
         self.next == 0 && self.expand(|child, children, _| visit(child, children))
     }
 
-    /// What was taken below the first task.
+    /// The tasks that were taken, without the first.
     pub(super) fn taken(&self) -> impl Iterator<Item = Live<'_>> + '_ {
         self.entries[1..].iter().map(|entry| entry.task.live())
     }

@@ -1,8 +1,8 @@
-//! A parent that has as many supervised children as it may have.
+//! A parent that is at its limit of supervised children.
 //!
-//! Its count is of those that are linked; siblings that are done wait to be unlinked together
-//! ([`super::batch`]), and do not count. So a thread that finds a parent full looks through its children, a
-//! chunk at a time, and counts out what is done. What is left to refuse is refused for good.
+//! Its count includes children that are done and wait to be unlinked together ([`super::batch`]), which must
+//! not use up the limit. So a thread that finds a parent full goes through its children, a chunk at a
+//! time, and counts out those that are done. If there are none, it refuses the new child.
 
 use super::frontier::{CHUNK, Frontier, Visit};
 use crate::error::TooManyChildren;

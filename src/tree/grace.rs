@@ -1,4 +1,4 @@
-//! Grace periods: which one a task has, its own or one from above.
+//! The grace period of a task: its own, or one that it inherits.
 
 use crate::sync::atomic::Ordering;
 use crate::task::{Live, kind};
@@ -7,8 +7,8 @@ use std::time::Duration;
 /// Flag in [`Cold::inherited`](crate::task::cold::Cold), whose rest is a tag.
 const KNOWN: u64 = 1;
 
-/// A grace period as a tag: in units of two nanoseconds, times two. The lowest bit is free for the
-/// owner of the tag.
+/// Encodes a grace period as a tag: nanoseconds, rounded up to an even number. The lowest bit is a free flag
+/// for the owner of the tag.
 pub(super) fn tag(grace: Duration) -> u64 {
     u64::try_from(grace.as_nanos())
         .unwrap_or(u64::MAX)

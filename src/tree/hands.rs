@@ -1,5 +1,5 @@
-//! Whether some task is in the hands of another thread: a question for a scheduler of one thread
-//! that has found nothing to do.
+//! Whether another thread is in the middle of a step on some task, and will push it or a job about it. The
+//! simulator asks this when it has nothing to do, before it reports a deadlock.
 
 use super::frontier::{Frontier, Visit};
 use crate::task::state::{Action, Phase};
@@ -8,8 +8,8 @@ use std::cell::Cell;
 
 /// Whether another thread is about to put a task, or a job about one, into a queue: because it has
 /// scheduled or claimed it, or made it done, or because it pins a task whose end or turn would
-/// come without that pin. For the thread that runs the tasks, with its queues empty and no walk
-/// under way.
+/// come without that pin. Called by the only thread that runs tasks, when its queues are empty and no
+/// walk is under way.
 ///
 /// If so, a push comes, from that thread, or from this one when the last pin was its own.
 pub(crate) fn hold_something(shared: &Shared) -> bool {
@@ -29,8 +29,8 @@ pub(crate) fn hold_something(shared: &Shared) -> bool {
     })
 }
 
-/// About a task that is pinned by this walk. Whether others pin it, too, is no matter: of those one may
-/// have let go meanwhile, and another have come.
+/// Whether a push follows for a task that this walk has pinned. The number of other pins does not matter,
+/// since other threads may take and release pins meanwhile.
 fn is_in_a_hand(task: Live<'_>) -> bool {
     let word = task.word();
     match word.phase() {

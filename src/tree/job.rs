@@ -5,7 +5,7 @@ use super::settle::settle;
 use crate::task::raw::Next;
 use crate::task::{Job, Walk};
 
-/// Runs a worker's job. A walk that is not at its end comes back.
+/// Runs a job. Returns a walk that is not at its end, for the caller to queue.
 pub(crate) fn run(job: Job) -> Option<Job> {
     let rest = match job {
         Job::Close(task) => {

@@ -1,7 +1,7 @@
-//! Snapshots of the tree: a walk that pins what it has met until all of it is copied.
+//! Snapshots of the tree: the walk pins each task that it meets until all of them are copied.
 //!
-//! Every task that is there throughout is met once, under its parent's lock; names and the rest
-//! are copied outside of locks, from tasks that cannot go meanwhile.
+//! A task that exists during the whole walk is met once, under its parent's lock. Names and other data are
+//! copied outside of locks, from tasks that are pinned.
 
 use super::frontier::{AHEAD, Entry, Frontier, Visit};
 use crate::snapshot::{Draft, NodeKind, NodeState, Snapshot};
@@ -12,7 +12,7 @@ use crate::task::state::Phase;
 use crate::task::{Borrowed, Live, Shared, kind};
 use std::time::Duration;
 
-/// The subtree of a task; empty once the task is done.
+/// Takes a snapshot of the subtree of a task. It is empty if the task is done.
 pub(crate) fn of(task: Borrowed<'_>) -> Snapshot {
     let Some(pin) = task.pin() else {
         return Snapshot::empty();
@@ -31,7 +31,7 @@ pub(crate) fn of(task: Borrowed<'_>) -> Snapshot {
     )
 }
 
-/// Every root and what is below it, worker by worker.
+/// Takes a snapshot of all tasks of a runtime, worker by worker.
 pub(crate) fn all(shared: &Shared) -> Snapshot {
     let _visit = shared.visit();
     let pins = shared.sentinels().filter_map(|sentinel| sentinel.pin());
@@ -52,12 +52,13 @@ fn collect(top: Pin) -> Frontier {
     frontier
 }
 
-/// What was collected, in tree order, oldest sibling first, without the `skip` top levels.
+/// Describes the tasks that were collected, parents first and older siblings first, without the `skip` top
+/// levels.
 fn draw(frontier: &Frontier, skip: usize, now_ms: u32) -> impl Iterator<Item = Draft<'_>> {
     let entries = &frontier.entries;
     let order = preorder(entries);
     (0..order.len()).filter_map(move |place| {
-        // From here on the tasks come in an order that they do not lie in.
+        // The tasks do not lie in this order in memory.
         if let Some(&(ahead, _)) = order.get(place + AHEAD) {
             entries[ahead as usize].task.prefetch();
         }

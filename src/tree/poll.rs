@@ -1,4 +1,4 @@
-//! Polling: a task that was taken from a queue is run until it suspends or ends.
+//! Polling: a worker runs a task that it has taken from a queue until it suspends or ends.
 
 use super::batch::Batch;
 use super::close::{close, kept_panic};
@@ -15,14 +15,16 @@ use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 
-/// How a poll ended; `woken`: the task's own code has woken it.
+/// How a poll ended. `woken`: the task's own code has woken it.
 enum Ended {
+    /// The future, or a cleanup after it, is pending. `protected`: protection is active.
     Suspended { protected: bool, woken: bool },
+    /// The future is gone. `cleanups`: deferred cleanups are left.
     Gone { cleanups: bool, woken: bool },
 }
 
-/// Runs a task that was taken from a queue, until it suspends or ends. If that makes it done, its
-/// parent hears of it when `done` is flushed. `on_done` counts it as done, as
+/// Runs a task that was taken from a queue, until it suspends or ends. If it is done then, it is added to
+/// `done`, and unlinked from its parent when that is flushed. `on_done` counts it as done, as
 /// [`Schedule::on_done`](crate::task::Schedule::on_done) does; `submit` queues it again, as
 /// [`Queued::submit`] does.
 #[inline]
@@ -53,8 +55,8 @@ pub(crate) fn run(task: Queued, done: &mut Batch, on_done: impl Fn(), submit: im
     }
 }
 
-/// Returns the task if it is to be polled. A protected task is polled at its turn: every scope of
-/// protection in it is, too, in whatever set of futures.
+/// Starts a task in the rare cases; returns it if it is to be polled. If its turn has come, this wakes
+/// everything in it that registered for the turn, so that a set of futures polls it.
 #[cold]
 fn start_rarely(start: Start, done: &mut Batch) -> Option<(Running, Word)> {
     match start.decide() {
@@ -143,7 +145,7 @@ fn ended(task: Live<'_>, before: Word, pending: bool, cleanups: bool) -> Ended {
 /// Polls the future; `false` if it is gone.
 #[inline(always)]
 fn poll_future(mut task: Polling<'_>) -> bool {
-    // In the common ones there is nothing to drop.
+    // `Pending` and `Value` have nothing to drop.
     let polled = ManuallyDrop::new(task.poll());
     match *polled {
         Polled::Pending => return true,
@@ -160,7 +162,7 @@ fn note_broken(mut task: Polling<'_>, polled: Polled) {
     }
 }
 
-/// Counts panics that were noted, and polls deferred cleanups. `true` if one of those is left.
+/// Counts panics that were noted, and polls deferred cleanups; `true` if a cleanup is left.
 #[inline]
 fn poll_beside(mut task: Polling<'_>, pending: bool) -> bool {
     let Some(cold) = task.live().cold() else {
@@ -170,7 +172,8 @@ fn poll_beside(mut task: Polling<'_>, pending: bool) -> bool {
     if poll_cleanups(&task) {
         return true;
     }
-    // The last panic is the outcome; dropping the one that it replaces may leave another cleanup.
+    // A cleanup's panic becomes the outcome. The destructor of the outcome that it replaces may leave
+    // another cleanup.
     !pending && replace_outcome(task.again()) && poll_cleanups(&task)
 }
 

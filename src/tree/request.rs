@@ -1,4 +1,5 @@
-//! Requests for cancellation: a request marks its target at once, and queues the rest as a job.
+//! Requests for cancellation: a request marks its target at once, and queues the rest as a job. Whether one
+//! was made above a task is the subject of [`super::requested`].
 //!
 //! A request is plain data here; [`super::job`] turns it into the walk of [`super::cancel`].
 
@@ -9,19 +10,19 @@ use crate::task::shared::Cancellation;
 use crate::task::state::Level;
 use crate::task::{Borrowed, Job, Live, Shared, kind};
 
-/// Requests the cancellation of a task and everything below it. Never blocks, runs no user code.
+/// Requests the cancellation of a task and everything below it. It does not block and runs no user code.
 #[inline]
 pub(crate) fn request(target: Borrowed<'_>, level: Level) {
     request_and(target, level, || {});
 }
 
-/// As [`request`], and calls `close` before it returns, which closes the record of the target's
-/// service. A service that is closed refuses what is spawned in it, and what a refused future breaks
-/// in its drop is a consequence of this request: so the request has its number before the service
-/// closes.
+/// As [`request`], and calls `close`, which closes the record of the target's service, before it returns.
+///
+/// A closed service refuses new tasks, and an error that the drop of a refused future causes is a
+/// consequence of this request. So the request draws its number before the service closes.
 #[inline]
 pub(crate) fn request_and(target: Borrowed<'_>, level: Level, close: impl FnOnce()) {
-    // The common case needs no walk: there is nothing below that could break.
+    // The common case needs no walk: there is nothing below the target.
     let plain = !target.is(kind::SENTINEL | kind::GRACE);
     if level == Level::Cancel
         && plain
@@ -47,7 +48,7 @@ pub(crate) fn request_and(target: Borrowed<'_>, level: Level, close: impl FnOnce
     let cold = live.cold_or_new();
     let _ = (cold.asked).compare_exchange(0, number, Ordering::AcqRel, Ordering::Relaxed);
     close();
-    // With the level comes the grace flag.
+    // The mark sets the level and the grace flag in one step.
     let grace = grace::effective(live);
     let at_ns = shared.clock.now_ns();
     match live.mark(level, grace != 0, false).1 {
@@ -65,14 +66,14 @@ pub(crate) fn request_and(target: Borrowed<'_>, level: Level, close: impl FnOnce
     }
 }
 
-/// Ends a runtime's tree from its roots: at `Kill` for good, at `Cancel` respecting protection.
+/// Requests the cancellation of all tasks of a runtime. `Kill` overrides protection, `Cancel` respects it.
 pub(crate) fn request_all(shared: &Shared, level: Level) {
     for sentinel in shared.sentinels() {
         request(sentinel.borrowed(), level);
     }
 }
 
-/// Wakes those that wait for this task's, or this service's, cancellation or end.
+/// Wakes the waits for the cancellation or the end of a task or of its service.
 pub(super) fn notify(task: Live<'_>) {
     if let Some(cold) = task.cold() {
         cold.waiters.wake_all();

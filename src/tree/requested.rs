@@ -1,7 +1,7 @@
-//! Whether cancellation was requested above a task, where its mark has not come yet.
+//! Whether cancellation was requested above a task that the walk of that request has not marked yet.
 //!
-//! Nobody has to look while no request is marking ([`Requests`](crate::task::requests::Requests)).
-//! Otherwise the tasks above are looked at one by one. A deep chain of tasks that end one after
+//! While no request is marking ([`Requests`](crate::task::requests::Requests)), the task's own word has
+//! the answer. Otherwise the ancestors are looked at one by one. A deep chain of tasks that end one after
 //! another while a walk is under way must not look at all of it each time, so both answers are
 //! kept: "yes" by closing the services in between, as the mark will, and "no" by the thread, which
 //! most often asks for the parent next.
@@ -19,8 +19,8 @@ crate::sync::thread_local! {
     static CLEAR: Cell<(u64, u64, u64)> = const { Cell::new((0, 0, 0)) };
 }
 
-/// Whether cancellation of this task, or of one above it, was requested. For the thread that runs or
-/// finishes it.
+/// Whether cancellation of this task or of an ancestor was requested. Called by the thread that runs or
+/// finishes the task.
 pub(super) fn is_requested(task: Live<'_>) -> bool {
     // In this order: the marks of requests that had marked by then show in the task's own word.
     let requests = task.shared().requests.look();
@@ -50,7 +50,7 @@ fn is_service_closing(task: Live<'_>) -> bool {
     task.is(kind::SERVICE) && task.record().is_some_and(Record::is_closing)
 }
 
-/// Whether a task above is the target of a request with this number, or an earlier one.
+/// Whether an ancestor is the target of a request with this number or an earlier one.
 pub(super) fn is_target_above(task: Live<'_>, number: u64) -> bool {
     let is_target = |above: Live<'_>| {
         let cold = above.cold();
@@ -60,7 +60,8 @@ pub(super) fn is_target_above(task: Live<'_>, number: u64) -> bool {
     nearest_above(task, number, is_target).is_some()
 }
 
-/// The nearest task above that is covered by one of the requests up to `number`, by itself.
+/// Returns the nearest ancestor for which `is_covered` is true, which says that a request up to `number`
+/// covers it. A negative answer is cached for this thread.
 #[cold]
 fn nearest_above<'a>(
     task: Live<'a>,

@@ -1,15 +1,15 @@
-//! What follows from a step, up the tree, in a loop.
+//! Does what follows from a step, upward in the tree, in a loop.
 
 use super::close::close;
 use super::finish::{finish, is_quiet};
 use crate::task::Job;
 use crate::task::raw::{Next, hand_over};
 
-/// Tasks that are ended upward, one after another, before other work goes first.
+/// The number of tasks that are ended one after another before other work runs.
 const UPWARD: usize = if cfg!(taskgrove_loom) { 3 } else { 1000 };
 
-/// Does what a step has asked for, and what follows from that, up the tree. After [`UPWARD`] tasks
-/// other work goes first.
+/// Does what a step has asked for, and what follows from that, up the tree. After [`UPWARD`] tasks it leaves
+/// the rest to a job. This may run user code, so the caller holds nothing that tasks other than the ancestors wait for.
 pub(crate) fn settle(mut next: Next) {
     for _ in 0..UPWARD {
         next = match next {
@@ -22,7 +22,7 @@ pub(crate) fn settle(mut next: Next) {
     offer(next);
 }
 
-/// As [`settle`], for a thread that has something in hand: what may run user code is left to a job.
+/// As [`settle`], for a thread that has another right or pin in hand: a job runs the user code.
 pub(crate) fn settle_quietly(mut next: Next) {
     for _ in 0..UPWARD {
         next = match next {
@@ -33,7 +33,7 @@ pub(crate) fn settle_quietly(mut next: Next) {
     offer(next);
 }
 
-/// Leaves to a job what a step has asked for.
+/// Queues what a step has asked for.
 fn offer(next: Next) {
     match next {
         Next::Nothing => {}

@@ -1,7 +1,10 @@
-//! Spawning: a slot is written; one step on the parent's state word counts the child, or refuses it;
-//! and under the same lock the child is linked. So a cancellation never misses a child (a walk that
-//! raises the level before that step refuses it, one that does after finds it in the list), and a
-//! parent that is done is never revived.
+//! Spawning: writes the task into a slot and, under the lock of the parent's children, counts it in the
+//! parent's state word and links it.
+//!
+//! That step refuses a child of a parent that is being cancelled or is done. So a cancellation misses no
+//! child: if a walk raises the parent's level before the step, the child is refused; if it does so after,
+//! the walk finds the child in the list. The walk reaches each parent in turn, so this holds for a
+//! cancellation of any ancestor.
 
 use super::full;
 use crate::arena::counted::Counted;
@@ -22,19 +25,20 @@ pub(crate) struct Options {
     pub(crate) kind: u8,
     pub(crate) name: Option<Box<str>>,
     pub(crate) grace: Option<Duration>,
-    /// Live supervised children its parent may have, this one included.
+    /// The greatest number of live supervised children of the parent, this one included.
     pub(crate) limit: Option<usize>,
-    /// A cleanup it begins with.
+    /// A deferred cleanup that the task begins with.
     pub(crate) cleanup: Option<Box<Cleanup>>,
-    /// Its service is being cancelled: it never runs.
+    /// The service is being cancelled, so the task is refused.
     pub(crate) refuse: bool,
 }
 
 /// Why a child was not linked.
 pub(crate) enum Refusal {
-    /// The parent is being cancelled, or done.
+    /// The parent is being cancelled or is done, or has
+    /// [`MAX_CHILDREN`](crate::task::state::MAX_CHILDREN).
     Closing,
-    /// The parent has as many supervised children as it may have.
+    /// The parent is at its limit of supervised children.
     Limit,
 }
 
@@ -60,7 +64,7 @@ fn attach_to_full(
 ) -> Result<Queued, (Fresh, Refusal)> {
     loop {
         let made = full::make_room(parent);
-        // Others may have made room meanwhile: what was done before the call does not count.
+        // Each round needs new room: if none was made, this link is the last attempt.
         match link(parent, task, limit) {
             Err((back, Refusal::Limit)) if made => task = back,
             linked => return linked,
@@ -92,7 +96,7 @@ fn cold(options: &mut Options) -> Box<Cold> {
     Box::new(cold)
 }
 
-/// What a child is made of.
+/// Collects what a child is made of, besides its future.
 #[inline(always)]
 fn seed<'a>(
     parent: Parent<'a>,
@@ -139,8 +143,8 @@ where
     spawn::<N, _>(seed, future)
 }
 
-/// Spawns a raw task, or, if the parent refuses it, makes one that is cancelled. `N` names it. Here
-/// and below the future fits a slot (see [`fitting!`](crate::task::fitting)).
+/// Spawns a raw task. If the parent refuses it, the handle resolves to `Cancelled`. `N` names it. Here and
+/// below the future fits a slot (see [`fitting!`](crate::task::fitting)).
 pub(crate) fn raw<N, F>(
     parent: Parent<'_>,
     future: F,
@@ -218,8 +222,8 @@ fn count_in(parent: Parent<'_>) {
     }
 }
 
-/// Spawns a service's task, which starts the record when it is linked, before it can run; `own` is its
-/// count of the record. Of the options, `kind` and `limit` count.
+/// Spawns a service's task. The record is started when the task is linked, before it can run; `own` is the
+/// task's reference to the record. Only the options `kind` and `limit` are used.
 ///
 /// # Errors
 ///

@@ -4,9 +4,9 @@
 //! which may have inherited one. Every other task in grace is below one of these *owners*, with no
 //! other owner in between: its *region*. So each task is in one region, and is met once by all the
 //! walks of a cancellation together, however many different lengths there are. One timer waits for
-//! the earliest of them. The walk that follows ends every grace that is over by then, and only when
-//! all of these have ended gives its holds back ([`sweep`]): what falls then is not seen by a task
-//! that is still in grace, although its own is over, too.
+//! the earliest of them. The walk that follows ends every grace that is over by then, and releases its
+//! pins ([`sweep`]) only when all of these have ended. So no task sees another one end while its own
+//! grace period is over but not ended yet.
 
 use super::sweep::{self, STEP};
 use crate::id::TaskId;
@@ -24,12 +24,12 @@ pub(super) struct Graces(BTreeMap<u64, Vec<TaskRef>>);
 impl Graces {
     /// Notes an owner.
     pub(super) fn add(&mut self, grace: u64, owner: Live<'_>) {
-        // Mostly there is one length, and exactly one owner of each length otherwise.
+        // Mostly all owners have one length, or each has a length of its own.
         let owners = self.0.entry(grace).or_insert_with(|| Vec::with_capacity(1));
         owners.push(owner.retain());
     }
 
-    /// Sets the timer for the first of them.
+    /// Sets the timer for the earliest end.
     pub(super) fn start(self, target: Live<'_>, at_ns: u64) {
         Box::new(Expire {
             id: target.id(),
@@ -46,17 +46,18 @@ impl Graces {
     }
 }
 
+/// The walk that ends grace periods, and waits in a timer for the next end.
 struct Expire {
     id: TaskId,
-    /// It may be done and freed otherwise while this waits in a timer.
+    /// A reference, because the task may be done while this waits in a timer.
     target: TaskRef,
     /// When the cancellation was requested.
     at_ns: u64,
-    /// Those that are not over.
+    /// The grace periods that are not over.
     graces: Graces,
-    /// Owners whose grace is over, and has yet to be ended.
+    /// Owners whose grace is over, but not ended yet.
     due: IntoIter<TaskRef>,
-    /// When this walk began: what is over by then is ended by it.
+    /// When this walk began, in nanoseconds: it ends each grace that is over by then.
     now: u64,
     frontier: Option<Frontier>,
     has_siblings: bool,
@@ -95,12 +96,12 @@ impl Walk for Expire {
 }
 
 impl Expire {
-    /// When a grace of this length is over; `None`: never.
+    /// When a grace of this length is over; `None` if that is never.
     fn end_of(&self, grace: u64) -> Option<u64> {
         self.at_ns.checked_add(grace)
     }
 
-    /// Waits for the next end, if there is one. The target's own end takes the timer along.
+    /// Sets a timer for the next end, if there is one. The end of the target cancels the timer.
     fn wait(mut self: Box<Self>, target: Live<'_>) {
         let Some(&grace) = self.graces.0.keys().next() else {
             return;
@@ -132,7 +133,7 @@ impl Expire {
         }
     }
 
-    /// One stretch of the owners; `true` while there may be more.
+    /// Ends the grace of up to [`STEP`] owners; `true` while there may be more.
     fn end_owners(&mut self, frontier: &mut Frontier) -> bool {
         for _ in 0..STEP {
             let Some(owner) = self.next_due() else {
@@ -145,7 +146,7 @@ impl Expire {
         true
     }
 
-    /// Adds an owner. The parents of all entries are pinned, too.
+    /// Adds an owner, and its parent, which is pinned, too.
     fn enter(&mut self, owner: Pin, frontier: &mut Frontier) {
         let target = self.target.id();
         let parent = owner.live().parent();
@@ -153,7 +154,7 @@ impl Expire {
             _ if owner.live().id() == target => Some(0),
             (Some(parent), _) if parent.id() == target => Some(0),
             (Some(parent), Some((last, position))) if parent.id() == last => Some(position),
-            // It has a child that is pinned.
+            // The parent is not done, since its child is pinned.
             (Some(parent), _) => parent.pin().map(|pin| {
                 let position = frontier.add_passed(pin);
                 self.last_parent = Some((parent.id(), position));
@@ -166,7 +167,7 @@ impl Expire {
         self.has_siblings |= frontier.has_siblings_from(from);
     }
 
-    /// One stretch of the regions; `true` while there is more.
+    /// Ends the grace of about [`STEP`] tasks in regions; `true` while there are more.
     fn end_regions(&mut self, frontier: &mut Frontier) -> bool {
         let limit = frontier.entries.len() + STEP;
         for _ in 0..STEP {
@@ -194,7 +195,7 @@ impl Expire {
         true
     }
 
-    /// The target is done, and so is everything below it: gives the references back.
+    /// Drops up to [`STEP`] references, since the target and everything below it are done.
     fn let_go(mut self: Box<Self>) -> Option<Box<dyn Walk>> {
         for _ in 0..STEP {
             if self.due.next().is_none() {

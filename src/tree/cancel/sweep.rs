@@ -1,45 +1,48 @@
-//! The way back of a walk: gives back what the way down has held, and drops the futures of what it
-//! has claimed. Workers that have nothing else to do take part.
+//! The way back of a walk: releases the pins that the way down has taken, and drops the futures of the tasks
+//! that it has claimed. Idle workers take part.
 //!
 //! # What orders leaves before parents
 //!
-//! Not the sweep. An inner task is claimed only by the step that takes its count of children and
-//! holds to zero, whoever performs it, so the entries of a frontier may be swept in any order and
+//! The state word does, not the sweep. An inner task is claimed only by the step that takes its count of
+//! children and pins to zero, on any thread, so the entries of a frontier may be swept in any order and
 //! by any number of threads. Sweeping them from the end is a matter of speed: siblings are
-//! neighbours there, and are taken off their parent together ([`Batch`]). What does need an order
-//! is that the whole subtree is marked before the first future is dropped; so the entries are
-//! shared only when the way down is complete, and do not change any more.
+//! neighbours there, and are taken off their parent together ([`Batch`]). The whole
+//! subtree has to be marked before the first future is dropped; so the entries are shared only when
+//! the way down is complete, and do not change any more.
 //!
-//! # Who may touch which entry
+//! # Which thread may touch which entry
 //!
 //! The entries are divided into *pieces*, ranges of positions. Each piece has at most one *owner*, a
 //! thread that takes entries from its end, one at a time, by a compare-and-swap on the range. An
-//! entry belongs to the thread that has taken it, and to nobody else; until then its task is held or
-//! claimed by the walk, and valid. One *token* exists for each sweep (the [`Sweep`] itself). It lies
-//! in the queue of jobs, or is in the hand of a worker that has just taken it from there, and it is
-//! the only one who makes pieces: it takes over a piece that its owner has left (to let other work
-//! run), or splits a piece by a compare-and-swap on its range, and takes the lower half. Ranges
-//! therefore only shrink, or are divided by the token's holder.
+//! entry belongs to the thread that has taken it, and to nobody else; until then the walk has
+//! the task pinned or claimed, so it is valid. One *token* exists for each sweep (the [`Sweep`] itself). It
+//! is in the queue of jobs, or in the hand of a worker that has just taken it from there. Only its holder
+//! makes pieces: it takes over a piece that its owner has left (to let other work run), or splits a
+//! piece by a compare-and-swap on its range, and takes the lower half. Ranges therefore only shrink,
+//! or are divided by the token's holder.
 //!
 //! # Why a blocked destructor holds up only what is above it
 //!
-//! A worker runs code of the user's in three places: in the drop of a future that it has taken, in
-//! the turn of a parent that its batch is taken off, and in what follows upward from either. In each
-//! of them
+//! A destructor of user code may block, spawn (a task that is being cancelled refuses the child), cancel, or
+//! wait for another task. While it runs, every task that is not an ancestor of its task must be able to end.
+//!
+//! A worker in a sweep runs such code in three places: in the drop of a future that it has taken, in the
+//! turn of a parent from which its batch is unlinked, and in what follows upward from either. In each of
+//! them
 //!
 //! - it has one entry in hand: the task whose destructor that is, or one below it. Its other entries
 //!   are in its piece, from which the token's holder takes them, half by half, down to the last;
 //! - the token is in the queue, if any entry is left besides: its holder puts it back *before* it runs
 //!   anything, and drops it only when no piece has an entry, which stays so;
 //! - its batch is empty, or has siblings of the task it has in hand. Their parent is above that task:
-//!   it could not be done before it, whoever holds it back.
+//!   it could not be done earlier anyway.
 //!
 //! So as long as a worker is idle, every entry that is left is taken. A worker that sleeps looks at
 //! the queue of jobs within 2 ms while another is awake (see [`crate::schedule::idle`]): this is why offering
-//! the token wakes nobody in the common case of a sweep that is over sooner.
+//! the token wakes no worker in the common case of a sweep that is over sooner.
 //!
-//! A walk that met no two siblings is a chain: whatever is left is above the task in hand, and
-//! nothing is shared. Nor is it with fewer than two workers.
+//! A walk that met no two siblings is a chain: all entries that are left are ancestors of the task in
+//! hand, so nothing is shared. With fewer than two workers nothing is shared, either.
 
 use crate::id::TaskId;
 use crate::sync::Arc;
@@ -51,18 +54,18 @@ use crate::tree::close::close;
 use crate::tree::frontier::{AHEAD, Entry};
 use crate::tree::settle::settle;
 
-/// Tasks a walk looks at before it lets other work run.
+/// The number of tasks that a walk looks at before it lets other work run.
 pub(super) const STEP: usize = if cfg!(taskgrove_loom) { 2 } else { 1000 };
 
 /// An entry of a complete frontier.
 struct Place {
     task: Handover,
-    /// Position of the parent's entry; its own for the first, and for one without.
+    /// The position of the parent's entry; the entry's own for the first one, and if the parent has none.
     parent: u32,
 }
 
-/// Begins the way back over a complete frontier, and does the first stretch of it; what is left for
-/// the caller's queue comes back.
+/// Begins the way back over a complete frontier, and does the first step of it. Returns the walk if the
+/// caller has to queue it.
 pub(super) fn begin(
     shared: Arc<Shared>,
     target: TaskId,
@@ -134,7 +137,7 @@ impl Piece {
             .is_ok()
     }
 
-    /// Takes the lower half away, or the last entry. By the token's holder.
+    /// Splits the lower half off, or the last entry, as a piece that is owned. Called by the token's holder.
     fn split(&self) -> Option<Arc<Piece>> {
         loop {
             let (first, end) = self.range();
@@ -154,12 +157,12 @@ struct Sweep {
     target: TaskId,
     shared: Arc<Shared>,
     places: Arc<Vec<Place>>,
-    /// Those that had entries when the token was last in hand.
+    /// The pieces that had entries when a worker last held the token.
     pieces: Vec<Arc<Piece>>,
 }
 
 impl Sweep {
-    /// Finds a piece for the calling thread, and makes it its own.
+    /// Finds a piece for the calling thread and makes that its owner; `None` if no piece has an entry.
     fn acquire(&mut self) -> Option<Arc<Piece>> {
         loop {
             self.pieces.retain(|piece| piece.len() > 0);
@@ -188,7 +191,7 @@ impl Walk for Sweep {
         }
         let mut done = Siblings::default();
         piece.stretch(&places, &mut done, true);
-        // Before code of the user's may run in the flush: others go on with the piece.
+        // The flush may run user code. Other workers go on with the piece meanwhile.
         piece.owned.store(false, Ordering::Release);
         done.batch.flush();
         None
@@ -219,7 +222,7 @@ impl Walk for Alone {
     }
 }
 
-/// What is done, and the position of its parent's entry.
+/// Siblings that are done, and the position of their parent's entry.
 #[derive(Default)]
 struct Siblings {
     batch: Batch,
@@ -227,8 +230,8 @@ struct Siblings {
 }
 
 impl Piece {
-    /// Sweeps up to [`STEP`] entries. By the owner, or, unless it is `shared`, the only thread that
-    /// knows it.
+    /// Sweeps up to [`STEP`] entries. Called by the owner of a `shared` piece, or by the only thread that
+    /// knows the piece.
     fn stretch(&self, places: &[Place], done: &mut Siblings, shared: bool) {
         for _ in 0..STEP {
             let seen @ (first, end) = self.range();
@@ -239,7 +242,7 @@ impl Piece {
             let place = &places[at];
             let is_parent = at as u32 == done.parent;
             if !is_parent && place.parent != done.parent && done.batch.flush() {
-                // That was with nothing in hand: it may have been the parent's turn.
+                // The flush may have run user code in the parent's turn, so no entry is in hand here.
                 continue;
             }
             let rest = (first, at as u32);
@@ -273,7 +276,8 @@ impl Piece {
 }
 
 impl Siblings {
-    /// Gives a pin back. If it is of the parent of what is done, that is taken off it in the same step.
+    /// Releases a pin. If it is on the parent of the siblings that are done, their counts are released in
+    /// the same step.
     fn release(&mut self, pin: Pin, is_parent: bool) -> Next {
         if is_parent && let Some(mut pins) = self.batch.unlink() {
             pins.add(pin);
@@ -284,8 +288,8 @@ impl Siblings {
     }
 }
 
-/// For a thread that takes the entries from the end, and is at `at`: fetches one that comes soon, and
-/// its parent.
+/// Fetches an entry that comes soon, and its parent, into the cache, for a thread that takes entries from
+/// the end and is at `at`.
 #[inline]
 fn fetch(places: &[Place], at: usize) {
     let soon = at.checked_sub(AHEAD);
