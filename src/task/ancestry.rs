@@ -3,7 +3,7 @@
 //! A path keeps the segments nearest the root and those nearest the task. To find the former takes a
 //! walk to the root; a chain in which each task fails would do that for each of its tasks. So the
 //! runtime remembers what such walks have found, at tasks that lie 16, 32, 64, ... above where they
-//! began: whoever walks up next from a task nearby meets one of these soon. Only paths that are
+//! began: the next walk from a task nearby meets one of these soon. Only paths that are
 //! elided look here. Neither the parent of a task nor a name ever changes, and ids are not used again.
 
 use super::heads::Heads;

@@ -1,5 +1,5 @@
-//! What a poll was left waiting for, as far as the crate's own awaits know it. A simulation asks,
-//! to say it of a deadlock; to all others it is a look at a flag, and only in awaits that suspend.
+//! The crate's own awaits in which a poll suspended. A simulation records them to explain a deadlock. Outside
+//! of simulations the cost is a look at a flag, in awaits that suspend.
 
 use crate::id::TaskId;
 #[cfg(taskgrove_loom)]
@@ -7,10 +7,11 @@ use crate::sync::CellKey as _;
 use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
 
-/// Kept of one poll, at most.
+/// The greatest number of awaits that are recorded for one poll.
 const MOST: usize = 4;
 
-/// Whom an await is about. Ids are a runtime's own: the name tells a stranger's from one's own.
+/// The task or service that an await is about. Ids are unique in one runtime only, so the name tells two
+/// runtimes' tasks apart.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Whom {
     pub(crate) name: String,
@@ -18,7 +19,7 @@ pub(crate) struct Whom {
     pub(crate) id: Option<TaskId>,
 }
 
-/// What a service is waited for to do.
+/// The event of a service that an await waits for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
     Start,
@@ -43,7 +44,7 @@ pub(crate) enum Awaited {
 }
 
 impl Whom {
-    /// Of a task.
+    /// Describes a task.
     pub(crate) fn task(name: &str, id: TaskId) -> Self {
         Whom {
             name: name.to_owned(),
@@ -59,7 +60,7 @@ crate::sync::thread_local! {
         const { ManuallyDrop::new(RefCell::new(Vec::new())) };
 }
 
-/// Notes what the calling code's poll is left waiting for, if anybody asks.
+/// Records that the calling code suspends in an await, inside of [`trace`].
 #[inline]
 pub(crate) fn note(awaited: impl FnOnce() -> Option<Awaited>) {
     if TRACED.get() {
@@ -78,7 +79,7 @@ fn push(awaited: Option<Awaited>) {
     });
 }
 
-/// Runs `f`, and says in which of the crate's own awaits it suspended.
+/// Runs `f`, and returns the crate's own awaits in which it suspended.
 pub(crate) fn trace(f: impl FnOnce()) -> Vec<Awaited> {
     struct Outer(bool, Vec<Awaited>);
     impl Drop for Outer {

@@ -1,5 +1,5 @@
-//! [`Cold`]: what few tasks need. It is allocated on demand and reached through the header; a
-//! service's task has that of its record.
+//! [`Cold`]: rarely used state of a task, allocated on demand and reached through the header. That of a
+//! service's task is embedded in the record.
 
 use super::cleanups::{Cleanup, Cleanups};
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
@@ -16,16 +16,18 @@ pub(crate) struct Cold {
     /// [`super::raw`]. Written before the task is known to any other thread, whose push publishes
     /// it; so Relaxed suffices.
     record: AtomicPtr<()>,
-    /// Unless it is the function's, or that of a service.
+    /// The name that the caller gave. `None`: the task is named after its function, or its service.
     pub(crate) name: Option<Box<str>>,
+    /// The task's own grace period.
     pub(crate) grace: Option<Duration>,
     /// Scopes of `shielded` and `finally` that are active in the task. Counted by the threads that
     /// poll or drop them (AcqRel); the worker that ends a poll loads it (Acquire), so that it sees
     /// what was done inside a scope that another thread has left.
     pub(crate) protection: AtomicU32,
+    /// The waits for the cancellation or the end of the task or its service.
     pub(crate) waiters: WaitList,
-    /// How many cleanups there are. Written and read by the thread that runs the task or has
-    /// claimed it, which the state word orders: Relaxed suffices. So do the three flags below.
+    /// The number of deferred cleanups. Written and read by the thread that runs the task or has
+    /// claimed it, which the state word orders: Relaxed suffices, as for the three flags below.
     cleanups_pending: AtomicU32,
     has_panic: AtomicBool,
     /// The task's outcome is a panic already.
@@ -45,22 +47,22 @@ pub(crate) struct Cold {
     rare: Mutex<Option<Box<Rare>>>,
 }
 
-/// What few of these few need; flags beside it say whether to look.
+/// The least used part, behind a lock. Flags beside it say whether to look.
 #[derive(Default)]
 struct Rare {
     cleanups: Cleanups,
     /// The first panic of a cleanup: the task's outcome when it is done.
     panic: Option<Box<dyn Any + Send>>,
-    /// Panics of this poll beside what it has returned.
+    /// Panics of this poll besides what it has returned.
     noted: Vec<Box<dyn Any + Send>>,
     /// The next end of a grace period of the cancellation that began here.
     timer: Option<TimerKey>,
-    /// Scopes of protection that have to hear of the turn.
+    /// The wakers that are woken at the turn.
     scopes: Option<Arc<WaitList>>,
 }
 
 impl Cold {
-    /// Of a task of the service with this record, or none.
+    /// Makes the cold data of a task that belongs to the service with this record, which may be null.
     pub(crate) fn new(record: *const ()) -> Self {
         Self {
             record: AtomicPtr::new(record.cast_mut()),
@@ -80,7 +82,7 @@ impl Cold {
         }
     }
 
-    /// Of a service's task, as a part of its record.
+    /// Makes the cold data of a service's task, as a part of its record.
     pub(crate) fn of_service(grace: Option<Duration>) -> Self {
         Self {
             grace,
@@ -93,20 +95,22 @@ impl Cold {
         self.record.store(record.cast_mut(), Ordering::Relaxed);
     }
 
+    /// The address of the record, or null.
     pub(crate) fn record(&self) -> *const () {
         self.record.load(Ordering::Relaxed)
     }
 
+    /// Whether protection is active in the task.
     pub(crate) fn is_protected(&self) -> bool {
         self.protection.load(Ordering::Acquire) != 0
     }
 
-    /// The list of the scopes of protection that have to hear of the turn.
+    /// Returns the list of wakers that are woken at the turn; makes it if there is none.
     pub(crate) fn scopes(&self) -> Arc<WaitList> {
         self.rare(|rare| rare.scopes.get_or_insert_default().clone())
     }
 
-    /// The scopes of protection that have to hear of the turn, if there were any.
+    /// The list of wakers that are woken at the turn, if it has been made.
     pub(crate) fn known_scopes(&self) -> Option<Arc<WaitList>> {
         self.rare.lock().as_ref().and_then(|r| r.scopes.clone())
     }
@@ -146,12 +150,14 @@ impl Cold {
         })
     }
 
+    /// Adds a deferred cleanup. Like the functions below, it is called only by the thread that runs the
+    /// task or has claimed it.
     pub(crate) fn push_cleanup(&self, cleanup: Cleanup) {
         self.cleanups(|all| all.push(cleanup));
     }
 
-    /// Takes the cleanup at this place out to poll it; whoever runs the task does. `None`: it is
-    /// not its turn, or there is none.
+    /// Takes the cleanup at this position out to poll it; `None` if there is none, or an earlier one has to
+    /// end first.
     pub(crate) fn take_cleanup(&self, at: usize) -> Option<Cleanup> {
         if !self.has_cleanups() {
             return None;
@@ -159,28 +165,27 @@ impl Cold {
         self.cleanups(|all| all.take(at))
     }
 
-    /// Puts it back after a poll that returned `Pending`.
+    /// Puts a cleanup back after a poll that returned `Pending`.
     pub(crate) fn return_cleanup(&self, cleanup: Cleanup) {
         self.cleanups(|all| all.put_back(cleanup));
     }
 
-    /// It is over, and has been dropped.
+    /// Notes that the cleanup that was taken out has ended and was dropped.
     pub(crate) fn finish_cleanup(&self) {
         self.cleanups(Cleanups::finish);
     }
 
-    /// Takes any out, to drop it.
+    /// Takes a cleanup out to drop it.
     pub(crate) fn pop_cleanup(&self) -> Option<Cleanup> {
         self.cleanups(Cleanups::pop)
     }
 
-    /// Only whoever runs the task, or has claimed it, pushes or takes: it sees its own writes.
+    /// Whether there are deferred cleanups.
     pub(crate) fn has_cleanups(&self) -> bool {
         self.cleanups_pending.load(Ordering::Relaxed) != 0
     }
 
-    /// Keeps a cleanup's panic as the task's outcome, if it is the first; else gives it back. By
-    /// whoever runs the task, as [`Cold::take_panic`].
+    /// Keeps a cleanup's panic as the task's outcome. Returns it if the task has panicked before.
     pub(crate) fn keep_panic(&self, panic: Box<dyn Any + Send>) -> Option<Box<dyn Any + Send>> {
         if self.panicked.load(Ordering::Relaxed) {
             return Some(panic);
@@ -195,28 +200,31 @@ impl Cold {
         })
     }
 
-    /// The future has panicked: that stays the task's outcome, whatever panics later.
+    /// Notes that the future has panicked, which stays the task's outcome: later panics do not replace it.
     pub(crate) fn set_panicked(&self) {
         self.panicked.store(true, Ordering::Relaxed);
     }
 
-    /// Notes a panic that must not hide what the task's code has returned: it is counted when the
-    /// poll has ended. By whoever runs the task, as [`Cold::take_noted`].
+    /// Notes a panic that must not hide what the task's code has returned. It is counted when the poll has
+    /// ended.
     pub(crate) fn note_panic(&self, panic: Box<dyn Any + Send>) {
         self.rare(|rare| rare.noted.push(panic));
         self.has_noted.store(true, Ordering::Relaxed);
     }
 
+    /// Whether panics were noted in this poll.
     #[inline]
     pub(crate) fn has_noted(&self) -> bool {
         self.has_noted.load(Ordering::Relaxed)
     }
 
+    /// Takes the panics that were noted.
     pub(crate) fn take_noted(&self) -> Vec<Box<dyn Any + Send>> {
         self.has_noted.store(false, Ordering::Relaxed);
         self.rare(|rare| std::mem::take(&mut rare.noted))
     }
 
+    /// Takes the panic that [`Cold::keep_panic`] has kept.
     #[inline]
     pub(crate) fn take_panic(&self) -> Option<Box<dyn Any + Send>> {
         if self.has_panic.load(Ordering::Relaxed) {

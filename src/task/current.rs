@@ -1,5 +1,5 @@
-//! What the calling thread does: which runtime it is in, which worker it is, and which task's code
-//! it runs. The scope of protection that this code is in is known to [`crate::protect::place`].
+//! The state of the calling thread: which runtime it is in, which worker it is, and which task's code it runs.
+//! [`crate::protect::place`] says which scope of protection that code is in.
 #![allow(unsafe_code)]
 
 use super::raw::header::{Borrowed, RawTask};
@@ -21,7 +21,7 @@ pub(crate) mod view;
 
 use code::{Ended, PlaceKind, READY_IN_POLL, Stalls, UNLIMITED};
 
-/// What code the thread runs.
+/// The task whose code the thread runs, and values of this poll.
 #[derive(Clone, Copy)]
 struct Fields {
     /// The task whose poll, or whose future's drop, the code is in. It is there, and counted by its
@@ -30,7 +30,7 @@ struct Fields {
     /// See [`view::View`].
     word: Word,
     requests: Seen,
-    /// Own awaits that may still be ready in this poll.
+    /// The number of the crate's own awaits that may still be ready in this poll.
     budget: u32,
     place: PlaceKind,
     /// See [`view::View`].
@@ -56,7 +56,8 @@ impl Fields {
     };
 }
 
-/// What code the thread runs, for the length of a look: it cannot be copied.
+/// A view of [`Fields`] for the length of a call of [`look`] or [`change`]. It cannot be copied, so that no
+/// task in it outlives the call.
 pub(crate) struct Current(Fields);
 
 impl Current {
@@ -67,7 +68,7 @@ impl Current {
         self.0.task.map(|task| unsafe { Live::new(task) })
     }
 
-    /// Own awaits that may still be ready in this poll.
+    /// The number of the crate's own awaits that may still be ready in this poll.
     #[inline]
     pub(crate) fn budget(&mut self) -> &mut u32 {
         &mut self.0.budget
@@ -107,17 +108,17 @@ crate::sync::thread_local! {
     static IDS: Cell<(u64, u64, u64)> = const { Cell::new((0, 0, 0)) };
 }
 
-/// Has no destructor: guards put a value in, and what was there back.
+/// A thread-local value without a destructor: guards put a value in, and restore the one before.
 pub(crate) type Lent<T> = ManuallyDrop<RefCell<T>>;
 
 crate::sync::thread_local! {
     static SHARED: Lent<Option<Arc<Shared>>> = const { Lent::new(RefCell::new(None)) };
-    /// Runtimes whose worker this thread is besides, further out.
+    /// The runtimes of which this thread is also a worker, in outer calls.
     static OUTER_WORKERS: Lent<Vec<u64>> = const { Lent::new(RefCell::new(Vec::new())) };
 }
 
-/// What the thread runs. The key's own `get` and `replace` return a result on their way, of which the
-/// compiler does not see that it is none of the values that mean an error; here nothing is looked at.
+/// Returns the fields. The key's own `get` and `replace` go through a `Result` that the compiler does not
+/// optimise away; this does not.
 #[inline]
 fn fields() -> Fields {
     let mut fields = Fields::NOTHING;
@@ -132,13 +133,13 @@ fn replace(with: Fields) -> Fields {
     before
 }
 
-/// Looks at what the thread runs.
+/// Calls `f` with the state of the calling code.
 #[inline]
 pub(crate) fn look<R>(f: impl FnOnce(&Current) -> R) -> R {
     f(&Current(fields()))
 }
 
-/// Changes what is noted of what the thread runs.
+/// Calls `f` with the state of the calling code, and stores what it changes.
 #[inline]
 pub(crate) fn change<R>(f: impl FnOnce(&mut Current) -> R) -> R {
     let mut current = Current(fields());
@@ -167,7 +168,7 @@ pub(crate) fn shared() -> Option<Arc<Shared>> {
     })
 }
 
-/// The calling code is told of a task's panic.
+/// Tells the scheduler that the calling code has received a task's panic.
 #[cold]
 pub(crate) fn heard(id: TaskId, location: &'static Location<'static>) {
     if let Some(shared) = shared() {
@@ -175,12 +176,13 @@ pub(crate) fn heard(id: TaskId, location: &'static Location<'static>) {
     }
 }
 
+/// Whether the innermost runtime of which this thread is a worker is that one.
 #[inline]
 pub(crate) fn on_worker_of(shared: &Shared) -> bool {
     WORKER.get().0 == shared.serial
 }
 
-/// Whether this thread is a worker of that runtime, maybe while it is another's as well.
+/// Whether this thread is a worker of that runtime, in an outer call or the innermost one.
 pub(crate) fn is_worker_of(shared: &Shared) -> bool {
     on_worker_of(shared) || OUTER_WORKERS.with(|outer| outer.borrow().contains(&shared.serial))
 }
@@ -198,7 +200,7 @@ pub(crate) fn home(shared: &Shared) -> Live<'_> {
     shared.sentinel(worker(shared.serial))
 }
 
-/// A new id, from this thread's block.
+/// Draws an id from this thread's block.
 #[inline]
 pub(crate) fn next_id(shared: &Shared) -> TaskId {
     let (serial, next, end) = IDS.get();
@@ -254,7 +256,7 @@ impl Drop for InRuntime {
                 let mut outer = outer.borrow_mut();
                 outer.pop();
                 if outer.is_empty() {
-                    // Nobody would free it.
+                    // The thread-local value has no destructor that would free it.
                     *outer = Vec::new();
                 }
             });
@@ -266,8 +268,8 @@ impl Drop for InRuntime {
     }
 }
 
-/// Until dropped, the thread is no worker: what it wakes goes where every worker looks. No code of the
-/// user's may run meanwhile.
+/// Until dropped, the thread counts as no worker: a task that it wakes goes to the injector. No user code may
+/// run meanwhile.
 pub(crate) struct Elsewhere((u64, usize));
 
 impl Elsewhere {
@@ -321,8 +323,8 @@ pub(crate) fn outside_tasks<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// Notes that the calling code wants another poll of its own task: what a wake would do to the state
-/// word is left to the step that ends this poll. `false` if the code is not the task's.
+/// Notes a wake of the task by its own code. The step that ends this poll then does what the wake would do to
+/// the state word. `false` if the calling code is not the task's.
 #[inline]
 pub(crate) fn note_wake(task: Borrowed<'_>) -> bool {
     let own = is(task);

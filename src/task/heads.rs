@@ -1,17 +1,17 @@
-//! [`Heads`]: the beginnings of paths that a runtime remembers, so that a chain in which each task
-//! fails does not walk to the root for each of its tasks. [`super::ancestry`] says which.
+//! [`Heads`]: a cache of the beginnings of paths (not of lists), so that in a chain in which each task fails
+//! not each path takes a walk to the root. [`super::ancestry`] uses it.
 
 use crate::id::TaskId;
 use crate::sync::{Arc, Mutex};
 use std::collections::HashMap;
 
-/// Tasks whose heads are remembered, at most.
+/// The cache is emptied when it has more entries than this.
 const REMEMBERED: usize = 1024;
 
 /// The segments nearest the root, root first.
 pub(super) type Head = Arc<Vec<String>>;
 
-/// Heads of paths, by a task that is below them, or is their last segment.
+/// The heads of paths by task: the task is below the head, or is its last segment.
 pub(crate) struct Heads(Mutex<HashMap<TaskId, Head>>);
 
 impl Heads {

@@ -1,4 +1,4 @@
-//! Reaching the cold data of a task by a reference, when the task may be done.
+//! Access to the cold data of a task that may be done, through a [`TaskRef`].
 
 use super::cold::Cold;
 use super::current;
@@ -6,8 +6,8 @@ use super::raw::header::kind;
 use super::raw::reference::TaskRef;
 
 impl TaskRef {
-    /// Calls `f` with the task's cold data, made if there is none. `None` if the task is that of a
-    /// service, and done: its cold data is part of the record, which it has given up.
+    /// Calls `f` with the task's cold data, which is allocated if there is none. `None` if it is a service's
+    /// task that is done, since its cold data is part of the record, to which it has no reference any more.
     pub(crate) fn with_cold<R>(&self, f: impl FnOnce(&Cold) -> R) -> Option<R> {
         if !self.is(kind::SERVICE) {
             Some(f(self.borrowed().plain_cold_or_new()))

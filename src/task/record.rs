@@ -1,4 +1,4 @@
-//! [`Record`]: what a service's task, its other tasks, its managers and its contexts share, in one
+//! [`Record`]: the state that a service's task, its other tasks, its managers and its contexts share, in one
 //! allocation.
 //!
 //! Any thread reads its counts and flags at any time. The order that matters: a failure is added
@@ -6,9 +6,8 @@
 //! its waiters are woken (and a waiter registers before it looks). So each flag is stored with
 //! Release and loaded with Acquire.
 //!
-//! Managers and contexts count the record, and so does the service's task until it is done; the
-//! record has a reference to the task. That cycle ends with the task, whose finisher gives its
-//! count up.
+//! Managers and contexts own references to the record, and so does the service's task until it is done; the
+//! record has a reference to the task. The task's finisher breaks that cycle: it drops the task's reference.
 
 use super::cold::Cold;
 use super::raw::header::Borrowed;
@@ -29,16 +28,16 @@ pub(crate) struct Record {
     /// Tasks spawned. Counted after the task is linked; read for statistics, so Relaxed suffices.
     pub(crate) total: AtomicU64,
     pub(crate) max_children: usize,
-    /// It is no child service: it is a root, or was started by `run`, `run_service` or
-    /// `background_service`. Only its caller is concerned by its end, and a cancellation of the
-    /// tree is not its own. Written before its task is linked, which publishes it: Relaxed.
+    /// Whether it is no child service: it is a root, or was started by `run`, `run_service` or
+    /// `background_service`. Its end concerns only its caller, and a cancellation of the tree does not
+    /// count as its own. Written before its task is linked, which publishes it: Relaxed.
     pub(crate) independent: AtomicBool,
     ready: AtomicBool,
     closing: AtomicBool,
     cancelled: AtomicBool,
     errored: AtomicBool,
     finished: AtomicBool,
-    /// It is being cancelled with its parent, or that was being cancelled before its end. Written
+    /// Whether it is being cancelled with its parent, or the parent was being cancelled before its end. Written
     /// before `closing` or `finished`, and read after one of them was seen: Relaxed suffices.
     swept: AtomicBool,
     pub(crate) name: Cow<'static, str>,
@@ -56,12 +55,13 @@ pub(crate) struct Record {
 
 const _: () = assert!(offset_of!(Record, done) - offset_of!(Record, finished) >= 64);
 
-/// What went wrong.
+/// The failures of a service.
 enum Failed {
+    /// None so far.
     Nothing,
-    /// So far.
+    /// The failures so far.
     Open(Vec<TaskFailure>),
-    /// What `result` answers, made once.
+    /// All failures, sorted: the answer of `result`.
     Sealed(Failures),
 }
 
@@ -111,7 +111,7 @@ impl Record {
         self.finished.load(Ordering::Acquire)
     }
 
-    /// Its start was refused, or it was dropped before: it cannot be started any more.
+    /// Whether it cannot be started any more: its start was refused, or it was dropped before.
     pub(crate) fn was_never_started(&self) -> bool {
         // A start is before the end of what it started: in this order neither is missed.
         self.is_finished() && !self.is_started()
@@ -121,15 +121,15 @@ impl Record {
         self.is_started() && !self.is_finished()
     }
 
-    /// Being cancelled, for whatever reason: nothing new is scheduled.
+    /// Whether the service is being cancelled, for any reason. It accepts no new tasks then.
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
     }
 
-    /// Cancelled by itself: what `Manager::is_cancelled` says.
+    /// Whether it is cancelled by its own cancel or failure: the answer of `Manager::is_cancelled`.
     pub(crate) fn is_cancelled(&self) -> bool {
-        // Closing comes second: whoever sees this sees that nothing is scheduled any more, and what
-        // it ends with from then on is a consequence.
+        // `closing` is set second. A caller that sees both sees that no task is accepted any more, and that
+        // later errors are consequences.
         self.cancelled.load(Ordering::Acquire) && (self.is_closing() || self.is_finished())
     }
 
@@ -152,7 +152,7 @@ impl Record {
         self.ready.store(true, Ordering::Release);
     }
 
-    /// It is cancelled by its own cancel or failure, and is about to be marked as closing.
+    /// Notes that it is cancelled by its own cancel or failure, before it is marked as closing.
     pub(crate) fn set_cancelled(&self) {
         self.cancelled.store(true, Ordering::Release);
     }
@@ -166,13 +166,13 @@ impl Record {
         self.closing.store(true, Ordering::Release);
     }
 
-    /// The tree above is being cancelled.
+    /// Marks the service as being cancelled because an ancestor is. The caller wakes the waiters.
     pub(crate) fn mark_closing_with_tree(&self) {
         self.swept.store(true, Ordering::Relaxed);
         self.mark_closing(!self.independent.load(Ordering::Relaxed));
     }
 
-    /// Adds a failure, which comes in any order.
+    /// Adds a failure. Failures come in any order.
     pub(crate) fn add_failure(&self, failure: TaskFailure) {
         match &mut *self.failed.lock() {
             Failed::Open(failures) => failures.push(failure),
@@ -180,13 +180,13 @@ impl Record {
         }
     }
 
-    /// There is a failure: its own, or one below, which is added when the child service is done.
-    /// Whether it is the first.
+    /// Notes that there is a failure: its own, or one of a child service, which is added when that is done.
+    /// Returns whether it is the first.
     pub(crate) fn set_errored(&self) -> bool {
         !self.errored.swap(true, Ordering::AcqRel)
     }
 
-    /// Everything below is done: no failure comes after this.
+    /// Closes the list of failures, since everything below is done, and returns them.
     #[inline]
     pub(crate) fn seal_failures(&self) -> Option<Failures> {
         if self.has_errored() {
@@ -209,7 +209,8 @@ impl Record {
         }
     }
 
-    /// Done, with everything below; `swept`: as a part of its parent's cancellation. Wakes nobody.
+    /// Marks the service as done with everything below it. `swept`: as a part of its parent's cancellation.
+    /// The caller wakes the waiters.
     pub(crate) fn finish(&self, swept: bool) {
         if swept {
             self.swept.store(true, Ordering::Relaxed);

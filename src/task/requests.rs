@@ -3,8 +3,8 @@
 //! Each request that needs a walk takes a number *before* it marks its target, and counts itself out
 //! when everything below the target is marked. Both are in one word, so that one look tells a poll
 //! which requests were there when it began, and whether all of them had marked what they cover. If
-//! they had, a task that was not marked then was not covered by any: nobody has to look at the
-//! tasks above it, which may be many.
+//! they had, a task that was not marked then was not covered by any, and its ancestors, which may be many,
+//! need no look.
 
 use crate::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,10 +12,10 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 const MARKING_BITS: u32 = 24;
 const NUMBER: u64 = 1 << MARKING_BITS;
 
-/// The word.
+/// The numbers of a runtime's requests for cancellation, in one atomic word.
 pub(crate) struct Requests(AtomicU64);
 
-/// The word as it was at one moment.
+/// A snapshot of [`Requests`].
 #[derive(Clone, Copy)]
 pub(crate) struct Seen(u64);
 
@@ -31,12 +31,13 @@ impl Requests {
         Seen(before).latest() + 1
     }
 
-    /// Everything that a request covers is marked.
+    /// Notes that everything that a request covers is marked.
     pub(crate) fn marked(&self) {
-        // Release: who sees that none is marking (Acquire, in `look`) sees the marks of all.
+        // Release: a thread that sees that none is marking (Acquire, in `look`) sees all marks.
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
 
+    /// Takes a snapshot.
     #[inline]
     pub(crate) fn look(&self) -> Seen {
         Seen(self.0.load(Ordering::Acquire))

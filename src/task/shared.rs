@@ -1,4 +1,5 @@
-//! [`Shared`]: what all tasks of one runtime share, and what its scheduler does for them.
+//! [`Shared`]: the state that all tasks of a runtime share; [`Schedule`]: what its scheduler does for them;
+//! [`Job`]: what a worker runs besides tasks.
 
 use super::heads::Heads;
 use super::raw::reference::TaskRef;
@@ -14,23 +15,24 @@ use std::panic::Location;
 
 /// A walk over the tree that is done in steps, between which other work runs.
 pub(crate) trait Walk: Send {
-    /// Does about a thousand tasks. Returns what is left to do, unless others have it.
+    /// Works on about a thousand tasks. Returns the rest of the walk; `None` if there is none, or it is in a
+    /// queue.
     fn step(self: Box<Self>) -> Option<Box<dyn Walk>>;
-    /// The task it began at.
+    /// The task at which the walk began.
     fn target(&self) -> TaskId;
 }
 
-/// A request for cancellation whose target is marked, and what is below it is not.
+/// A request for cancellation whose target is marked, while the tasks below it are not.
 pub(crate) struct Cancellation {
     pub(crate) target: Pin,
     pub(crate) level: Level,
-    /// The target's grace, as a tag of the walk.
+    /// The target's grace, as a tag (see `tree/grace.rs`).
     pub(crate) grace: u64,
-    /// When it was requested, on the runtime's clock.
+    /// When it was requested, in nanoseconds of the runtime's clock.
     pub(crate) at_ns: u64,
 }
 
-/// Work for a worker that is not a task.
+/// Work for a worker that is not the poll of a task.
 pub(crate) enum Job {
     /// Drops the future of a task.
     Close(Claimed),
@@ -54,7 +56,7 @@ impl Job {
     }
 }
 
-/// What a scheduler counts.
+/// The counts of a scheduler.
 #[derive(Default)]
 pub(crate) struct Counts {
     pub(crate) workers: usize,
@@ -76,40 +78,41 @@ pub(crate) trait Schedule: Send + Sync {
     fn undo_done(&self);
     /// Takes a job; it runs on a worker, outside of any task.
     fn job(&self, job: Job);
-    /// Takes a job that the calling thread works on as well: no worker is woken for it if an idle
-    /// one looks soon.
+    /// Takes a job that need not run at once, because the calling thread works on the same. It wakes no
+    /// worker if an idle one looks at the queue of jobs soon.
     fn offer(&self, job: Job) {
         self.job(job);
     }
-    /// Whether another thread may run a job while one is in the middle of another.
+    /// Whether another thread may run a job while the calling thread is in the middle of one.
     fn has_helpers(&self) -> bool {
         false
     }
-    /// There is a new earliest deadline.
+    /// A new earliest deadline was inserted, in nanoseconds of the runtime's clock.
     fn timer_changed(&self, at: u64);
     /// The last root is done: workers may leave.
     fn terminated(&self);
+    /// The counts now.
     fn counts(&self) -> Counts;
-    /// Counts work of other threads in (`more`) or out that the scheduler is to wait for.
+    /// Counts in (`more`) or out work of another thread for which the scheduler has to wait.
     fn expect(&self, _more: bool) {}
-    /// A thread looks at the tree from now on (`more`), or does no longer.
+    /// A thread begins (`more`) or ends a walk over the tree that is not a job.
     fn visit(&self, _more: bool) {}
     /// How many ids a thread draws at once.
     fn id_block(&self) -> u64 {
         64
     }
-    /// A number that the simulation's seed determines; `None` where there is no such thing.
+    /// Draws a number that the simulation's seed determines; `None` outside of simulations.
     fn random(&self) -> Option<u64> {
         None
     }
     /// A task has panicked.
     fn panicked(&self, _task: Live<'_>, _message: &str) {}
-    /// The program was told of a task's panic.
+    /// The program has received a task's panic.
     fn heard(&self, _id: TaskId, _location: &'static Location<'static>) {}
 }
 
-/// What all tasks of one runtime share. Kept alive by its workers, its handles and, for the length of
-/// a push, by threads that wake a task from outside; and by itself until its last sentinel is done.
+/// The state that all tasks of a runtime share. Its workers and handles own it, a thread that wakes a task
+/// from outside owns it for the length of the push, and it owns itself until its last sentinel is done.
 pub(crate) struct Shared {
     /// Distinguishes runtimes, also when one is built at another's old address.
     pub(crate) serial: u64,
@@ -118,30 +121,32 @@ pub(crate) struct Shared {
     /// is as good, so Relaxed suffices.
     coarse_ms: AtomicU32,
     pub(crate) timers: Timers<Job>,
-    /// Before this no sleeper wakes for a timer: many were fired not long ago. A hint, whose
-    /// accesses are in `schedule/pool/deadlines.rs`.
+    /// No sleeper wakes for a timer before this time, in nanoseconds of the clock, because many timers were
+    /// fired shortly before. `schedule/deadlines.rs` has the accesses.
     pub(crate) timers_rest_until: AtomicU64,
     pub(crate) track_busy: bool,
     /// Numbers the requests for cancellation: an error is a consequence of one only if its poll began
     /// after it.
     pub(crate) requests: Requests,
     pub(crate) heads: Heads,
-    /// Hidden parents of the root tasks: one a worker, and a last one for other threads.
+    /// The sentinels, which are the hidden parents of the root tasks: one for each worker, and a last one for
+    /// all other threads.
     sentinels: OnceLock<Vec<TaskRef>>,
-    /// What keeps the sentinels open until the runtime is shut down.
+    /// The pins that keep the sentinels open until the runtime is shut down.
     sentinel_pins: Mutex<Vec<Pin>>,
-    /// Sentinels that are not done. Written before the runtime is known to other threads; each
+    /// The number of sentinels that are not done. Written before the runtime is known to other threads; each
     /// finisher takes one off (AcqRel), so that the last sees what all did.
     open: AtomicUsize,
     /// Drawn from by any thread; only the number matters, so Relaxed suffices.
     next_id: AtomicU64,
     schedule: OnceLock<Box<dyn Schedule>>,
-    /// Itself, until the last sentinel is done: no task outlives it, whatever becomes of its owners.
+    /// A reference to this `Shared`, until the last sentinel is done: so no task outlives it, even if all other
+    /// owners are gone.
     own: Mutex<Option<Arc<Shared>>>,
     pub(super) life: Life,
 }
 
-/// The thread looks at the tree until this is dropped.
+/// Announces a walk over the tree until it is dropped; see [`Schedule::visit`].
 pub(crate) struct Visit<'a>(&'a Shared);
 
 impl Drop for Visit<'_> {
@@ -154,6 +159,7 @@ impl Drop for Visit<'_> {
 static SERIALS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
 
 impl Shared {
+    /// Makes the state of a runtime that is not open yet. `track_busy`: measures the time in polls.
     pub(crate) fn new(clock: Clock, track_busy: bool) -> Self {
         Self {
             serial: SERIALS.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
@@ -187,13 +193,13 @@ impl Shared {
         *this.own.lock() = Some(this.clone());
     }
 
-    /// Gives back what has kept the sentinels open: they are done with their last children.
+    /// Releases the pins of the sentinels, so that each is done after its last child.
     pub(crate) fn release_sentinels(&self) {
         let pins = std::mem::take(&mut *self.sentinel_pins.lock());
         drop(pins);
     }
 
-    /// Leaves to the workers what a step entails.
+    /// Queues what a step has asked for, as a task or a job.
     pub(crate) fn leave_to_workers(&self, next: Next) {
         match next {
             Next::Nothing => {}
@@ -209,6 +215,7 @@ impl Shared {
         Visit(self)
     }
 
+    /// The scheduler.
     #[inline]
     pub(crate) fn schedule(&self) -> &dyn Schedule {
         &**self.schedule.get().expect("opened before it is used")
@@ -219,8 +226,8 @@ impl Shared {
         self.sentinels.get().expect("opened before it is used")
     }
 
-    /// Counts a sentinel that is done. After the last one the runtime has ended: returns what kept
-    /// it, for the caller to drop.
+    /// Counts a sentinel that is done. With the last one the runtime has ended: this returns the reference
+    /// that it had to itself, for the caller to drop.
     #[must_use]
     pub(crate) fn sentinel_done(&self) -> Option<Arc<Shared>> {
         if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
@@ -229,7 +236,7 @@ impl Shared {
         None
     }
 
-    /// A block of serial numbers: the first, and the end.
+    /// Draws a block of `size` ids. Returns the first, and the number after the last.
     pub(crate) fn id_block(&self, size: u64) -> (TaskId, u64) {
         let first = self.next_id.fetch_add(size, Ordering::Relaxed);
         let id = NonZeroU64::new(first).expect("counting from 1");
@@ -246,7 +253,7 @@ impl Shared {
     pub(crate) fn refresh_clock(&self) -> u64 {
         let now = self.clock.now_ns();
         let ms = (now / 1_000_000) as u32;
-        // Every poll and spawn reads the line it is on: written only if it changes.
+        // Every poll and spawn reads this cache line, so it is written only if the value changes.
         if self.coarse_now() != ms {
             self.coarse_ms.store(ms, Ordering::Relaxed);
         }

@@ -1,11 +1,11 @@
-//! Waking many, or with something in hand: no waker of a stranger's holds up another.
+//! Wakes wakers so that a foreign one, which runs user code and may block, holds up no other.
 //!
-//! A waker's `wake` is code of the user's, and may block. The crate's own (a task's, a thread's in
-//! `block_on`) are known by their tables of functions, and are woken at once. Each other one is woken
-//! by a job that holds nothing else: before it calls one it puts the rest back into the queue, where
+//! The crate's own wakers (a task's, or that of a thread in `block_on`) are known by their vtables, and are
+//! woken at once. Each foreign one is woken
+//! by a job that holds nothing else: before it wakes one it puts the rest back into the queue, where
 //! an idle worker finds them. Workers leave only when that queue is empty, so that each is woken.
 //!
-//! With fewer than two workers nobody could take the rest, and all are woken on the spot.
+//! With fewer than two workers no other thread could take the rest, and all are woken on the spot.
 
 use super::current;
 use super::raw::waker::is_tasks_own;
@@ -20,7 +20,7 @@ use std::task::{RawWakerVTable, Waker};
 /// The table of the wakers of threads in `block_on`, once there was one.
 static OF_THREADS: AtomicPtr<RawWakerVTable> = AtomicPtr::new(std::ptr::null_mut());
 
-/// Makes it known that wakers like this one run no code of the user's.
+/// Declares that wakers with this one's vtable run no user code.
 pub(crate) fn know(waker: &Waker) {
     OF_THREADS.store(
         std::ptr::from_ref(waker.vtable()).cast_mut(),
@@ -28,7 +28,7 @@ pub(crate) fn know(waker: &Waker) {
     );
 }
 
-/// Whether it is the crate's own.
+/// Whether a waker is the crate's own.
 #[inline]
 fn is_own(waker: &Waker) -> bool {
     let table = waker.vtable();
@@ -39,7 +39,8 @@ fn is_own(waker: &Waker) -> bool {
         )
 }
 
-/// Wakes a waker; the caller may have something in hand.
+/// Wakes a waker. The caller may hold rights, pins or a batch: where there is another worker that could
+/// wait for them, a foreign waker is left to a job.
 #[inline]
 pub(crate) fn wake(waker: Waker) {
     if is_own(&waker) {
@@ -49,7 +50,7 @@ pub(crate) fn wake(waker: Waker) {
     }
 }
 
-/// Wakes all of them; the caller may have something in hand.
+/// Wakes all of them, as [`wake`] does.
 pub(crate) fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
     let mut strangers = Vec::new();
     for waker in wakers {
@@ -93,7 +94,7 @@ fn wake_strangers(wakers: Vec<Waker>) {
     }
 }
 
-/// Wakers that are not the crate's.
+/// Foreign wakers, as a job that wakes one of them.
 struct Strangers(Vec<Waker>);
 
 impl Walk for Strangers {

@@ -1,4 +1,4 @@
-//! Writing a new task into a slot.
+//! Writes a new task, or a sentinel, into a slot.
 
 use super::header::{Header, RawTask, STAGE_FUTURE, kind};
 use super::joined::Joined;
@@ -18,7 +18,7 @@ use crate::task::shared::{Schedule, Shared};
 use crate::task::state::word::State;
 use std::panic::Location;
 
-/// What a new task is made of, besides its future.
+/// The parts of a new task, besides its future.
 pub(crate) struct Seed<'a> {
     pub(crate) parent: Parent<'a>,
     pub(crate) id: TaskId,
@@ -42,12 +42,12 @@ impl Seed<'_> {
     }
 }
 
-/// The address of cold data, as a header has it.
+/// Returns the address of cold data as a header stores it: odd.
 fn odd(cold: *const Cold) -> *mut u8 {
     cold.map_addr(|address| address | 1).cast_mut().cast()
 }
 
-/// Writes a task into a slot; `N` names it. It is referenced by itself and by the handle.
+/// Writes a task into a slot. It is referenced by itself and by the handle. `N` names it.
 pub(crate) fn task<F, O, N>(seed: Seed<'_>, future: F) -> (Fresh, Joined<O::Value>)
 where
     F: Future + Send,
@@ -68,7 +68,7 @@ where
     (Fresh(task), Joined::new(task))
 }
 
-/// Writes a service's task into a slot; `own` is its count of the record. It has no handle.
+/// Writes a service's task into a slot. It has no handle. `own` is its reference to the record.
 pub(crate) fn service<F, O, N>(seed: Seed<'_>, own: Counted<Record>, future: F) -> (Fresh, TaskRef)
 where
     F: Future<Output = Result<(), BoxError>> + Send,
@@ -77,7 +77,7 @@ where
     let (parent, id, kind, location) = (seed.parent, seed.id, seed.kind, seed.location);
     let cold = odd(&own.cold);
     own.cold.set_record(Counted::as_ptr(&own).cast());
-    // The address in the header is the count.
+    // The address in the header is this reference.
     Counted::into_raw(own);
     let kind = kind | kind::SERVICE;
     let task = write::<F, O, N>(
@@ -92,7 +92,8 @@ where
     (Fresh(task), TaskRef(task))
 }
 
-/// Referenced twice: by itself, and by the handle or reference that the caller makes.
+/// Writes a header and a future into a slot. The task has two references: its own, and one for the handle or
+/// reference that the caller makes.
 #[inline(always)]
 fn write<F, O, N>(
     shared: &Shared,

@@ -1,4 +1,4 @@
-//! [`Joined`]: the typed side of a handle.
+//! [`Joined`]: the typed part of a handle, and the right to the outcome.
 
 use super::header::{Borrowed, RawTask};
 use crate::error::JoinError;
@@ -7,7 +7,7 @@ use crate::wait_list::KeptWaker;
 use std::marker::PhantomData;
 use std::task::{Context, Poll, Waker};
 
-/// The one handle of a task that is no service's: a reference to it, and the right to its outcome.
+/// The only handle of a task that is not a service's: a reference to it, and the right to its outcome.
 pub(crate) struct Joined<T>(RawTask, PhantomData<fn() -> T>);
 
 // SAFETY: shared, it only shows the header; owned, it can move out a `T` that was made elsewhere.
@@ -16,11 +16,12 @@ unsafe impl<T: Send> Send for Joined<T> {}
 unsafe impl<T: Send> Sync for Joined<T> {}
 
 impl<T> Joined<T> {
-    /// Of a task that was written for a value of type `T`, with a reference for this.
+    /// Makes the handle of a task that was written for a value of type `T`. The caller passes one reference on.
     pub(super) fn new(task: RawTask) -> Self {
         Joined(task, PhantomData)
     }
 
+    /// The task, for the lifetime of this handle.
     #[inline]
     pub(crate) fn borrowed(&self) -> Borrowed<'_> {
         // SAFETY: this has a reference.
@@ -40,8 +41,8 @@ impl<T> Joined<T> {
         }
         let mut output: Option<Result<T, JoinError>> = None;
         // SAFETY: the task is done, and the interest is ours (rule 2); the place has the type the
-        // slot was written for, because `allocate` ties
-        // the two.
+        // slot was written for, because `allocate::task`
+        // made both.
         unsafe { (self.borrowed().vtable.read_output)(self.0.address(), (&raw mut output).cast()) };
         Poll::Ready(output.expect("a task handle was polled after it had resolved"))
     }
@@ -51,10 +52,10 @@ impl<T> Joined<T> {
         if set && !self.borrowed().state.unset_join_waker() {
             return false;
         }
-        // The slot is the handle's now, until the flag is set again (rule 3).
+        // The cell is the handle's now, until the flag is set again (rule 3).
         let fresh = match self.take_waker() {
             Some(old) if old.will_wake(waker) => old,
-            // The old one goes when the clone is there, or panics.
+            // The old waker is dropped after the clone was made, or has panicked.
             _old => KeptWaker::new(waker),
         };
         // SAFETY: as above.

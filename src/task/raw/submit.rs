@@ -1,11 +1,11 @@
-//! Handing a right over to the runtime's queues.
+//! Hands a right over to the runtime's queues.
 
 use super::rights::{Queued, Right};
 use crate::task::current;
 use crate::task::shared::Shared;
 
-/// Calls `f` with a right and its task's runtime, which stays there although the right goes: a thread
-/// that is no worker of it counts it first (rule 4).
+/// Calls `f` with a right and its task's runtime. The runtime stays valid when `f` has given the right
+/// away: a thread that is no worker of it counts a reference first (rule 4).
 #[inline]
 pub(crate) fn hand_over<T: Right>(right: T, f: impl FnOnce(&Shared, T)) {
     let shared = right.live().shared();
