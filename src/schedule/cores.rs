@@ -1,8 +1,8 @@
-//! [`Cores`]: the workers' queues of tasks, with their counters. Here alone a task becomes an address in a ring, and an
-//! address a task.
+//! [`Cores`]: the workers' queues of tasks, with their counters. Only this file turns a task into an address in
+//! a ring, and back.
 //!
-//! The ring ([`queue`](super::queue)) asks that one thread at a time pushes and pops. That is the worker
-//! whose core it is: only its thread gets the [`OwnCore`], which has these methods and stays on the
+//! The ring ([`queue`](super::queue)) requires that one thread at a time pushes and pops. That is the worker
+//! that has the core: only its thread gets the [`OwnCore`], which has these methods and cannot leave the
 //! thread.
 #![allow(unsafe_code)]
 
@@ -17,7 +17,7 @@ use std::ops::Deref;
 pub(super) struct Cores {
     /// The runtime's serial number.
     serial: u64,
-    /// By the numbers of the workers.
+    /// One for each worker, at the index of the worker's number.
     cores: Box<[Core]>,
 }
 

@@ -1,10 +1,11 @@
-//! [`Pool`]: the queues of one runtime, and what its workers know of each other.
+//! [`Pool`]: the queues of one runtime, and the state that its workers share.
 //!
 //! Each worker has a [`Core`](super::cores::Core): a queue of its own, which other workers steal from,
 //! and its counters.
+//!
 //! All workers share three queues: the *injector*, for tasks from other threads; the *overflow*, for
-//! what a full queue of a worker gives away; and the *jobs*, which are no tasks (a step of a
-//! cancellation, wakers that run code of the user's). Whoever pushes tells [`Idle`].
+//! tasks from full queues of workers; and the *jobs*, which are no tasks (a step of a cancellation,
+//! wakers that run user code). A thread that pushes to one of them notifies [`Idle`].
 //!
 //! A runtime with `workers(0)` has one core and no thread for it. A thread in `block_on` takes the
 //! core, and is the worker until it leaves.
@@ -21,18 +22,18 @@ use crate::task::{Job, Schedule, Shared};
 
 /// The queues and the workers of one runtime.
 pub(crate) struct Pool {
-    /// How many threads the runtime has for its workers; with none there is one core all the same.
+    /// The number of threads that the runtime has for its workers. With none there is one core nevertheless.
     threads: usize,
     pub(super) cores: Cores,
     pub(super) injector: SegQueue<Queued>,
-    /// What full queues gave away, half a queue in each item.
+    /// Tasks from full queues, half a queue in each item.
     pub(super) overflow: SegQueue<Vec<Queued>>,
     pub(super) jobs: SegQueue<Job>,
     pub(super) idle: Idle,
-    /// As a core's counter, of all threads that are no workers. Relaxed: the push of the task, which
+    /// Tasks that threads other than workers have spawned. Relaxed: the push of the task, which
     /// follows, publishes the count with it.
     spawned_outside: AtomicU64,
-    /// As a core's counter, of all threads that are no workers. Each change releases, and
+    /// Tasks that threads other than workers have made done. Each change releases, and
     /// [`live_tasks`](Pool::live_tasks) acquires.
     done_outside: AtomicU64,
     /// Whether the last root task is done. Stored once, with Release, by the thread that made it
@@ -42,7 +43,7 @@ pub(crate) struct Pool {
     terminated: AtomicBool,
     /// Unparked when the runtime has terminated.
     pub(crate) end: Parker,
-    /// Without threads: whether a thread has the core. The thread that takes the core swaps it with
+    /// Whether a thread has the core of a runtime without threads. The thread that takes the core swaps it with
     /// Acquire, the one that gives it back stores it with Release: the queue changes its owner.
     core_taken: AtomicBool,
 }

@@ -109,7 +109,7 @@ impl Drop for Loan<'_> {
 pub(super) struct Driving<'a>(&'a Engine);
 
 impl<'a> Driving<'a> {
-    /// `None` if somebody drives the simulation already.
+    /// Takes the right; `None` if another thread drives the simulation already.
     pub(super) fn begin(engine: &'a Engine) -> Option<Self> {
         let driven = engine.driven.swap(true, Ordering::Acquire);
         (!driven).then_some(Driving(engine))

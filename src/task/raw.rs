@@ -43,6 +43,10 @@
 //!    reference; no `&mut` ever covers the header.
 //! 7. **Links.** An index in a header is followed to the parent of a task that the parent still
 //!    counts, and along a list under the lock of the list's owner: what is linked is not freed.
+//!
+//! [`TaskRef`]: reference::TaskRef
+//! [`Borrowed`]: header::Borrowed
+//! [`Live`]: rights::Live
 #![allow(unsafe_code)]
 
 pub(crate) mod allocate;

@@ -66,7 +66,7 @@ pub(crate) struct Counts {
     pub(crate) parks: u64,
 }
 
-/// What a scheduler does for the tasks of its runtime. The thread pool and the simulator implement it.
+/// The scheduler of a runtime, as its tasks use it. The thread pool and the simulator implement it.
 pub(crate) trait Schedule: Send + Sync {
     /// Takes a scheduled task into a queue.
     fn push(&self, task: Queued);

@@ -26,7 +26,7 @@ fn drop_future(task: &mut Claimed) -> bool {
         }
         // A future that had ended before has its outcome, and only cleanups to lose.
         Ok(()) if word.has_ended() => {}
-        // Without a handle no outcome is wanted, and no handle comes back.
+        // Without a handle no outcome is needed, and no handle can be made later.
         Ok(()) if !word.has_join_interest() => {}
         Ok(()) => task.store_error(JoinError::Cancelled),
     }

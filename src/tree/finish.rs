@@ -1,5 +1,4 @@
-//! What follows when a task is done: its record is closed, its waiters are woken, and it is taken off
-//! its parent.
+//! Finishes a task that is done: closes its record, wakes its waiters, and takes it off its parent.
 //!
 //! The step that takes a child off its parent's state word decides in the same operation what follows
 //! for the parent. Unless it gives this thread a right to the parent, the parent is not touched after

@@ -19,7 +19,7 @@ use crate::task::{current, kind};
 use std::panic::Location;
 use std::time::Duration;
 
-/// What a caller may set on a task.
+/// The options of a new task.
 #[derive(Default)]
 pub(crate) struct Options {
     pub(crate) kind: u8,
@@ -43,7 +43,7 @@ pub(crate) enum Refusal {
 }
 
 /// Links a new task under its parent.
-// Not inlined where the future's type is known: what it calls would be calls there.
+// Not inlined into the code that is generic over the future: one copy of it is enough.
 #[inline(never)]
 fn attach(
     parent: Parent<'_>,

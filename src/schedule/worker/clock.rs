@@ -70,7 +70,7 @@ impl ClockLooks {
         let polls = u64::from(self.every - self.polls_left.min(self.every)) + 1;
         match since_last {
             0..APART_NS => self.every = (2 * self.every).min(EVERY_MAX),
-            // As many polls of this length as fit.
+            // The number of polls of this length that fit into `APART_NS`.
             since if since >= 2 * APART_NS => {
                 self.every = ((polls * APART_NS / since) as u32).clamp(1, EVERY_MAX);
             }

@@ -164,7 +164,7 @@ fn sentinel(shared: &Arc<Shared>) -> (TaskRef, Pin) {
         std::ptr::null_mut(),
         std::future::pending::<()>(),
     );
-    // SAFETY: nobody else knows the slot yet, and the future has no drop. The new word counts the
+    // SAFETY: no other thread knows the slot yet, and the future has no drop. The new word counts the
     // task's own reference, to which one is added here, and the pin.
     unsafe {
         (task.header().vtable.drop_future)(task.0);

@@ -142,7 +142,7 @@ impl Fresh {
     /// The future is dropped on this thread, as code of the calling task.
     pub(crate) fn refuse(self) {
         let task = self.into_raw();
-        // SAFETY: nobody else has a right to it; the stage and the task's reference are the caller's.
+        // SAFETY: no other thread has a right to it; the stage and the task's reference are the caller's.
         unsafe {
             quietly(|| (task.header().vtable.drop_future)(task.address()));
             task.store_error(JoinError::Cancelled);

@@ -14,7 +14,7 @@
 //!
 //! The entries are divided into *pieces*, ranges of positions. Each piece has at most one *owner*, a
 //! thread that takes entries from its end, one at a time, by a compare-and-swap on the range. An
-//! entry belongs to the thread that has taken it, and to nobody else; until then the walk has
+//! entry belongs only to the thread that has taken it; until then the walk has
 //! the task pinned or claimed, so it is valid. One *token* exists for each sweep (the [`Sweep`] itself). It
 //! is in the queue of jobs, or in the hand of a worker that has just taken it from there. Only its holder
 //! makes pieces: it takes over a piece that its owner has left (to let other work run), or splits a
