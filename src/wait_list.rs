@@ -38,6 +38,15 @@ pub(crate) struct WaitKey {
     serial: u64,
 }
 
+/// The wakers of a list that are not its first.
+pub(crate) struct More(Box<Slab<(u64, KeptWaker)>>);
+
+impl More {
+    pub(crate) fn into_wakers(self) -> impl Iterator<Item = Waker> {
+        self.0.into_iter().map(|(_, (_, waker))| waker.into_waker())
+    }
+}
+
 impl Waiters {
     fn find(&mut self, key: WaitKey) -> Option<&mut KeptWaker> {
         let entry = match key.slot {
@@ -102,21 +111,21 @@ impl WaitList {
 
     /// Empties the list and returns the wakers, which the caller has to wake. The first one, which is
     /// mostly the only one, is apart from the others.
-    pub(crate) fn take_all(&self) -> (Option<Waker>, Option<impl Iterator<Item = Waker> + use<>>) {
+    #[inline]
+    pub(crate) fn take_all(&self) -> (Option<Waker>, Option<More>) {
         let (first, more) = {
             let mut list = self.0.lock();
             (list.first.take(), list.more.take())
         };
-        let waker = |(_, waker): (u64, KeptWaker)| waker.into_waker();
-        let more = more.map(|more| more.into_iter().map(move |(_, entry)| waker(entry)));
-        (first.map(waker), more)
+        let first = first.map(|(_, waker)| waker.into_waker());
+        (first, more.map(More))
     }
 }
 
 #[cfg(test)]
 #[cfg(not(taskgrove_loom))]
 mod tests {
-    use super::WaitList;
+    use super::{More, WaitList};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::{Wake, Waker};
@@ -139,7 +148,7 @@ mod tests {
 
     fn wake_all(list: &WaitList) {
         let (first, more) = list.take_all();
-        let more = more.into_iter().flatten();
+        let more = more.into_iter().flat_map(More::into_wakers);
         first.into_iter().chain(more).for_each(Waker::wake);
     }
 

@@ -121,7 +121,7 @@ where
     let &LaunchSite {
         record,
         parent,
-        ref options,
+        options,
         location,
     } = site;
     spawn::service::<N, _>(parent, future, record, own, options, location)

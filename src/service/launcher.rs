@@ -21,7 +21,7 @@ pub(crate) trait Launch: Send {
 pub(crate) struct LaunchSite<'a> {
     pub(super) record: &'a Record,
     pub(super) parent: Parent<'a>,
-    pub(super) options: spawn::Options,
+    pub(super) options: spawn::ServiceOptions,
     pub(super) location: &'static Location<'static>,
 }
 

@@ -39,10 +39,9 @@ pub(super) fn start_child<S: Service>(
         drop(starting);
         return Ok(Manager::from_parts(record, None));
     }
-    let options = spawn::Options {
+    let options = spawn::ServiceOptions {
         kind: kind::SUPERVISED | if daemon { kind::DAEMON } else { 0 },
         limit: Some(at.limit),
-        ..spawn::Options::default()
     };
     let site = LaunchSite {
         record: &record,
@@ -192,7 +191,7 @@ impl Manager {
         let site = LaunchSite {
             record: &self.record,
             parent,
-            options: spawn::Options::default(),
+            options: spawn::ServiceOptions::default(),
             location,
         };
         let launched = service.launch([self.record.clone(), self.record.clone()], site);

@@ -12,7 +12,7 @@ use super::raw::waker::is_tasks_own;
 use super::shared::{Job, Walk};
 use crate::id::TaskId;
 use crate::panics::quietly;
-use crate::wait_list::WaitList;
+use crate::wait_list::{More, WaitList};
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::task::{RawWakerVTable, Waker};
@@ -72,9 +72,15 @@ impl WaitList {
         match self.take_all() {
             (None, None) => {}
             (Some(waker), None) => wake(waker),
-            (first, more) => wake_all(first.into_iter().chain(more.into_iter().flatten())),
+            (first, more) => wake_many(first, more),
         }
     }
+}
+
+#[inline(never)]
+fn wake_many(first: Option<Waker>, more: Option<More>) {
+    let more = more.into_iter().flat_map(More::into_wakers);
+    wake_all(first.into_iter().chain(more));
 }
 
 #[cold]

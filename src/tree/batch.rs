@@ -32,7 +32,18 @@ impl Batch {
         self.done.push(task);
     }
 
-    /// Whether the batch has no task.
+    /// As [`Batch::add`], of a task that may wait: see [`Batch::waits_for`].
+    #[inline(always)]
+    pub(super) fn add_sibling(&mut self, mut task: Finished) {
+        debug_assert!(self.waits_for(task.live()));
+        if self.done.len() == MOST {
+            self.flush();
+        }
+        finish::announce(&mut task);
+        self.done.push(task);
+    }
+
+    /// Whether there is nothing to be taken off.
     pub(crate) fn is_empty(&self) -> bool {
         self.done.is_empty()
     }

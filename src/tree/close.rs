@@ -6,7 +6,7 @@ use crate::error::JoinError;
 use crate::panics::quietly;
 use crate::task::cold::Cold;
 use crate::task::current;
-use crate::task::raw::{Claimed, Next};
+use crate::task::raw::{Claimed, Next, Payload};
 use crate::task::state::Word;
 
 /// Drops the future of a claimed task, which runs user code; returns what follows.
@@ -20,16 +20,28 @@ pub(super) fn close(mut task: Claimed) -> Next {
 fn drop_future(task: &mut Claimed) -> bool {
     let word = task.live().word();
     match task.drop_future() {
-        Err(payload) => {
-            let error = fail::panicked(task.live(), payload);
-            task.store_error(error);
-        }
+        Err(payload) => note_panic(task, payload),
         // A future that had ended before has its outcome, and only cleanups to lose.
         Ok(()) if word.has_ended() => {}
         // Without a handle no outcome is needed, and no handle can be made later.
         Ok(()) if !word.has_join_interest() => {}
         Ok(()) => task.store_error(JoinError::Cancelled),
     }
+    match task.live().cold() {
+        None => false,
+        Some(_) => drop_rest(task),
+    }
+}
+
+#[cold]
+fn note_panic(task: &mut Claimed, payload: Payload) {
+    let error = fail::panicked(task.live(), payload);
+    task.store_error(error);
+}
+
+/// As the rest of [`drop_future`], of a task with cold data.
+#[inline(never)]
+fn drop_rest(task: &mut Claimed) -> bool {
     let live = task.live();
     let Some(cold) = live.cold() else {
         return false;

@@ -8,12 +8,12 @@ use super::request::notify;
 use super::{fail, requested};
 use crate::error::FailureKind;
 use crate::sync::atomic::Ordering;
-use crate::task::cold::Cold;
 use crate::task::raw::{Finished, Next};
+use crate::task::record::Record;
 use crate::task::shared::Shared;
 use crate::task::{Job, Live, current, kind, wakes};
-use crate::timer_queue::Fire;
-use crate::timer_queue::fire::dispatch;
+use crate::timer::fire::dispatch;
+use crate::timer::{Fire, TimerKey};
 
 /// Finishes a task that is done, and takes it off its parent. Returns what follows for the parent.
 #[inline]
@@ -36,33 +36,34 @@ pub(super) fn is_quiet(task: &Finished) -> bool {
 /// that no handle owns, and wakes the waiters.
 #[inline(always)]
 pub(super) fn announce(task: &mut Finished) {
-    let live = task.live();
+    let (live, flags) = (task.live(), task.flags());
+    let mut wakes = flags.has_join_waker() || flags.has_waiters() || task.has_unwanted_output();
     if live.is(kind::SERVICE | kind::SENTINEL) || live.cold().is_some() {
-        close_record(live);
+        wakes |= close_record(live);
     }
-    let flags = task.flags();
-    if flags.has_join_waker()
-        || flags.has_waiters()
-        || task.has_unwanted_output()
-        || task.live().is(kind::SERVICE)
-    {
+    if wakes {
         wake(task);
     }
 }
 
-fn close_record(task: Live<'_>) {
-    if let Some(cold) = task.cold() {
-        cancel_timer(cold, task.shared());
+/// Whether the task is a service's.
+fn close_record(task: Live<'_>) -> bool {
+    if let Some(cold) = task.cold()
+        && let Some(key) = cold.take_timer()
+    {
+        cancel_timer(key, task.shared());
     }
-    if task.is(kind::SENTINEL) {
-        sentinel_done(task.shared());
-    } else if task.is(kind::SERVICE) {
+    let is_service = task.is(kind::SERVICE);
+    if is_service {
         finish_service(task);
+    } else if task.is(kind::SENTINEL) {
+        sentinel_done(task.shared());
     }
+    is_service
 }
 
-/// Counts a sentinel that is done. With the last one the runtime has ended: this closes its timers and lets
-/// its workers leave.
+/// The runtime has ended with its last sentinel: its timers are closed, and its workers may leave.
+#[cold]
 fn sentinel_done(shared: &Shared) {
     if let Some(kept) = shared.sentinel_done() {
         let mut wakers = Vec::new();
@@ -73,11 +74,11 @@ fn sentinel_done(shared: &Shared) {
     }
 }
 
-/// Cancels the timer of a grace period. A walk waits in it, and may have many references to drop; it does
-/// that in steps, since the task is done.
-fn cancel_timer(cold: &Cold, shared: &Shared) {
-    if let Some(key) = cold.take_timer()
-        && let Some(Fire::Job(Job::Walk(walk))) = shared.timers.take(key)
+/// Cancels the timer of a grace period: a walk waits in it that may have much to give back, which it
+/// does in steps, as the task is done.
+#[cold]
+fn cancel_timer(key: TimerKey, shared: &Shared) {
+    if let Some(Fire::Job(Job::Walk(walk))) = shared.timers.take(key)
         && let Some(rest) = walk.step()
     {
         shared.schedule().job(Job::Walk(rest));
@@ -92,10 +93,11 @@ fn finish_service(task: Live<'_>) {
     if !record.is_closing() && requested::is_requested(task) {
         record.mark_closing_with_tree();
     }
-    let failed = match record.seal_failures() {
-        Some(failures) => Some(FailureKind::Service(failures.into())),
-        None if task.is(kind::DAEMON) && !record.is_closing() => Some(FailureKind::DaemonExit),
-        None => None,
+    let has_failed = record.has_errored() || task.is(kind::DAEMON) && !record.is_closing();
+    let failed = if has_failed {
+        failure(task, record)
+    } else {
+        None
     };
     // A child service is a task of the service around it. A thread that sees it counted there sees its
     // failures; one that sees it finished sees it counted.
@@ -112,7 +114,15 @@ fn finish_service(task: Live<'_>) {
     record.finish(task.is_swept());
 }
 
-/// Drops an outcome that no handle owns, and wakes the handle and the waits.
+#[cold]
+fn failure(task: Live<'_>, record: &Record) -> Option<FailureKind> {
+    match record.seal_failures() {
+        Some(failures) => Some(FailureKind::Service(failures.into())),
+        None if task.is(kind::DAEMON) && !record.is_closing() => Some(FailureKind::DaemonExit),
+        None => None,
+    }
+}
+
 fn wake(task: &mut Finished) {
     // A worker finishes tasks between polls, so this is code of no task.
     debug_assert!(current::with(|task| task.is_none()));

@@ -22,8 +22,16 @@ pub(crate) fn settle(mut next: Next) {
     offer(next);
 }
 
-/// As [`settle`], for a thread that has another right or pin in hand: a job runs the user code.
-pub(crate) fn settle_quietly(mut next: Next) {
+/// As [`settle`], for a thread that has something in hand: what may run user code is left to a job.
+#[inline]
+pub(crate) fn settle_quietly(next: Next) {
+    if !matches!(next, Next::Nothing) {
+        settle_something_quietly(next);
+    }
+}
+
+#[inline(never)]
+fn settle_something_quietly(mut next: Next) {
     for _ in 0..UPWARD {
         next = match next {
             Next::Finish(task) if is_quiet(&task) => finish(task),

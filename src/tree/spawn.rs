@@ -33,6 +33,14 @@ pub(crate) struct Options {
     pub(crate) refuse: bool,
 }
 
+/// What a caller may set on a service's task.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct ServiceOptions {
+    pub(crate) kind: u8,
+    /// As in [`Options`].
+    pub(crate) limit: Option<usize>,
+}
+
 /// Why a child was not linked.
 pub(crate) enum Refusal {
     /// The parent is being cancelled or is done, or has
@@ -222,8 +230,8 @@ fn count_in(parent: Parent<'_>) {
     }
 }
 
-/// Spawns a service's task. The record is started when the task is linked, before it can run; `own` is the
-/// task's reference to the record. Only the options `kind` and `limit` are used.
+/// Spawns a service's task, which starts the record when it is linked, before it can run; `own` is its
+/// count of the record.
 ///
 /// # Errors
 ///
@@ -234,7 +242,7 @@ pub(crate) fn service<N, F>(
     future: F,
     record: &Record,
     own: Counted<Record>,
-    options: &Options,
+    options: ServiceOptions,
     location: &'static Location<'static>,
 ) -> Result<(), Refusal>
 where

@@ -90,17 +90,20 @@ impl<'a> Children<'a> {
     /// Unlinks tasks that are done, and takes them off the count of supervised children. A run of
     /// neighbours, oldest first, is unlinked in one step; a queue and a sweep produce this order.
     pub(super) fn unlink_all(&self, done: &[Finished]) {
-        if let [only] = done {
-            return self.unlink(only);
+        let [first, rest @ ..] = done else { return };
+        let (mut oldest, mut youngest) = (first.live(), first.live());
+        let mut counted = i32::from(first.live().is_counted());
+        for child in rest {
+            let child = child.live();
+            counted += i32::from(child.is_counted());
+            if child.next.load(Ordering::Relaxed) != youngest.index.get() {
+                self.splice(&oldest, &youngest);
+                oldest = child;
+            }
+            youngest = child;
         }
-        let are_neighbours = |older: &Finished, younger: &Finished| {
-            younger.live().next.load(Ordering::Relaxed) == older.live().index.get()
-        };
-        for run in done.chunk_by(are_neighbours) {
-            self.splice(&run[0].live(), &run[run.len() - 1].live());
-        }
-        let counted = done.iter().filter(|child| child.live().is_counted());
-        self.supervised(-(counted.count() as i32));
+        self.splice(&oldest, &youngest);
+        self.supervised(-counted);
     }
 
     /// Unlinks the children from `youngest` to `oldest`, which may be the same.

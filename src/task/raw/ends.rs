@@ -47,7 +47,8 @@ impl Finished {
         !self.flags().has_join_interest() && self.live().has_output()
     }
 
-    /// Drops the outcome, unless a handle owns it.
+    /// Drops it.
+    #[inline]
     pub(crate) fn drop_unwanted_output(&mut self) {
         if !self.flags().has_join_interest() {
             // SAFETY: no handle exists, so the stage is the finisher's (rule 2).
@@ -55,7 +56,8 @@ impl Finished {
         }
     }
 
-    /// Takes the waker of the handle that waits, if one waits.
+    /// The waker of the handle that waits.
+    #[inline]
     pub(crate) fn take_join_waker(&mut self) -> Option<KeptWaker> {
         if !self.flags().has_join_waker() {
             return None;
@@ -79,6 +81,9 @@ impl Finished {
 
     /// As [`Finished::take_off`], for siblings. `None` if `done` is empty.
     pub(crate) fn take_off_all(done: &mut Vec<Finished>) -> Option<Pins> {
+        if let [_] = done[..] {
+            return done.pop()?.take_off().map(Pins::from);
+        }
         let first = done.first()?;
         debug_assert!(
             done.iter()

@@ -52,8 +52,14 @@ pub(super) unsafe fn resolve(link: &AtomicU32) -> Option<RawTask> {
 /// a record that is there.
 #[inline]
 unsafe fn cold_behind<'a>(cold: *mut u8) -> Option<&'a Cold> {
-    // SAFETY: the caller's.
-    (cold.addr() & 1 == 1).then(|| unsafe { &*cold.map_addr(|a| a & !1).cast::<Cold>() })
+    if cold.addr() & 1 == 0 {
+        return None;
+    }
+    // SAFETY: the caller's. What is tagged is never null.
+    unsafe {
+        std::hint::assert_unchecked(cold.addr() != 1);
+        Some(&*cold.map_addr(|a| a & !1).cast::<Cold>())
+    }
 }
 
 impl Header {

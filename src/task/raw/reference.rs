@@ -93,6 +93,7 @@ impl Clone for TaskRef {
 }
 
 impl Drop for TaskRef {
+    #[inline]
     fn drop(&mut self) {
         // SAFETY: this is the reference.
         unsafe { self.0.release_reference() }

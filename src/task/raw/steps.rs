@@ -14,27 +14,16 @@ use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Waker};
 
-/// Counts a task as done before the step that makes it done, and takes that back if the step fails.
-///
-/// It is counted in its runtime, and in the record of the service that supervises it. A child service
-/// is counted in the record of the outer service later, by `tree/finish.rs`.
-struct DoneCount<'a, F> {
-    task: Live<'a>,
-    /// Counts the task in the runtime.
-    on_done: F,
-    counted: bool,
-}
-
-impl<F: Fn()> DoneCount<'_, F> {
-    #[inline(always)]
-    fn set(&mut self, counted: bool) {
-        if counted && !self.counted {
-            (self.on_done)();
-            count_in_record(self.task, 1);
-        } else if self.counted && !counted {
-            undo(self.task);
-        }
-        self.counted = counted;
+/// Counts a task as done before the step that makes it done (`done`), or takes that back because the
+/// step failed: in its runtime, and in the record of the service whose task it is. A child service is
+/// counted in the record around it when it has finished. `on_done` counts the task in the runtime.
+#[inline(always)]
+fn count_done(task: Live<'_>, done: bool, on_done: impl Fn()) {
+    if done {
+        on_done();
+        count_in_record(task, 1);
+    } else {
+        undo(task);
     }
 }
 
@@ -178,9 +167,24 @@ impl Claimed {
     /// Gives the right to the stage up: the future is gone. `cleanups`: deferred cleanups are left.
     #[inline(always)]
     pub(crate) fn end(self, cleanups: bool) -> Next {
+        if cleanups {
+            return self.end_with_cleanups();
+        }
         let task = self.into_raw();
         // SAFETY: this thread has had the right to the stage until now, and no longer.
-        unsafe { task.end(cleanups, false, || on_done(Live::new(task))) }
+        unsafe {
+            // A sentinel is never claimed.
+            let on_done = || Live::new(task).shared().schedule().on_done();
+            task.end(false, false, on_done)
+        }
+    }
+
+    #[cold]
+    fn end_with_cleanups(self) -> Next {
+        let task = self.into_raw();
+        // SAFETY: this thread has had the right to the stage until now, and no longer. What has
+        // cleanups is not done.
+        unsafe { task.end(true, false, || {}) }
     }
 }
 
@@ -283,13 +287,9 @@ impl RawTask {
     unsafe fn end(self, cleanups: bool, woken: bool, on_done: impl Fn()) -> Next {
         // SAFETY: until the step the task is not done.
         unsafe {
-            let mut count = DoneCount {
-                task: Live::new(self),
-                on_done,
-                counted: false,
-            };
-            let state = &self.header().state;
-            let (before, action) = state.end(cleanups, woken, |done| count.set(done));
+            let task = Live::new(self);
+            let count = |done| count_done(task, done, &on_done);
+            let (before, action) = task.state.end(cleanups, woken, count);
             Next::new(self, before, action)
         }
     }
@@ -304,12 +304,8 @@ impl RawTask {
         // SAFETY: until the step the pins keep the task.
         unsafe {
             let task = Live::new(self);
-            let mut count = DoneCount {
-                task,
-                on_done: || on_done(task),
-                counted: false,
-            };
-            let (before, action) = task.state.release(pins, |done| count.set(done));
+            let count = |done| count_done(task, done, || on_done(task));
+            let (before, action) = task.state.release(pins, count);
             Next::new(self, before, action)
         }
     }

@@ -105,28 +105,39 @@ impl State {
         self.finishing(|s| s.end(cleanups, woken), finishes)
     }
 
-    /// Makes a step that may make the task done.
-    ///
-    /// Before each attempt it tells `finishes` whether this attempt would do so. `finishes` counts the task
-    /// as done before other threads can see that it is, and takes the count back if another thread's step
-    /// came first. Until the step, the caller keeps the task from being done.
-    #[inline]
+    /// A step that may make the task done. Before the first attempt that would, `finishes` is called
+    /// with `true`: it counts the task as done before others can see that it is. If another thread's
+    /// step comes first and the next attempt would not make the task done, `finishes` is called with
+    /// `false` and takes the count back. Until the step the caller keeps the task from being done.
+    // Two loops: each returns an action that its caller need not tell from the others.
+    #[inline(always)]
     fn finishing(
         &self,
         step: impl Fn(Word) -> (Word, Action),
         mut finishes: impl FnMut(bool),
     ) -> (Word, Action) {
+        let attempt = |seen: u64, next: Word| {
+            (self.0).compare_exchange_weak(seen, next.0, Ordering::AcqRel, Ordering::Relaxed)
+        };
         let mut seen = self.0.load(Ordering::Relaxed);
+        let (mut next, mut action) = step(Word(seen));
         loop {
-            let (next, action) = step(Word(seen));
-            finishes(action == Action::Finish);
-            match self
-                .0
-                .compare_exchange_weak(seen, next.0, Ordering::AcqRel, Ordering::Relaxed)
-            {
+            if action == Action::Finish {
+                finishes(true);
+                while action == Action::Finish {
+                    match attempt(seen, next) {
+                        Ok(_) => return (Word(seen), Action::Finish),
+                        Err(now) => seen = now,
+                    }
+                    (next, action) = step(Word(seen));
+                }
+                finishes(false);
+            }
+            match attempt(seen, next) {
                 Ok(_) => return (Word(seen), action),
                 Err(now) => seen = now,
             }
+            (next, action) = step(Word(seen));
         }
     }
 

@@ -72,28 +72,21 @@ pub(super) fn begin(
     entries: Vec<Entry>,
     has_siblings: bool,
 ) -> Option<Box<dyn Walk>> {
+    if !has_siblings || !shared.schedule().has_helpers() {
+        return Box::new(Alone { target, entries }).step();
+    }
     let all = Piece::new(0, entries.len() as u32, false);
     let places = entries.into_iter().map(|entry| Place {
         task: Handover::new(entry.task),
         parent: entry.parent,
     });
-    let places: Vec<Place> = places.collect();
-    if has_siblings && shared.schedule().has_helpers() {
-        let sweep = Sweep {
-            target,
-            shared,
-            places: Arc::new(places),
-            pieces: vec![Arc::new(all)],
-        };
-        Box::new(sweep).step()
-    } else {
-        let alone = Alone {
-            target,
-            places,
-            piece: all,
-        };
-        Box::new(alone).step()
-    }
+    let sweep = Sweep {
+        target,
+        shared,
+        places: Arc::new(places.collect()),
+        pieces: vec![Arc::new(all)],
+    };
+    Box::new(sweep).step()
 }
 
 /// A range of the entries, and whether a thread works on it.
@@ -190,8 +183,12 @@ impl Walk for Sweep {
             shared.schedule().offer(Job::Walk(self));
         }
         let mut done = Siblings::default();
-        piece.stretch(&places, &mut done, true);
-        // The flush may run user code. Other workers go on with the piece meanwhile.
+        let mut left = Owned {
+            piece: &piece,
+            places: &places,
+        };
+        stretch(&mut left, &mut done);
+        // Before code of the user's may run in the flush: others go on with the piece.
         piece.owned.store(false, Ordering::Release);
         done.batch.flush();
         None
@@ -205,16 +202,15 @@ impl Walk for Sweep {
 /// A sweep by one thread at a time.
 struct Alone {
     target: TaskId,
-    places: Vec<Place>,
-    piece: Piece,
+    entries: Vec<Entry>,
 }
 
 impl Walk for Alone {
-    fn step(self: Box<Self>) -> Option<Box<dyn Walk>> {
+    fn step(mut self: Box<Self>) -> Option<Box<dyn Walk>> {
         let mut done = Siblings::default();
-        self.piece.stretch(&self.places, &mut done, false);
+        stretch(&mut self.entries, &mut done);
         done.batch.flush();
-        (self.piece.len() > 0).then_some(self)
+        (!self.entries.is_empty()).then_some(self)
     }
 
     fn target(&self) -> TaskId {
@@ -222,62 +218,104 @@ impl Walk for Alone {
     }
 }
 
-/// Siblings that are done, and the position of their parent's entry.
+/// Entries that one thread takes from the end.
+trait Left {
+    /// The last entry: its position, and that of its parent's entry. `None` if none is left.
+    fn last(&self) -> Option<(usize, u32)>;
+
+    /// Takes the entry at this position, which was the last; `None` if another thread has taken it.
+    fn take(&mut self, at: usize) -> Option<Part>;
+}
+
+impl Left for Vec<Entry> {
+    #[inline(always)]
+    fn last(&self) -> Option<(usize, u32)> {
+        let last = self[..].last()?;
+        Some((self.len() - 1, last.parent))
+    }
+
+    #[inline(always)]
+    fn take(&mut self, at: usize) -> Option<Part> {
+        let last = self.pop()?;
+        if let Some(soon) = at.checked_sub(AHEAD).and_then(|at| self.get(at)) {
+            soon.task.prefetch();
+            self[soon.parent as usize].task.prefetch();
+        }
+        Some(last.task.into_part())
+    }
+}
+
+/// A piece of a shared sweep, for its owner.
+struct Owned<'a> {
+    piece: &'a Piece,
+    places: &'a [Place],
+}
+
+impl Left for Owned<'_> {
+    #[inline]
+    fn last(&self) -> Option<(usize, u32)> {
+        let (first, end) = self.piece.range();
+        let at = end as usize - usize::from(first < end);
+        (first < end).then(|| (at, self.places[at].parent))
+    }
+
+    #[inline]
+    fn take(&mut self, at: usize) -> Option<Part> {
+        let (first, end) = self.piece.range();
+        if end as usize != at + 1
+            || first == end
+            || !self.piece.change((first, end), (first, at as u32))
+        {
+            return None;
+        }
+        fetch(self.places, at);
+        self.places[at].task.take()
+    }
+}
+
+/// What is done, and the position of its parent's entry.
 #[derive(Default)]
 struct Siblings {
     batch: Batch,
     parent: u32,
 }
 
-impl Piece {
-    /// Sweeps up to [`STEP`] entries. Called by the owner of a `shared` piece, or by the only thread that
-    /// knows the piece.
-    fn stretch(&self, places: &[Place], done: &mut Siblings, shared: bool) {
-        for _ in 0..STEP {
-            let seen @ (first, end) = self.range();
-            if first == end {
-                return;
+/// Sweeps up to [`STEP`] entries.
+fn stretch(left: &mut impl Left, done: &mut Siblings) {
+    for _ in 0..STEP {
+        let Some((at, parent)) = left.last() else {
+            return;
+        };
+        let is_parent = at as u32 == done.parent;
+        if !is_parent && parent != done.parent && done.batch.flush() {
+            // That was with nothing in hand: it may have been the parent's turn.
+            continue;
+        }
+        let Some(task) = left.take(at) else {
+            continue;
+        };
+        let next = match task {
+            Part::Claimed(task) => close(task),
+            Part::Pinned(pin) => match done.release(pin, is_parent) {
+                // The target: its parent is not part of the walk.
+                next if at == 0 => return settle(next),
+                Next::Close(task) => close(task),
+                next => next,
+            },
+        };
+        match next {
+            Next::Finish(task) => {
+                done.batch.add_sibling(task);
+                done.parent = parent;
             }
-            let at = end as usize - 1;
-            let place = &places[at];
-            let is_parent = at as u32 == done.parent;
-            if !is_parent && place.parent != done.parent && done.batch.flush() {
-                // The flush may have run user code in the parent's turn, so no entry is in hand here.
-                continue;
-            }
-            let rest = (first, at as u32);
-            if !shared {
-                self.range.store(pack(rest.0, rest.1), Ordering::Relaxed);
-            } else if !self.change(seen, rest) {
-                continue;
-            }
-            fetch(places, at);
-            let Some(task) = place.task.take() else {
-                continue;
-            };
-            let next = match task {
-                Part::Claimed(task) => close(task),
-                Part::Pinned(pin) => match done.release(pin, is_parent) {
-                    // The target: its parent is not part of the walk.
-                    next if at == 0 => return settle(next),
-                    Next::Close(task) => close(task),
-                    next => next,
-                },
-            };
-            match next {
-                Next::Finish(task) => {
-                    done.batch.add(task);
-                    done.parent = place.parent;
-                }
-                next => settle(next),
-            }
+            next => settle(next),
         }
     }
 }
 
 impl Siblings {
-    /// Releases a pin. If it is on the parent of the siblings that are done, their counts are released in
-    /// the same step.
+    /// Gives a pin back. If it is of the parent of what is done, that is taken off it in the same step.
+    #[inline(never)]
     fn release(&mut self, pin: Pin, is_parent: bool) -> Next {
         if is_parent && let Some(mut pins) = self.batch.unlink() {
             pins.add(pin);
