@@ -93,33 +93,31 @@ fn finish_service(task: Live<'_>) {
     if !record.is_closing() && requested::is_requested(task) {
         record.mark_closing_with_tree();
     }
-    let has_failed = record.has_errored() || task.is(kind::DAEMON) && !record.is_closing();
-    let failed = if has_failed {
-        failure(task, record)
-    } else {
-        None
-    };
+    if record.has_errored() || task.is(kind::DAEMON) && !record.is_closing() {
+        report_failure(task, record);
+    }
     // A child service is a task of the service around it. A thread that sees it counted there sees its
     // failures; one that sees it finished sees it counted.
     if task.is(kind::SUPERVISED)
-        && let Some(parent) = task.parent()
+        && let Some(around) = task.parent().and_then(Live::record)
     {
-        if let Some(kind) = failed {
-            fail::child_failed(task, parent, kind);
-        }
-        if let Some(around) = parent.record() {
-            around.done.fetch_add(1, Ordering::Release);
-        }
+        around.done.fetch_add(1, Ordering::Release);
     }
     record.finish(task.is_swept());
 }
 
+/// Seals the failures of a service that is done, and tells its parent.
 #[cold]
-fn failure(task: Live<'_>, record: &Record) -> Option<FailureKind> {
-    match record.seal_failures() {
-        Some(failures) => Some(FailureKind::Service(failures.into())),
-        None if task.is(kind::DAEMON) && !record.is_closing() => Some(FailureKind::DaemonExit),
-        None => None,
+fn report_failure(task: Live<'_>, record: &Record) {
+    let failed = match record.seal_failures() {
+        Some(failures) => FailureKind::Service(failures.into()),
+        None if task.is(kind::DAEMON) && !record.is_closing() => FailureKind::DaemonExit,
+        None => return,
+    };
+    if task.is(kind::SUPERVISED)
+        && let Some(parent) = task.parent()
+    {
+        fail::child_failed(task, parent, failed);
     }
 }
 

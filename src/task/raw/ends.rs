@@ -82,8 +82,14 @@ impl Finished {
     /// As [`Finished::take_off`], for siblings. `None` if `done` is empty.
     pub(crate) fn take_off_all(done: &mut Vec<Finished>) -> Option<Pins> {
         if let [_] = done[..] {
-            return done.pop()?.take_off().map(Pins::from);
+            done.pop()?.take_off().map(Pins::from)
+        } else {
+            Finished::take_off_several(done)
         }
+    }
+
+    #[inline(never)]
+    fn take_off_several(done: &mut Vec<Finished>) -> Option<Pins> {
         let first = done.first()?;
         debug_assert!(
             done.iter()
