@@ -41,9 +41,27 @@ pub(super) fn waker(parker: &Arc<Parker>, woken: &Arc<AtomicBool>) -> Waker {
 
 /// Makes the calling thread the only worker of a runtime without threads, until it is dropped.
 pub(super) struct Driver<'a> {
+    /// Its drop may still put a task into the core's queue, so it goes before the core.
     worker: Worker<'a>,
-    pool: &'a Pool,
     _in_runtime: InRuntime,
+    /// Goes last: another thread may have the core then.
+    _core: TakenCore<'a>,
+}
+
+/// The core of a pool without threads, which is given back when this is dropped.
+struct TakenCore<'a>(&'a Pool);
+
+impl<'a> TakenCore<'a> {
+    /// Returns `None` if another thread has the core.
+    fn take(pool: &'a Pool) -> Option<Self> {
+        pool.take_core().then_some(TakenCore(pool))
+    }
+}
+
+impl Drop for TakenCore<'_> {
+    fn drop(&mut self) {
+        self.0.release_core();
+    }
 }
 
 impl<'a> Driver<'a> {
@@ -53,12 +71,12 @@ impl<'a> Driver<'a> {
         shared: &'a Arc<Shared>,
         parker: &Arc<Parker>,
     ) -> Option<Self> {
-        pool.take_core().then(|| {
+        TakenCore::take(pool).map(|core| {
             let in_runtime = InRuntime::enter(shared.clone(), Some(0));
             Driver {
                 worker: Worker::new(pool, shared, parker.clone()),
-                pool,
                 _in_runtime: in_runtime,
+                _core: core,
             }
         })
     }
@@ -82,6 +100,5 @@ impl<'a> Driver<'a> {
 impl Drop for Driver<'_> {
     fn drop(&mut self) {
         self.worker.stop_searching();
-        self.pool.release_core();
     }
 }
