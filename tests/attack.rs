@@ -18,6 +18,8 @@ mod moved;
 mod races;
 #[path = "attack/records.rs"]
 mod records;
+#[path = "attack/shutdowns.rs"]
+mod shutdowns;
 #[path = "attack/threads.rs"]
 mod threads;
 #[path = "attack/twice.rs"]
