@@ -2,20 +2,18 @@
 //! service's task is embedded in the record.
 
 use super::cleanups::{Cleanup, Cleanups};
-use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use super::raw::record_address::RecordAddress;
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex};
 use crate::timer_queue::TimerKey;
 use crate::wait_list::WaitList;
 use std::any::Any;
-use std::ptr::null;
 use std::time::Duration;
 
 /// Rarely used state of a task.
 pub(crate) struct Cold {
-    /// The record of the service that the task belongs to, as an address: rule 5 of
-    /// [`super::raw`]. Written before the task is known to any other thread, whose push publishes
-    /// it; so Relaxed suffices.
-    record: AtomicPtr<()>,
+    /// The record of the service that the task belongs to.
+    pub(super) record: RecordAddress,
     /// The name that the caller gave. `None`: the task is named after its function, or its service.
     pub(crate) name: Option<Box<str>>,
     /// The task's own grace period.
@@ -63,9 +61,9 @@ struct Rare {
 
 impl Cold {
     /// Makes the cold data of a task that belongs to the service with this record, which may be null.
-    pub(crate) fn new(record: *const ()) -> Self {
+    pub(crate) fn new(record: RecordAddress) -> Self {
         Self {
-            record: AtomicPtr::new(record.cast_mut()),
+            record,
             name: None,
             grace: None,
             protection: AtomicU32::new(0),
@@ -86,18 +84,8 @@ impl Cold {
     pub(crate) fn of_service(grace: Option<Duration>) -> Self {
         Self {
             grace,
-            ..Self::new(null())
+            ..Self::new(RecordAddress::none())
         }
-    }
-
-    /// Sets the record that this is a part of, before the task is known to any other thread.
-    pub(crate) fn set_record(&self, record: *const ()) {
-        self.record.store(record.cast_mut(), Ordering::Relaxed);
-    }
-
-    /// The address of the record, or null.
-    pub(crate) fn record(&self) -> *const () {
-        self.record.load(Ordering::Relaxed)
     }
 
     /// Whether protection is active in the task.

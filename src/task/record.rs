@@ -143,7 +143,12 @@ impl Record {
     }
 
     /// Notes that the service's task is in the tree; once.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the service is started, or if the task is another's.
     pub(crate) fn start(&self, task: TaskRef) {
+        assert!(task.is_service_of(self), "another service's task");
         self.task.set(task);
     }
 

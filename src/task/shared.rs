@@ -186,7 +186,13 @@ impl Shared {
     }
 
     /// Sets the sentinels; from now on the runtime keeps itself until all are done.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the runtime has sentinels, or if a task is none of this runtime's.
     pub(super) fn set_sentinels(this: &Arc<Self>, sentinels: Vec<TaskRef>, pins: Vec<Pin>) {
+        let own = sentinels.iter().all(|task| task.is_sentinel_of(this));
+        assert!(own, "the sentinels are this runtime's");
         this.open.store(sentinels.len(), Ordering::Relaxed);
         assert!(this.sentinels.set(sentinels).is_ok(), "opened once");
         *this.sentinel_pins.lock() = pins;
@@ -226,12 +232,16 @@ impl Shared {
         self.sentinels.get().expect("opened before it is used")
     }
 
-    /// Counts a sentinel that is done. With the last one the runtime has ended: this returns the reference
+    /// Counts a sentinel that is done, once. With the last one the runtime has ended: this returns the reference
     /// that it had to itself, for the caller to drop.
     #[must_use]
-    pub(crate) fn sentinel_done(&self) -> Option<Arc<Shared>> {
-        if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
-            return self.own.lock().take();
+    pub(crate) fn sentinel_done(task: &mut Finished) -> Option<Arc<Shared>> {
+        if !task.counts_as_sentinel() {
+            return None;
+        }
+        let shared = task.live().shared();
+        if shared.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            return shared.own.lock().take();
         }
         None
     }

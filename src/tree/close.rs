@@ -6,7 +6,7 @@ use crate::error::JoinError;
 use crate::panics::quietly;
 use crate::task::cold::Cold;
 use crate::task::current;
-use crate::task::raw::{Claimed, Next, Payload};
+use crate::task::raw::{Claimed, Closing, Next};
 use crate::task::state::Word;
 
 /// Drops the future of a claimed task, which runs user code; returns what follows.
@@ -17,7 +17,7 @@ pub(super) fn close(mut task: Claimed) -> Next {
 
 /// Drops the future and stores the outcome; `true` if deferred cleanups are left.
 #[inline(always)]
-fn drop_future(task: &mut Claimed) -> bool {
+fn drop_future(mut task: Closing<'_>) -> bool {
     let word = task.live().word();
     match task.drop_future() {
         Err(payload) => note_panic(task, payload),

@@ -39,38 +39,34 @@ pub(super) fn announce(task: &mut Finished) {
     let (live, flags) = (task.live(), task.flags());
     let mut wakes = flags.has_join_waker() || flags.has_waiters() || task.has_unwanted_output();
     if live.is(kind::SERVICE | kind::SENTINEL) || live.cold().is_some() {
-        wakes |= close_record(live);
+        close_record(task);
     }
     if wakes {
         wake(task);
     }
 }
 
-/// Whether the task is a service's.
-fn close_record(task: Live<'_>) -> bool {
-    if let Some(cold) = task.cold()
-        && let Some(key) = cold.take_timer()
-    {
-        cancel_timer(key, task.shared());
+fn close_record(task: &mut Finished) {
+    let live = task.live();
+    if let Some(cold) = live.cold() {
+        cancel_timer(cold, live.shared());
     }
-    let is_service = task.is(kind::SERVICE);
-    if is_service {
-        finish_service(task);
-    } else if task.is(kind::SENTINEL) {
-        sentinel_done(task.shared());
+    if live.is(kind::SENTINEL) {
+        sentinel_done(task);
+    } else if live.is(kind::SERVICE) {
+        finish_service(live);
     }
     is_service
 }
 
-/// The runtime has ended with its last sentinel: its timers are closed, and its workers may leave.
-#[cold]
-fn sentinel_done(shared: &Shared) {
-    if let Some(kept) = shared.sentinel_done() {
+/// Counts a sentinel that is done. With the last one the runtime has ended: this closes its timers and lets
+/// its workers leave.
+fn sentinel_done(task: &mut Finished) {
+    if let Some(shared) = Shared::sentinel_done(task) {
         let mut wakers = Vec::new();
         dispatch(shared.timers.close(), |waker| wakers.push(waker), drop);
         wakes::wake_all(wakers);
         shared.schedule().terminated();
-        drop(kept);
     }
 }
 

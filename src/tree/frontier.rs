@@ -124,12 +124,12 @@ impl Frontier {
             let children = Children::lock(parent.task.live().borrowed());
             let mut at = match &resting {
                 None => children.first(),
-                Some(Cursor::Entry(at)) => children.after(&self.entries[*at].task.live()),
-                Some(Cursor::Pinned(pin)) => children.after(&pin.live()),
+                Some(Cursor::Entry(at)) => children.after(self.entries[*at].task.live()),
+                Some(Cursor::Pinned(pin)) => children.after(pin.live()),
             };
             let mut seen = 0;
             while let Some(child) = at {
-                let after = children.after(&child);
+                let after = children.after(child);
                 if let Some(after) = after {
                     after.prefetch();
                 }

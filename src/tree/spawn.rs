@@ -13,7 +13,7 @@ use crate::sync::atomic::Ordering;
 use crate::task::cleanups::Cleanup;
 use crate::task::cold::Cold;
 use crate::task::raw::allocate::{self, Seed};
-use crate::task::raw::{Children, Fallible, Fresh, Joined, Parent, Plain, Queued};
+use crate::task::raw::{Children, Fallible, Fresh, Joined, Parent, Plain, Queued, RecordAddress};
 use crate::task::record::Record;
 use crate::task::{current, kind};
 use std::panic::Location;
@@ -53,11 +53,11 @@ pub(crate) enum Refusal {
 /// Links a new task under its parent.
 // Not inlined into the code that is generic over the future: one copy of it is enough.
 #[inline(never)]
-fn attach(
+fn attach<'a>(
     parent: Parent<'_>,
-    task: Fresh,
+    task: Fresh<'a>,
     limit: Option<usize>,
-) -> Result<Queued, (Fresh, Refusal)> {
+) -> Result<Queued, (Fresh<'a>, Refusal)> {
     match link(parent, task, limit) {
         Err((task, Refusal::Limit)) => attach_to_full(parent, task, limit),
         linked => linked,
@@ -65,11 +65,11 @@ fn attach(
 }
 
 #[cold]
-fn attach_to_full(
+fn attach_to_full<'a>(
     parent: Parent<'_>,
-    mut task: Fresh,
+    mut task: Fresh<'a>,
     limit: Option<usize>,
-) -> Result<Queued, (Fresh, Refusal)> {
+) -> Result<Queued, (Fresh<'a>, Refusal)> {
     loop {
         let made = full::make_room(parent);
         // Each round needs new room: if none was made, this link is the last attempt.
@@ -81,7 +81,11 @@ fn attach_to_full(
 }
 
 #[inline]
-fn link(parent: Parent<'_>, task: Fresh, limit: Option<usize>) -> Result<Queued, (Fresh, Refusal)> {
+fn link<'a>(
+    parent: Parent<'_>,
+    task: Fresh<'a>,
+    limit: Option<usize>,
+) -> Result<Queued, (Fresh<'a>, Refusal)> {
     let view = parent.task();
     let children = Children::lock(view);
     let full = limit.is_some_and(|limit| children.supervised_count() as usize >= limit);
@@ -95,7 +99,7 @@ fn link(parent: Parent<'_>, task: Fresh, limit: Option<usize>) -> Result<Queued,
 
 #[cold]
 fn cold(options: &mut Options) -> Box<Cold> {
-    let mut cold = Cold::new(std::ptr::null());
+    let mut cold = Cold::new(RecordAddress::none());
     cold.name = options.name.take();
     cold.grace = options.grace.take();
     if let Some(cleanup) = options.cleanup.take() {
@@ -233,6 +237,10 @@ fn count_in(parent: Parent<'_>) {
 /// Spawns a service's task, which starts the record when it is linked, before it can run; `own` is its
 /// count of the record.
 ///
+/// # Panics
+///
+/// Panics if `own` is a count of another record.
+///
 /// # Errors
 ///
 /// The parent refuses the task; the future was dropped.
@@ -248,6 +256,10 @@ pub(crate) fn service<N, F>(
 where
     F: Future<Output = Result<(), BoxError>> + Send + 'static,
 {
+    assert!(
+        std::ptr::eq(record, &raw const *own),
+        "a count of another record"
+    );
     let seed = Seed {
         parent,
         id: current::next_id(parent.shared()),

@@ -16,6 +16,7 @@ use crate::task::cold::Cold;
 use crate::task::record::Record;
 use crate::task::shared::{Schedule, Shared};
 use crate::task::state::word::State;
+use std::marker::PhantomData;
 use std::panic::Location;
 
 /// The parts of a new task, besides its future.
@@ -35,7 +36,7 @@ impl Seed<'_> {
         match self.cold {
             None => record.cast_mut().cast(),
             Some(cold) => {
-                cold.set_record(record);
+                cold.record.set(record);
                 odd(Box::into_raw(cold))
             }
         }
@@ -48,48 +49,65 @@ fn odd(cold: *const Cold) -> *mut u8 {
 }
 
 /// Writes a task into a slot. It is referenced by itself and by the handle. `N` names it.
-pub(crate) fn task<F, O, N>(seed: Seed<'_>, future: F) -> (Fresh, Joined<O::Value>)
+///
+/// # Panics
+///
+/// Panics if the seed's kind is that of a service or of a sentinel.
+pub(crate) fn task<'a, F, O, N>(seed: Seed<'a>, future: F) -> (Fresh<'a>, Joined<O::Value>)
 where
     F: Future + Send,
     O: Outcome<F::Output>,
 {
     let (parent, id, kind, location) = (seed.parent, seed.id, seed.kind, seed.location);
-    debug_assert!(kind & kind::SERVICE == 0);
+    // What they say of a task is true of those that are written below alone.
+    assert!(kind & (kind::SERVICE | kind::SENTINEL) == 0, "a plain task");
     let cold = seed.cold_address();
     let task = write::<F, O, N>(
         parent.shared(),
         parent.shared_address(),
+        parent.task().header().index.get(),
         id,
         kind,
         location,
         cold,
         future,
     );
-    (Fresh(task), Joined::new(task))
+    // SAFETY: the task was written for such a value, and the second reference is the handle's.
+    (Fresh(task, PhantomData), unsafe { Joined::new(task) })
 }
 
 /// Writes a service's task into a slot. It has no handle. `own` is its reference to the record.
-pub(crate) fn service<F, O, N>(seed: Seed<'_>, own: Counted<Record>, future: F) -> (Fresh, TaskRef)
+///
+/// # Panics
+///
+/// Panics if the seed's kind is that of a sentinel.
+pub(crate) fn service<'a, F, O, N>(
+    seed: Seed<'a>,
+    own: Counted<Record>,
+    future: F,
+) -> (Fresh<'a>, TaskRef)
 where
     F: Future<Output = Result<(), BoxError>> + Send,
     O: Outcome<F::Output>,
 {
     let (parent, id, kind, location) = (seed.parent, seed.id, seed.kind, seed.location);
+    assert!(kind & kind::SENTINEL == 0, "a service");
     let cold = odd(&own.cold);
-    own.cold.set_record(Counted::as_ptr(&own).cast());
+    own.cold.record.set(Counted::as_ptr(&own).cast());
     // The address in the header is this reference.
     Counted::into_raw(own);
     let kind = kind | kind::SERVICE;
     let task = write::<F, O, N>(
         parent.shared(),
         parent.shared_address(),
+        parent.task().header().index.get(),
         id,
         kind,
         location,
         cold,
         future,
     );
-    (Fresh(task), TaskRef(task))
+    (Fresh(task, PhantomData), TaskRef(task))
 }
 
 /// Writes a header and a future into a slot. The task has two references: its own, and one for the handle or
@@ -98,6 +116,7 @@ where
 fn write<F, O, N>(
     shared: &Shared,
     shared_address: *const (),
+    parent_index: u32,
     id: TaskId,
     kind: u8,
     location: &'static Location<'static>,
@@ -116,7 +135,7 @@ where
         state: State::scheduled(kind & kind::SERVICE == 0),
         vtable: const { &Raw::<F, O, N>::VTABLE },
         join_waker: UnsafeCell::new(None),
-        parent: AtomicU32::new(0),
+        parent: parent_index,
         first: AtomicU32::new(0),
         next: AtomicU32::new(0),
         prev: AtomicU32::new(0),
@@ -158,6 +177,7 @@ fn sentinel(shared: &Arc<Shared>) -> (TaskRef, Pin) {
     let task = write::<_, Plain, ()>(
         shared,
         Arc::as_ptr(shared).cast(),
+        0,
         id,
         kind::SENTINEL,
         Location::caller(),

@@ -36,18 +36,24 @@ impl<'a> Children<'a> {
         unsafe { resolve(&self.parent.first).map(|child| Live::new(child)) }
     }
 
-    /// The next older sibling of a child that is in this list.
-    pub(crate) fn after(&self, child: &Header) -> Option<Live<'_>> {
-        self.check(child);
-        // SAFETY: as above.
+    /// The next older sibling of a child.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the task is in another list.
+    pub(crate) fn after(&self, child: Live<'_>) -> Option<Live<'_>> {
+        self.check(&child);
+        // SAFETY: as above: the child is counted by its parent, so it is linked.
         unsafe { resolve(&child.next).map(|child| Live::new(child)) }
     }
 
     /// Panics if a task is not a child of this parent.
     #[inline]
     fn check(&self, child: &Header) {
-        let parent = child.parent.load(Ordering::Relaxed);
-        assert!(parent == self.parent.index.get(), "another task's child");
+        assert!(
+            child.parent == self.parent.index.get(),
+            "another task's child"
+        );
     }
 
     /// Counts a new child in the parent's word and links it. The child is scheduled, and the caller has to
@@ -57,8 +63,13 @@ impl<'a> Children<'a> {
     ///
     /// Returns the child if the parent is being cancelled or is done, or has
     /// [`MAX_CHILDREN`](crate::task::state::MAX_CHILDREN).
+    ///
+    /// # Panics
+    ///
+    /// Panics if the child was written for another parent.
     #[inline]
-    pub(crate) fn adopt(&self, child: Fresh) -> Result<Queued, Fresh> {
+    pub(crate) fn adopt<'c>(&self, child: Fresh<'c>) -> Result<Queued, Fresh<'c>> {
+        self.check(&child);
         if !self.parent.state.adopt() {
             return Err(child);
         }
@@ -67,9 +78,6 @@ impl<'a> Children<'a> {
         }
         let head = self.parent.first.load(Ordering::Relaxed);
         let index = child.index.get();
-        child
-            .parent
-            .store(self.parent.index.get(), Ordering::Relaxed);
         child.next.store(head, Ordering::Relaxed);
         if let Some(second) = self.first() {
             second.prev.store(index, Ordering::Relaxed);
@@ -81,6 +89,7 @@ impl<'a> Children<'a> {
     /// Unlinks a task that is done, and takes it off the count of supervised children.
     #[inline]
     pub(super) fn unlink(&self, child: &Finished) {
+        self.check(&child.live());
         self.splice(&child.live(), &child.live());
         if child.live().is_counted() {
             self.supervised(-1);
@@ -102,13 +111,23 @@ impl<'a> Children<'a> {
             }
             youngest = child;
         }
-        self.splice(&oldest, &youngest);
+        let are_neighbours = |older: &Finished, younger: &Finished| {
+            younger.live().next.load(Ordering::Relaxed) == older.live().index.get()
+        };
+        // Before any of them is taken out.
+        let counted = done.iter().filter(|child| {
+            self.check(&child.live());
+            child.live().is_counted()
+        });
+        let counted = counted.count() as i32;
+        for run in done.chunk_by(are_neighbours) {
+            self.splice(&run[0].live(), &run[run.len() - 1].live());
+        }
         self.supervised(-counted);
     }
 
     /// Unlinks the children from `youngest` to `oldest`, which may be the same.
     fn splice(&self, oldest: &Header, youngest: &Header) {
-        self.check(oldest);
         let after = oldest.next.load(Ordering::Relaxed);
         let before = youngest.prev.load(Ordering::Relaxed);
         // SAFETY: rule 7, under the lock.
@@ -160,6 +179,12 @@ impl Header {
     #[inline]
     fn is_counted(&self) -> bool {
         self.is(kind::SUPERVISED) && self.supervised.load(Ordering::Relaxed) != COUNTED_OUT
+    }
+
+    /// Sets the mark of a child that is counted out, in a task that is done and has no parent; `false` if
+    /// it was set.
+    pub(super) fn count_out_once(&self) -> bool {
+        self.supervised.swap(COUNTED_OUT, Ordering::Relaxed) != COUNTED_OUT
     }
 
     /// Fetches the first child of a task that is in the cache into it. Another thread may unlink the

@@ -66,6 +66,12 @@ impl Finished {
         (self.live().join_waker).with_mut(|waker| unsafe { (*waker).take() })
     }
 
+    /// Whether it is a sentinel that this is asked about for the first time.
+    pub(in crate::task) fn counts_as_sentinel(&mut self) -> bool {
+        let live = self.live();
+        live.is(kind::SENTINEL) && live.count_out_once()
+    }
+
     /// Unlinks the task from its parent. Returns the count that the parent has for it as a pin on the
     /// parent; `None` for a sentinel.
     #[inline]
@@ -80,6 +86,10 @@ impl Finished {
     }
 
     /// As [`Finished::take_off`], for siblings. `None` if `done` is empty.
+    ///
+    /// # Panics
+    ///
+    /// Panics if they are not siblings, before any of them is unlinked.
     pub(crate) fn take_off_all(done: &mut Vec<Finished>) -> Option<Pins> {
         if let [_] = done[..] {
             done.pop()?.take_off().map(Pins::from)
@@ -91,10 +101,6 @@ impl Finished {
     #[inline(never)]
     fn take_off_several(done: &mut Vec<Finished>) -> Option<Pins> {
         let first = done.first()?;
-        debug_assert!(
-            done.iter()
-                .all(|task| task.live().is_sibling(&first.live()))
-        );
         let parent = first.live().parent()?;
         Children::lock(parent.borrowed()).unlink_all(done);
         let parent = parent.raw();
@@ -148,7 +154,7 @@ impl RawTask {
     }
 }
 
-impl Fresh {
+impl Fresh<'_> {
     /// Ends a task that is not linked: it is done without a poll, and its handle resolves to `Cancelled`.
     /// The future is dropped on this thread, as code of the calling task.
     pub(crate) fn refuse(self) {

@@ -72,9 +72,8 @@ pub(crate) struct Header {
     pub(super) vtable: &'static VTable,
     /// See rule 3.
     pub(super) join_waker: UnsafeCell<Option<KeptWaker>>,
-    /// The parent's slot. Written once, under the parent's lock, before the task is queued; the push
-    /// publishes it, so that Relaxed loads suffice. 0 for a sentinel, and before the task is linked.
-    pub(super) parent: AtomicU32,
+    /// The parent's slot; 0 for a sentinel. Never changes.
+    pub(super) parent: u32,
     /// The slot of the youngest child. Written under this task's lock, whose acquire and release
     /// order the accesses; Relaxed loads without the lock are hints.
     pub(super) first: AtomicU32,
@@ -183,7 +182,7 @@ impl Header {
     /// Whether both are children of one task.
     #[inline]
     pub(crate) fn is_sibling(&self, other: &Header) -> bool {
-        self.parent.load(Ordering::Relaxed) == other.parent.load(Ordering::Relaxed)
+        self.parent == other.parent
     }
 
     /// Whether the future has ended, or is being dropped. For code of the task itself; on any other

@@ -16,8 +16,12 @@ unsafe impl<T: Send> Send for Joined<T> {}
 unsafe impl<T: Send> Sync for Joined<T> {}
 
 impl<T> Joined<T> {
-    /// Makes the handle of a task that was written for a value of type `T`. The caller passes one reference on.
-    pub(super) fn new(task: RawTask) -> Self {
+    /// Makes the handle of a task.
+    ///
+    /// # Safety
+    ///
+    /// The task was written for a value of type `T`, with a reference for this.
+    pub(super) unsafe fn new(task: RawTask) -> Self {
         Joined(task, PhantomData)
     }
 
@@ -41,8 +45,7 @@ impl<T> Joined<T> {
         }
         let mut output: Option<Result<T, JoinError>> = None;
         // SAFETY: the task is done, and the interest is ours (rule 2); the place has the type the
-        // slot was written for, because `allocate::task`
-        // made both.
+        // slot was written for.
         unsafe { (self.borrowed().vtable.read_output)(self.0.address(), (&raw mut output).cast()) };
         Poll::Ready(output.expect("a task handle was polled after it had resolved"))
     }

@@ -2,6 +2,7 @@
 //! [`Parent`], and how a [`Pin`] is taken.
 
 use super::header::{Borrowed, Header, RawTask, kind};
+use super::record_address::RecordAddress;
 use super::reference::TaskRef;
 use super::rights::{Live, Pin};
 use crate::arena::counted::Counted;
@@ -37,9 +38,19 @@ pub(crate) mod followed {
 ///
 /// The caller may follow the link by rule 7.
 pub(super) unsafe fn resolve(link: &AtomicU32) -> Option<RawTask> {
+    // SAFETY: the caller's.
+    unsafe { resolve_index(link.load(Ordering::Relaxed)) }
+}
+
+/// As [`resolve`], of the index.
+///
+/// # Safety
+///
+/// Rule 7.
+unsafe fn resolve_index(index: u32) -> Option<RawTask> {
     #[cfg(all(test, not(taskgrove_loom)))]
     followed::one();
-    let index = SlotIndex::from_u32(link.load(Ordering::Relaxed))?;
+    let index = SlotIndex::from_u32(index)?;
     // SAFETY: the caller's: the slot is in use, and holds a task.
     Some(RawTask(unsafe { ARENA.address(index) }.cast()))
 }
@@ -75,7 +86,7 @@ impl Header {
         let cold = self.cold.load(Acquire);
         // SAFETY: the caller's.
         match unsafe { cold_behind(cold) } {
-            Some(cold) => cold.record().cast(),
+            Some(cold) => cold.record.get().cast(),
             None => cold.cast_const().cast(),
         }
     }
@@ -92,7 +103,7 @@ impl Header {
             if let Some(cold) = unsafe { cold_behind(plain) } {
                 return cold;
             }
-            let made = Box::into_raw(Box::new(Cold::new(plain.cast())));
+            let made = Box::into_raw(Box::new(Cold::new(RecordAddress::of(plain.cast()))));
             let tagged = made.map_addr(|a| a | 1).cast();
             let swapped =
                 (self.cold).compare_exchange(plain, tagged, Ordering::AcqRel, Ordering::Acquire);
@@ -172,7 +183,7 @@ impl<'a> Live<'a> {
     /// The parent: a sentinel for a root task, `None` for a sentinel.
     pub(crate) fn parent(self) -> Option<Live<'a>> {
         // SAFETY: rule 7: a task that its parent counts keeps the parent from being done.
-        unsafe { resolve(&self.parent).map(|parent| Live::new(parent)) }
+        unsafe { resolve_index(self.parent).map(|parent| Live::new(parent)) }
     }
 
     /// The parent, unless that is a sentinel.
@@ -193,9 +204,14 @@ impl<'a> Live<'a> {
 impl<'a> Parent<'a> {
     /// Returns a service's task as a parent; `None` if the service has not been started. The caller's
     /// reference keeps the record.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the task is another runtime's.
     #[inline]
     pub(crate) fn service(record: &'a Counted<Record>, shared: &'a Shared) -> Option<Parent<'a>> {
         let task = record.task()?;
+        assert!(task.is_in(shared), "another runtime's service");
         Some(Parent { task, shared })
     }
 
@@ -265,6 +281,25 @@ impl Shared {
         let sentinel = &refs[worker.unwrap_or(refs.len() - 1)];
         // SAFETY: as above.
         unsafe { Live::new(sentinel.0) }
+    }
+}
+
+impl Header {
+    /// Whether it is a task of this runtime.
+    #[inline]
+    fn is_in(&self, shared: &Shared) -> bool {
+        std::ptr::eq(self.shared.cast(), shared)
+    }
+
+    /// Whether it is a hidden parent of this runtime's root tasks.
+    pub(in crate::task) fn is_sentinel_of(&self, shared: &Shared) -> bool {
+        self.is(kind::SENTINEL) && self.is_in(shared)
+    }
+
+    /// Whether it is the task of the service with this record: its cold data is part of the record.
+    pub(in crate::task) fn is_service_of(&self, record: &Record) -> bool {
+        let cold = self.cold.load(Acquire).map_addr(|address| address & !1);
+        self.is(kind::SERVICE) && std::ptr::eq(cold.cast(), &record.cold)
     }
 }
 

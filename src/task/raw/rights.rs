@@ -6,6 +6,7 @@
 
 use super::header::{Borrowed, Header, RawTask};
 use crate::task::state::end_flags::EndFlags;
+use std::marker::PhantomData;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
@@ -57,9 +58,26 @@ impl PartialEq for Live<'_> {
 }
 
 /// A right to a task. The parent counts the task as long as the right exists.
-pub(crate) trait Right {
+///
+/// # Safety
+///
+/// The right shows one task, and code that has no more than a shared reference to it cannot end it.
+pub(crate) unsafe trait Right {
     /// The task.
     fn live(&self) -> Live<'_>;
+}
+
+/// A right that is lent to code that runs as the task.
+///
+/// # Safety
+///
+/// What is lent gives no access to the right itself, which could be exchanged for another or consumed.
+pub(crate) unsafe trait Lend: Right {
+    type Lent<'a>
+    where
+        Self: 'a;
+
+    fn lend(&mut self) -> Self::Lent<'_>;
 }
 
 /// Implements a right that has to be consumed exactly once. Dropping it loses the task, so a debug
@@ -88,7 +106,8 @@ macro_rules! right {
             }
         }
 
-        impl Right for $Right {
+        // SAFETY: the parent counts the task until the right is consumed.
+        unsafe impl Right for $Right {
             #[inline(always)]
             fn live(&self) -> Live<'_> {
                 $Right::live(self)
@@ -193,10 +212,12 @@ unsafe impl Send for Finished {}
 unsafe impl Sync for Finished {}
 
 impl Finished {
+    /// # Safety
+    ///
+    /// This thread has made the task done, and has no other right to it.
     #[inline(always)]
-    pub(super) fn new(task: RawTask, flags: EndFlags) -> Finished {
-        // SAFETY: the flags are below 8, and a header is larger.
-        Finished(unsafe { task.0.byte_add(flags.bits()) })
+    pub(super) unsafe fn new(task: RawTask, flags: EndFlags) -> Finished {
+        Finished(task.0.map_addr(|address| address | flags.bits()))
     }
 
     #[inline(always)]
@@ -228,7 +249,8 @@ impl Finished {
     }
 }
 
-impl Right for Finished {
+// SAFETY: as the other rights.
+unsafe impl Right for Finished {
     #[inline(always)]
     fn live(&self) -> Live<'_> {
         Finished::live(self)
@@ -244,11 +266,12 @@ impl Drop for Finished {
     }
 }
 
-/// A task that was just written, and that no other thread knows.
+/// A task that was just written, and that no other thread knows. Its header names the parent, which is
+/// there for `'a`.
 #[must_use = "a new task has to be linked or refused"]
-pub(crate) struct Fresh(pub(super) RawTask);
+pub(crate) struct Fresh<'a>(pub(super) RawTask, pub(super) PhantomData<&'a Header>);
 
-impl Fresh {
+impl Fresh<'_> {
     /// Consumes the right.
     pub(super) fn into_raw(self) -> RawTask {
         let task = self.0;
@@ -258,7 +281,7 @@ impl Fresh {
 }
 
 #[cfg(debug_assertions)]
-impl Drop for Fresh {
+impl Drop for Fresh<'_> {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             panic!("a task was lost: Fresh was dropped");
@@ -266,7 +289,7 @@ impl Drop for Fresh {
     }
 }
 
-impl Deref for Fresh {
+impl Deref for Fresh<'_> {
     type Target = Header;
 
     fn deref(&self) -> &Header {

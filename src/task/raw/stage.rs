@@ -61,6 +61,12 @@ const fn larger(a: usize, b: usize) -> usize {
     if a > b { a } else { b }
 }
 
+/// Panics because a future was polled that is gone.
+#[cold]
+fn polled_again() -> ! {
+    panic!("a future was polled that is gone");
+}
+
 /// The header is followed by the stage: the future, then the value (or its box) or the `Failure`. So
 /// a task whose future is gone keeps no more memory than its slot and its outcome.
 pub(super) struct Raw<F, O, N>(PhantomData<(F, O, N)>);
@@ -121,6 +127,10 @@ where
     }
 
     unsafe fn poll(task: NonNull<Header>, cx: &mut Context<'_>) -> Polled {
+        // SAFETY: rule 1.
+        if unsafe { task.as_ref() }.is_future_gone() {
+            polled_again();
+        }
         // SAFETY: the caller polls, and owns the stage, which is a future (rule 2); it is pinned: a
         // slot never moves.
         let polled = catch_unwind(AssertUnwindSafe(|| unsafe {
@@ -162,7 +172,7 @@ where
             JoinError::Cancelled => None,
             other => Some(Box::new(other)),
         };
-        // SAFETY: the caller owns the stage (rule 2), it is empty.
+        // SAFETY: the caller owns the stage (rule 2), and has emptied it.
         unsafe {
             Self::stage::<Failure>(task).write(error);
             Self::set(task, STAGE_ERROR);

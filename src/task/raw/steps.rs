@@ -2,17 +2,11 @@
 //!
 //! The transitions themselves are pure functions in [`crate::task::state`].
 
-use super::header::{Borrowed, Payload, Polled, RawTask, kind};
+use super::header::{Borrowed, RawTask, kind};
 use super::rights::{Claimed, Finished, Live, Next, Pin, Pins, Queued, Running};
-use super::waker::WAKER;
-use crate::error::JoinError;
 use crate::sync::atomic::Ordering;
 use crate::task::current;
 use crate::task::state::{self, Action, Level, Mark, Word};
-use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::{Context, Waker};
 
 /// Counts a task as done before the step that makes it done (`done`), or takes that back because the
 /// step failed: in its runtime, and in the record of the service whose task it is. A child service is
@@ -61,7 +55,10 @@ impl Next {
             Action::Nothing => Next::Nothing,
             Action::Submit => Next::Submit(Queued(task)),
             Action::Close => Next::Close(Claimed(task)),
-            Action::Finish => Next::Finish(Finished::new(task, before.end_flags())),
+            Action::Finish => {
+                // SAFETY: the caller's.
+                Next::Finish(unsafe { Finished::new(task, before.end_flags()) })
+            }
         }
     }
 }
@@ -116,55 +113,12 @@ impl Queued {
     }
 }
 
-impl RawTask {
-    /// Returns the task's waker without counting a reference.
-    ///
-    /// # Safety
-    ///
-    /// The slot is valid as long as the waker is used (rule 1).
-    #[inline]
-    unsafe fn borrowed_waker(self) -> ManuallyDrop<Waker> {
-        let data = self.address().as_ptr().cast_const().cast();
-        // SAFETY: the vtable keeps the waker contract; this one is not counted, and not dropped.
-        ManuallyDrop::new(unsafe { Waker::new(data, &WAKER) })
-    }
-
-    /// Makes `error` the outcome. An earlier outcome is dropped.
-    ///
-    /// # Safety
-    ///
-    /// The caller owns the stage (rule 2).
-    pub(super) unsafe fn store_error(self, error: JoinError) {
-        // SAFETY: the caller's.
-        unsafe {
-            self.drop_output();
-            (self.header().vtable.store_error)(self.address(), error);
-        }
-    }
-}
-
 impl Claimed {
-    /// Makes `error` the outcome. An earlier outcome is dropped.
-    pub(crate) fn store_error(&mut self, error: JoinError) {
-        // SAFETY: this is the right to the stage.
-        unsafe { self.0.store_error(error) }
-    }
-
-    /// Drops the future, if it is there.
-    ///
-    /// # Errors
-    ///
-    /// With the panic of the future's destructor.
-    #[inline(always)]
-    pub(crate) fn drop_future(&mut self) -> Result<(), Payload> {
-        let task = self.0;
-        // SAFETY: this is the right to the stage. The vtable empties the stage before it drops.
-        catch_unwind(AssertUnwindSafe(move || unsafe {
-            (task.header().vtable.drop_future)(task.address());
-        }))
-    }
-
     /// Gives the right to the stage up: the future is gone. `cleanups`: deferred cleanups are left.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the future is there.
     #[inline(always)]
     pub(crate) fn end(self, cleanups: bool) -> Next {
         if cleanups {
@@ -188,65 +142,7 @@ impl Claimed {
     }
 }
 
-/// A borrowed [`Running`] that fits a register: a `&mut` would keep the right in memory.
-pub(crate) struct Polling<'a> {
-    task: RawTask,
-    lent: PhantomData<&'a mut Running>,
-}
-
-impl<'a> Polling<'a> {
-    /// The task.
-    #[inline(always)]
-    pub(crate) fn live(&self) -> Live<'a> {
-        // SAFETY: the right is lent for `'a`.
-        unsafe { Live::new(self.task) }
-    }
-
-    /// Reborrows it.
-    #[inline(always)]
-    pub(crate) fn again(&mut self) -> Polling<'_> {
-        Polling {
-            task: self.task,
-            lent: PhantomData,
-        }
-    }
-
-    /// Makes `error` the outcome. An earlier outcome is dropped.
-    pub(crate) fn store_error(&mut self, error: JoinError) {
-        // SAFETY: this is the right to the stage.
-        unsafe { self.task.store_error(error) }
-    }
-
-    /// Polls the future.
-    #[inline(always)]
-    pub(crate) fn poll(&mut self) -> Polled {
-        // SAFETY: this is the right to the stage; the waker is not used after the task's slot is gone,
-        // since it is borrowed.
-        unsafe {
-            let waker = self.task.borrowed_waker();
-            let mut cx = Context::from_waker(&waker);
-            (self.task.header().vtable.poll)(self.task.address(), &mut cx)
-        }
-    }
-
-    /// Runs `f` with the task's waker.
-    pub(crate) fn with_waker<R>(&self, f: impl FnOnce(&mut Context<'_>) -> R) -> R {
-        // SAFETY: as above.
-        let waker = unsafe { self.task.borrowed_waker() };
-        f(&mut Context::from_waker(&waker))
-    }
-}
-
 impl Running {
-    /// Borrows the right for the length of a poll.
-    #[inline(always)]
-    pub(crate) fn polling(&mut self) -> Polling<'_> {
-        Polling {
-            task: self.0,
-            lent: PhantomData,
-        }
-    }
-
     /// Counts a poll; only this thread writes the number.
     #[inline]
     pub(crate) fn count_poll(&self) {
@@ -269,12 +165,23 @@ impl Running {
 
     /// Ends a poll after which the future is gone. `cleanups`: deferred cleanups are left; `woken`: the
     /// task's own code has woken it in this poll; `on_done` counts the task as done in its runtime.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the future is there.
     #[inline(always)]
     pub(crate) fn end(self, cleanups: bool, woken: bool, on_done: impl Fn()) -> Next {
         let task = self.into_raw();
         // SAFETY: this thread has had the right to the stage until now, and no longer.
         unsafe { task.end(cleanups, woken, on_done) }
     }
+}
+
+/// Panics because a task was to end whose future is there: a pinned future is dropped before its memory
+/// is used again.
+#[cold]
+fn ended_early() -> ! {
+    panic!("a task was to end before its future");
 }
 
 impl RawTask {
@@ -287,9 +194,16 @@ impl RawTask {
     unsafe fn end(self, cleanups: bool, woken: bool, on_done: impl Fn()) -> Next {
         // SAFETY: until the step the task is not done.
         unsafe {
-            let task = Live::new(self);
-            let count = |done| count_done(task, done, &on_done);
-            let (before, action) = task.state.end(cleanups, woken, count);
+            if !self.header().is_future_gone() {
+                ended_early();
+            }
+            let mut count = DoneCount {
+                task: Live::new(self),
+                on_done,
+                counted: false,
+            };
+            let state = &self.header().state;
+            let (before, action) = state.end(cleanups, woken, |done| count.set(done));
             Next::new(self, before, action)
         }
     }

@@ -1,0 +1,159 @@
+//! Rights that are lent to the code that runs as the task: [`Polling`] and [`Closing`].
+
+use super::header::{Payload, Polled, RawTask};
+use super::rights::{Claimed, Lend, Live, Running};
+use super::waker::WAKER;
+use crate::error::JoinError;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Waker};
+
+impl RawTask {
+    /// Returns the task's waker without counting a reference.
+    ///
+    /// # Safety
+    ///
+    /// The slot is valid as long as the waker is used (rule 1).
+    #[inline]
+    unsafe fn borrowed_waker(self) -> ManuallyDrop<Waker> {
+        let data = self.address().as_ptr().cast_const().cast();
+        // SAFETY: the vtable keeps the waker contract; this one is not counted, and not dropped.
+        ManuallyDrop::new(unsafe { Waker::new(data, &WAKER) })
+    }
+
+    /// # Safety
+    ///
+    /// The caller owns the stage (rule 2).
+    pub(super) unsafe fn store_error(self, error: JoinError) {
+        // SAFETY: the caller's.
+        unsafe {
+            // A pinned future is dropped before its memory is used again.
+            assert!(self.header().is_future_gone(), "the future is there");
+            self.drop_output();
+            (self.header().vtable.store_error)(self.address(), error);
+        }
+    }
+}
+
+/// A borrowed [`Claimed`].
+pub(crate) struct Closing<'a> {
+    task: RawTask,
+    lent: PhantomData<&'a mut Claimed>,
+}
+
+// SAFETY: what is lent cannot end the task.
+unsafe impl Lend for Claimed {
+    type Lent<'a> = Closing<'a>;
+
+    #[inline(always)]
+    fn lend(&mut self) -> Closing<'_> {
+        Closing {
+            task: self.0,
+            lent: PhantomData,
+        }
+    }
+}
+
+impl<'a> Closing<'a> {
+    /// The task.
+    #[inline(always)]
+    pub(crate) fn live(&self) -> Live<'a> {
+        // SAFETY: the right is lent for `'a`.
+        unsafe { Live::new(self.task) }
+    }
+
+    /// Makes `error` the outcome. An earlier outcome is dropped.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the future is there.
+    pub(crate) fn store_error(&mut self, error: JoinError) {
+        // SAFETY: this is the right to the stage.
+        unsafe { self.task.store_error(error) }
+    }
+
+    /// Drops the future, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// With the panic of the future's destructor.
+    #[inline(always)]
+    pub(crate) fn drop_future(&mut self) -> Result<(), Payload> {
+        let task = self.task;
+        // SAFETY: this is the right to the stage. The vtable empties the stage before it drops.
+        catch_unwind(AssertUnwindSafe(move || unsafe {
+            (task.header().vtable.drop_future)(task.address());
+        }))
+    }
+}
+
+/// A borrowed [`Running`] that fits a register: a `&mut` would keep the right in memory.
+pub(crate) struct Polling<'a> {
+    task: RawTask,
+    lent: PhantomData<&'a mut Running>,
+}
+
+impl<'a> Polling<'a> {
+    /// The task.
+    #[inline(always)]
+    pub(crate) fn live(&self) -> Live<'a> {
+        // SAFETY: the right is lent for `'a`.
+        unsafe { Live::new(self.task) }
+    }
+
+    /// Reborrows it.
+    #[inline(always)]
+    pub(crate) fn again(&mut self) -> Polling<'_> {
+        Polling {
+            task: self.task,
+            lent: PhantomData,
+        }
+    }
+
+    /// Makes `error` the outcome. An earlier outcome is dropped.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the future is there.
+    pub(crate) fn store_error(&mut self, error: JoinError) {
+        // SAFETY: this is the right to the stage.
+        unsafe { self.task.store_error(error) }
+    }
+
+    /// Polls the future.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the future is gone.
+    #[inline(always)]
+    pub(crate) fn poll(&mut self) -> Polled {
+        // SAFETY: this is the right to the stage; the waker is not used after the task's slot is gone,
+        // since it is borrowed.
+        unsafe {
+            let waker = self.task.borrowed_waker();
+            let mut cx = Context::from_waker(&waker);
+            (self.task.header().vtable.poll)(self.task.address(), &mut cx)
+        }
+    }
+
+    /// Runs `f` with the task's waker.
+    pub(crate) fn with_waker<R>(&self, f: impl FnOnce(&mut Context<'_>) -> R) -> R {
+        // SAFETY: as above.
+        let waker = unsafe { self.task.borrowed_waker() };
+        f(&mut Context::from_waker(&waker))
+    }
+}
+
+// SAFETY: what is lent cannot end the task.
+unsafe impl Lend for Running {
+    type Lent<'a> = Polling<'a>;
+
+    #[inline(always)]
+    fn lend(&mut self) -> Polling<'_> {
+        Polling {
+            task: self.0,
+            lent: PhantomData,
+        }
+    }
+}
