@@ -79,3 +79,7 @@ pub(crate) use stage::{Fallible, Plain, fits};
 pub(crate) use steps::{Marked, Start, StartRarely};
 pub(crate) use submit::hand_over;
 pub(crate) use waker::is_tasks_own;
+
+#[cfg(test)]
+#[cfg(not(taskgrove_loom))]
+mod tests;
