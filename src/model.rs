@@ -1,5 +1,5 @@
 //! What the loom models in `loom-tests/` see of the crate's inside: the tasks and the tree behind a
-//! scheduler that the model drives ([`World`]), the thread pool with loom's threads as its workers
+//! scheduler that the model drives ([`World`]), a place that hands a task over ([`Offer`]), the thread pool with loom's threads as its workers
 //! ([`Crew`]), the run queue ([`Ring`]), the parker ([`Sleeper`]) and the arena of pages ([`Slots`]).
 //!
 //! It exists only under `cfg(taskgrove_loom)` and is not part of the API. It guards nothing and lies
@@ -16,7 +16,7 @@ use crate::schedule::queue::Local;
 use crate::schedule::worker::Worker;
 use crate::sync::{Arc, Life, Parker, SegQueue};
 use crate::task::current::InRuntime;
-use crate::task::raw::{Parent, Queued};
+use crate::task::raw::{Handover, Marked, Parent, Part, Queued, Taken};
 use crate::task::shared::Counts;
 use crate::task::state::Level;
 use crate::task::{Job, Schedule, Shared, TaskRef, fitting};
@@ -164,6 +164,22 @@ impl World {
         true
     }
 
+    /// Drops the walk that is next in the queue, as the end of a thread would that has it in hand;
+    /// returns `false` if there is none.
+    pub fn drop_walk(&self) -> bool {
+        match self.queue.jobs.pop() {
+            Some(Job::Walk(walk)) => {
+                drop(walk);
+                true
+            }
+            Some(job) => {
+                self.queue.jobs.push(job);
+                false
+            }
+            None => false,
+        }
+    }
+
     /// Spawns a child of this task, from any thread.
     #[track_caller]
     pub fn spawn_under<P, F>(&self, parent: &Task<P>, future: F) -> Task<F::Output>
@@ -257,6 +273,35 @@ impl Reference {
 
     pub fn is_done(&self) -> bool {
         self.0.word().is_done()
+    }
+}
+
+/// A place from which one of several threads takes a task.
+#[derive(Clone)]
+pub struct Offer(Arc<Handover>);
+
+impl Offer {
+    /// Pins the task, and offers the pin.
+    pub fn of_pin<T>(task: &Task<T>) -> Offer {
+        let pin = task.borrowed().pin().expect("it is not done");
+        Offer(Arc::new(Handover::new(pin.into())))
+    }
+
+    /// Marks the task as a cancellation does, claims it by that, and offers the claim.
+    pub fn of_claim<T>(task: &Task<T>) -> Offer {
+        let Marked::Claimed(task) = task.borrowed().mark(Level::Cancel, false, true).1 else {
+            panic!("it is not due");
+        };
+        Offer(Arc::new(Handover::new(task.into())))
+    }
+
+    /// Takes what is there, and drops it; returns `false` if another thread has taken it.
+    pub fn take(&self) -> bool {
+        let taken = self.0.take().map(|part| match part {
+            Part::Pinned(pin) => Taken::from(pin),
+            Part::Claimed(task) => Taken::from(task),
+        });
+        taken.is_some()
     }
 }
 

@@ -5,7 +5,7 @@ use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 use std::future::pending;
 use taskgrove::Task;
-use taskgrove::model::World;
+use taskgrove::model::{Offer, World};
 use taskgrove_loom_tests::*;
 
 /// Blocks threads until it is opened.
@@ -187,6 +187,100 @@ fn a_parents_destructor_may_wait_for_the_next_task() {
         assert!(ready(&mut parent).unwrap_err().is_cancelled());
         seen.saw("helped");
         drop((parent, child));
+        world.end();
+    });
+}
+
+/// Two threads take a task from one place. One of them gets it, and gives it back: then the task ends, once.
+fn one_of_two_takes_it(offer: fn(&Task<()>) -> Offer) {
+    explore_within(2, &["this one", "the other"], move |seen| {
+        let world = World::new();
+        let (log, order) = (Log::default(), Exclusive::new());
+        let mut task = {
+            let dropped = OnDrop(log.clone(), "drop", order.clone());
+            world.handle().spawn(async move {
+                let _dropped = dropped;
+                pending::<()>().await;
+            })
+        };
+        world.run();
+        order.touch();
+        let offer = offer(&task);
+        task.cancel();
+        world.run();
+        assert_eq!(log.count("drop"), 0, "the place has it");
+        let took = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let take = |name: &'static str| {
+            let (offer, took) = (offer.clone(), took.clone());
+            move || {
+                if offer.take() {
+                    took.lock().unwrap().push(name);
+                }
+            }
+        };
+        race(&world, take("the other"), take("this one"));
+        let took = took.lock().unwrap().clone();
+        assert_eq!(took.len(), 1, "{took:?}");
+        seen.saw(took[0]);
+        log.at("drop");
+        assert!(ready(&mut task).unwrap_err().is_cancelled());
+        drop((task, offer));
+        world.end();
+    });
+}
+
+#[test]
+fn one_of_two_threads_takes_a_pin() {
+    one_of_two_takes_it(Offer::of_pin);
+}
+
+#[test]
+fn one_of_two_threads_takes_a_claim() {
+    one_of_two_takes_it(Offer::of_claim);
+}
+
+/// Two workers share a sweep, and one of them leaves: it drops the token that it has in hand. What no
+/// worker has taken by then is given back, so that every future is dropped once, and before its parent's.
+#[test]
+fn a_sweep_whose_token_is_dropped_ends() {
+    explore_within(2, &["before the other", "after it"], |seen| {
+        let world = World::new();
+        let (log, order) = (Log::default(), Exclusive::new());
+        let mut root = {
+            let dropped = OnDrop(log.clone(), "root", order);
+            world.handle().spawn(async move {
+                let _dropped = dropped;
+                pending::<()>().await;
+            })
+        };
+        for _ in 0..5 {
+            let log = log.clone();
+            drop(world.spawn_under(&root, falls(move || log.note("child"))));
+        }
+        world.run();
+        root.cancel();
+        // The first worker goes down, and leaves the way back after its first stretch.
+        while log.count("child") == 0 {
+            assert!(world.run_one(), "the sweep has not begun");
+        }
+        let begun = log.count("child");
+        assert!(begun < 5, "nothing is left to share");
+        let other = thread::spawn({
+            let world = world.clone();
+            move || {
+                world.run_one();
+            }
+        });
+        let dropped = world.drop_walk();
+        let met = log.count("child") > begun;
+        other.join().unwrap();
+        world.run();
+        assert_eq!((log.count("child"), log.before("child", "root")), (5, 5));
+        assert!(ready(&mut root).unwrap_err().is_cancelled());
+        if dropped {
+            seen.saw(if met { "after it" } else { "before the other" });
+        }
+        drop(root);
         world.end();
     });
 }
