@@ -94,7 +94,7 @@ impl Body {
         match catch_unwind(AssertUnwindSafe(poll)) {
             Ok(Poll::Ready(output)) => Poll::Ready(BodyEnd::Returned(output)),
             Err(panic) => Poll::Ready(BodyEnd::Panicked(panic)),
-            // The last protection inside has ended in this poll, maybe.
+            // The last protection inside may have ended in this poll.
             Ok(Poll::Pending) if this.is_due(this.turn()) => Poll::Ready(BodyEnd::Due),
             Ok(Poll::Pending) => Poll::Pending,
         }

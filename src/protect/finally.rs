@@ -79,7 +79,7 @@ pub async fn finally<F: Future, C: Future<Output = ()>>(body: F, cleanup: C) -> 
         protection.enter(cx);
         // Before the cleanup begins: code that learns of the cleanup may fail, and does so later.
         ended.happened_now();
-        // What the body left behind ended before this cleanup, so it runs before it.
+        // The guards in the body were dropped before it ended, so their cleanups run first.
         if let Some(body) = &scope {
             body.follow(cx);
             if body.has_left() {

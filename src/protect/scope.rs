@@ -36,7 +36,7 @@ pub(crate) enum Scope {
 /// while protection inside it is active.
 pub(crate) struct Body {
     pub(super) state: Mutex<BodyState>,
-    /// What is directly inside and has to learn of the turn.
+    /// The wakers of the entries that are directly inside and have to learn of the turn.
     pub(super) inside: WaitList,
     /// The body has its turn for a reason of its own: its background service has failed. The poll of
     /// `background_service` that finds the failure writes it; each poll of something inside the body

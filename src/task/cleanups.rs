@@ -12,8 +12,8 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 
-/// The future that a guard of `defer` leaves behind. Whoever polls or drops it need not know in which
-/// body the guard was dropped: the future does.
+/// The future that a guard of `defer` leaves behind. It runs as code of the body in which the guard was
+/// dropped, which the code that polls or drops it need not know.
 pub(crate) struct Cleanup {
     pub(crate) future: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// The address of the body in which the guard was dropped, or 0.
@@ -32,15 +32,16 @@ struct Entry {
     cleanup: Cleanup,
 }
 
-/// Where the cleanup that is being polled stood.
+/// The cleanup that was taken out of the list to be polled.
 struct Polled {
+    /// The place in the list that it was taken from. Its successors begin there now.
     at: usize,
     level: u32,
     /// The address of the body that it was left by, or 0.
     body: usize,
 }
 
-/// See the module.
+/// The deferred cleanups of a task, in the order of the module's description.
 #[derive(Default)]
 pub(crate) struct Cleanups {
     entries: VecDeque<Entry>,
@@ -48,33 +49,34 @@ pub(crate) struct Cleanups {
 }
 
 impl Cleanups {
-    /// How many there are, with the one that is being polled.
+    /// The number of cleanups, with the one that is being polled.
     pub(crate) fn len(&self) -> usize {
         self.entries.len() + usize::from(self.polled.is_some())
     }
 
+    /// Adds the cleanup of a guard that the running code drops.
     pub(crate) fn push(&mut self, cleanup: Cleanup) {
         let body = cleanup.body;
         let (level, at) = match &self.polled {
-            // Inside of what is polled.
+            // Left inside of the cleanup that is being polled.
             Some(polled) if body != polled.body => (
                 polled.level + 1,
                 self.end_of_level(polled.at, polled.level + 1),
             ),
-            // Left by what is polled to the body around that.
+            // Left by that cleanup to the body around it.
             Some(polled) => (polled.level, self.end_of_level(polled.at, polled.level)),
             None => (0, self.entries.len()),
         };
         self.entries.insert(at, Entry { level, cleanup });
     }
 
-    /// The end of those from `at` on that are at this level or deeper.
+    /// Returns the end of the entries from `at` on that are at this level or deeper.
     fn end_of_level(&self, at: usize, level: u32) -> usize {
         let rest = self.entries.iter().skip(at);
         at + rest.take_while(|entry| entry.level >= level).count()
     }
 
-    /// Takes the one at this place out to poll it, if it is its turn.
+    /// Takes the cleanup at this place out to poll it, if it is one that is polled now.
     pub(crate) fn take(&mut self, at: usize) -> Option<Cleanup> {
         let level = self.entries.get(at)?.level;
         let before = at.checked_sub(1).map(|before| self.entries[before].level);
@@ -87,14 +89,15 @@ impl Cleanups {
         Some(entry.cleanup)
     }
 
-    /// Puts it back after a poll that returned `Pending`.
+    /// Puts the cleanup back after a poll that returned `Pending`.
     pub(crate) fn put_back(&mut self, cleanup: Cleanup) {
         if let Some(Polled { at, level, .. }) = self.polled.take() {
             self.entries.insert(at, Entry { level, cleanup });
         }
     }
 
-    /// It is over: what is left of those inside takes its place.
+    /// Notes that the cleanup that was polled is over and was dropped: what it left inside takes its
+    /// place.
     pub(crate) fn finish(&mut self) {
         if let Some(Polled { at, level, .. }) = self.polled.take() {
             let end = self.end_of_level(at, level + 1);
@@ -104,7 +107,7 @@ impl Cleanups {
         }
     }
 
-    /// Takes any out, to drop it.
+    /// Takes out any cleanup, to be dropped.
     pub(crate) fn pop(&mut self) -> Option<Cleanup> {
         self.entries.pop_front().map(|entry| entry.cleanup)
     }

@@ -1,4 +1,4 @@
-//! What a thread keeps about the code that it runs: plain values that each poll copies. The room of
+//! The plain values that a thread keeps about the code that it runs. Each poll copies them. The room of
 //! protection ([`crate::protect`]) gives them their meaning.
 
 /// The kind of code that the thread runs. Code of a `block_on` inside a poll has the kind of that

@@ -1,4 +1,4 @@
-//! What the running code knows of cancellations. It decides whether an error that the code returns
+//! The view of the running code: what the code knows of cancellations. It decides whether an error that the code returns
 //! is a failure, or a consequence of a cancellation.
 //!
 //! A poll begins with a view: the task's state word, and the latest request for cancellation. The code
@@ -21,7 +21,7 @@ use crate::task::requests::Seen;
 use crate::task::state::Word;
 use std::cell::Cell;
 
-/// What the running code knows of cancellations.
+/// The knowledge that the running code has of cancellations.
 #[derive(Clone, Copy)]
 pub(crate) struct View {
     /// The task's state word.
