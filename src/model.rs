@@ -7,12 +7,15 @@
 //! explores the crate's accesses alone.
 #![allow(missing_docs, missing_debug_implementations)]
 
+mod ring;
+
+pub use ring::Ring;
+
 use crate::arena;
 pub use crate::arena::model::{LiveSlot, Slots};
 use crate::handle::Handle;
 use crate::handle::task::Task;
 use crate::schedule::pool::{Pool, PoolHandle};
-use crate::schedule::queue::Local;
 use crate::schedule::worker::Worker;
 use crate::sync::{Arc, Life, Parker, SegQueue};
 use crate::task::current::InRuntime;
@@ -25,7 +28,6 @@ use crate::tree::batch::Batch;
 use crate::tree::request::request_all;
 use crate::tree::{job, poll, spawn};
 use std::panic::Location;
-use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Waker;
 
@@ -383,51 +385,5 @@ impl Crew {
         assert!(self.pool.has_terminated(), "the last root is not done");
         drop(self);
         assert_eq!(arena::end_model(), 0, "slots are left");
-    }
-}
-
-/// A run queue. Its items are numbers above 0.
-pub struct Ring(Local<u8>);
-
-fn item(n: usize) -> NonNull<u8> {
-    NonNull::new(std::ptr::without_provenance_mut(n)).expect("not zero")
-}
-
-fn number(item: NonNull<u8>) -> usize {
-    item.addr().get()
-}
-
-impl Ring {
-    #[allow(clippy::new_without_default, reason = "for models only")]
-    pub fn new() -> Ring {
-        Ring(Local::new())
-    }
-
-    /// Pushes an item, as the owner; gives it back if there is no room.
-    pub fn push(&self, n: usize) -> Result<(), usize> {
-        self.0.push(item(n)).map_err(number)
-    }
-
-    /// Pops an item, as the owner.
-    pub fn pop(&self) -> Option<usize> {
-        self.0.pop().map(number)
-    }
-
-    /// Takes the older half of the items, as the owner.
-    pub fn take_half(&self) -> Vec<usize> {
-        let mut half = Vec::new();
-        self.0.take_half(&mut half);
-        half.into_iter().map(number).collect()
-    }
-
-    /// Steals a batch, as the owner of `into`. Returns the oldest item, which is not pushed into `into`, and
-    /// the number of items in the batch.
-    pub fn steal_into(&self, into: &Ring) -> Option<(usize, usize)> {
-        let (first, count) = self.0.steal_into(&into.0, 32)?;
-        Some((number(first), count))
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 }

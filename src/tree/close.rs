@@ -6,7 +6,7 @@ use crate::error::JoinError;
 use crate::panics::quietly;
 use crate::task::cold::Cold;
 use crate::task::current;
-use crate::task::raw::{Claimed, Closing, Next};
+use crate::task::raw::{Claimed, Closing, Next, Payload};
 use crate::task::state::Word;
 
 /// Drops the future of a claimed task, which runs user code; returns what follows.
@@ -20,7 +20,7 @@ pub(super) fn close(mut task: Claimed) -> Next {
 fn drop_future(mut task: Closing<'_>) -> bool {
     let word = task.live().word();
     match task.drop_future() {
-        Err(payload) => note_panic(task, payload),
+        Err(payload) => note_panic(task.again(), payload),
         // A future that had ended before has its outcome, and only cleanups to lose.
         Ok(()) if word.has_ended() => {}
         // Without a handle no outcome is needed, and no handle can be made later.
@@ -34,14 +34,14 @@ fn drop_future(mut task: Closing<'_>) -> bool {
 }
 
 #[cold]
-fn note_panic(task: &mut Claimed, payload: Payload) {
+fn note_panic(mut task: Closing<'_>, payload: Payload) {
     let error = fail::panicked(task.live(), payload);
     task.store_error(error);
 }
 
 /// As the rest of [`drop_future`], of a task with cold data.
 #[inline(never)]
-fn drop_rest(task: &mut Claimed) -> bool {
+fn drop_rest(mut task: Closing<'_>) -> bool {
     let live = task.live();
     let Some(cold) = live.cold() else {
         return false;

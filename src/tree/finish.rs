@@ -12,8 +12,8 @@ use crate::task::raw::{Finished, Next};
 use crate::task::record::Record;
 use crate::task::shared::Shared;
 use crate::task::{Job, Live, current, kind, wakes};
-use crate::timer::fire::dispatch;
-use crate::timer::{Fire, TimerKey};
+use crate::timer_queue::fire::dispatch;
+use crate::timer_queue::{Fire, TimerKey};
 
 /// Finishes a task that is done, and takes it off its parent. Returns what follows for the parent.
 #[inline]
@@ -39,28 +39,34 @@ pub(super) fn announce(task: &mut Finished) {
     let (live, flags) = (task.live(), task.flags());
     let mut wakes = flags.has_join_waker() || flags.has_waiters() || task.has_unwanted_output();
     if live.is(kind::SERVICE | kind::SENTINEL) || live.cold().is_some() {
-        close_record(task);
+        wakes |= close_record(task);
     }
     if wakes {
         wake(task);
     }
 }
 
-fn close_record(task: &mut Finished) {
+/// Closes what a service, a sentinel or a task with cold data has besides. Returns whether the task is a
+/// service's.
+fn close_record(task: &mut Finished) -> bool {
     let live = task.live();
-    if let Some(cold) = live.cold() {
-        cancel_timer(cold, live.shared());
+    if let Some(cold) = live.cold()
+        && let Some(key) = cold.take_timer()
+    {
+        cancel_timer(key, live.shared());
     }
-    if live.is(kind::SENTINEL) {
-        sentinel_done(task);
-    } else if live.is(kind::SERVICE) {
+    let is_service = live.is(kind::SERVICE);
+    if is_service {
         finish_service(live);
+    } else if live.is(kind::SENTINEL) {
+        sentinel_done(task);
     }
     is_service
 }
 
 /// Counts a sentinel that is done. With the last one the runtime has ended: this closes its timers and lets
 /// its workers leave.
+#[cold]
 fn sentinel_done(task: &mut Finished) {
     if let Some(shared) = Shared::sentinel_done(task) {
         let mut wakers = Vec::new();

@@ -112,6 +112,7 @@ where
 
 /// Writes a header and a future into a slot. The task has two references: its own, and one for the handle or
 /// reference that the caller makes.
+#[allow(clippy::too_many_arguments, reason = "what a header has, in one place")]
 #[inline(always)]
 fn write<F, O, N>(
     shared: &Shared,

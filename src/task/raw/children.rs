@@ -100,29 +100,23 @@ impl<'a> Children<'a> {
     /// neighbours, oldest first, is unlinked in one step; a queue and a sweep produce this order.
     pub(super) fn unlink_all(&self, done: &[Finished]) {
         let [first, rest @ ..] = done else { return };
+        // All are checked before any of them is taken out.
+        let mut counted = 0;
+        for child in done {
+            let child = child.live();
+            self.check(&child);
+            counted += i32::from(child.is_counted());
+        }
         let (mut oldest, mut youngest) = (first.live(), first.live());
-        let mut counted = i32::from(first.live().is_counted());
         for child in rest {
             let child = child.live();
-            counted += i32::from(child.is_counted());
             if child.next.load(Ordering::Relaxed) != youngest.index.get() {
                 self.splice(&oldest, &youngest);
                 oldest = child;
             }
             youngest = child;
         }
-        let are_neighbours = |older: &Finished, younger: &Finished| {
-            younger.live().next.load(Ordering::Relaxed) == older.live().index.get()
-        };
-        // Before any of them is taken out.
-        let counted = done.iter().filter(|child| {
-            self.check(&child.live());
-            child.live().is_counted()
-        });
-        let counted = counted.count() as i32;
-        for run in done.chunk_by(are_neighbours) {
-            self.splice(&run[0].live(), &run[run.len() - 1].live());
-        }
+        self.splice(&oldest, &youngest);
         self.supervised(-counted);
     }
 

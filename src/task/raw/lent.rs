@@ -63,6 +63,15 @@ impl<'a> Closing<'a> {
         unsafe { Live::new(self.task) }
     }
 
+    /// Lends it again.
+    #[inline(always)]
+    pub(crate) fn again(&mut self) -> Closing<'_> {
+        Closing {
+            task: self.task,
+            lent: PhantomData,
+        }
+    }
+
     /// Makes `error` the outcome. An earlier outcome is dropped.
     ///
     /// # Panics

@@ -197,13 +197,9 @@ impl RawTask {
             if !self.header().is_future_gone() {
                 ended_early();
             }
-            let mut count = DoneCount {
-                task: Live::new(self),
-                on_done,
-                counted: false,
-            };
-            let state = &self.header().state;
-            let (before, action) = state.end(cleanups, woken, |done| count.set(done));
+            let task = Live::new(self);
+            let count = |done| count_done(task, done, &on_done);
+            let (before, action) = task.state.end(cleanups, woken, count);
             Next::new(self, before, action)
         }
     }
