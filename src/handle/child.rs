@@ -1,4 +1,4 @@
-//! [`spawn`]: a child of the calling task.
+//! [`spawn()`]: a child of the calling task.
 
 use super::Handle;
 use super::task::Task;

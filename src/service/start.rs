@@ -84,7 +84,7 @@ impl Manager {
     /// Makes a manager for a service, which is to be started by [`run`](Manager::run).
     ///
     /// This needs no runtime. The service is named after its type, or as
-    /// [`Service::name`](crate::Service::name) says.
+    /// [`Service::name`] says.
     ///
     /// # Errors
     ///
