@@ -24,36 +24,38 @@ fn idle_under(world: &World, parent: &Task<()>, log: &Log, name: &'static str) -
     world.spawn_under(parent, noted(log, "poll", name, pending()))
 }
 
-/// The middle one of three siblings ends by itself while their parent is cancelled. Each future is
-/// dropped once, and before the parent's.
+/// The middle one of three siblings ends by itself, and then the oldest, while their parent is cancelled.
+/// Each future is dropped once, and before the parent's.
 #[test]
 fn the_siblings_of_a_child_that_ends_are_cancelled() {
     explore_within(2, &["it was cancelled", "it was first"], |seen| {
         let world = World::new();
-        let (log, gate) = (Log::default(), Gate::new());
+        let (log, gates) = (Log::default(), [Gate::new(), Gate::new()]);
         let parent = idle(&world, &log, "parent");
-        let first = idle_under(&world, &parent, &log, "first");
-        let mut middle = gated(&world, &parent, &log, "middle", &gate);
-        let last = idle_under(&world, &parent, &log, "last");
-        drop((first, last));
+        let oldest = gated(&world, &parent, &log, "oldest", &gates[1]);
+        let mut middle = gated(&world, &parent, &log, "middle", &gates[0]);
+        let youngest = idle_under(&world, &parent, &log, "youngest");
+        drop((oldest, youngest));
         world.run();
         let there = {
-            let gate = gate.clone();
+            let gates = gates.clone();
             move || {
-                gate.open();
+                for gate in gates {
+                    gate.open();
+                }
             }
         };
         race(&world, there, || {
             parent.cancel();
         });
-        for child in ["first", "middle", "last"] {
+        for child in ["oldest", "middle", "youngest"] {
             assert!(log.at(child) < log.at("parent"), "{log:?}");
         }
         seen.saw(match ready(&mut middle) {
             Ok(()) => "it was first",
             Err(_) => "it was cancelled",
         });
-        drop((parent, middle, gate));
+        drop((parent, middle, gates));
         world.end();
     });
 }
