@@ -37,14 +37,14 @@ fn forest(runtime: &Runtime, count: usize, live: &Counter) -> taskgrove::Task<()
     root
 }
 
-/// Two threads cancel a root with 100,000 tasks below it, a third takes snapshots, and each destructor
+/// Two threads cancel a root with 20,000 tasks below it, a third takes snapshots, and each destructor
 /// spawns. Every future is dropped, and the root is done.
 #[test]
 fn two_threads_cancel_a_large_tree_whose_destructors_spawn() {
     for workers in [1, 3] {
         watchdog(move || {
             let (runtime, live) = (build(workers), Counter::new());
-            let root = forest(&runtime, 100_000, &live);
+            let root = forest(&runtime, 20_000, &live);
             std::thread::scope(|scope| {
                 for _ in 0..2 {
                     scope.spawn(|| root.cancel());
