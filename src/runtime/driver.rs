@@ -54,7 +54,8 @@ struct TakenCore<'a>(&'a Pool);
 impl<'a> TakenCore<'a> {
     /// Returns `None` if another thread has the core.
     fn take(pool: &'a Pool) -> Option<Self> {
-        pool.take_core().then_some(TakenCore(pool))
+        // Made only when it is taken: its drop gives the core back.
+        pool.take_core().then(|| TakenCore(pool))
     }
 }
 

@@ -112,7 +112,8 @@ impl<'a> Driving<'a> {
     /// Takes the right; `None` if another thread drives the simulation already.
     pub(super) fn begin(engine: &'a Engine) -> Option<Self> {
         let driven = engine.driven.swap(true, Ordering::Acquire);
-        (!driven).then_some(Driving(engine))
+        // Made only when it is taken: its drop gives the right back.
+        (!driven).then(|| Driving(engine))
     }
 }
 

@@ -12,6 +12,45 @@ fn threadless() -> Arc<Runtime> {
     Arc::new(Runtime::builder().workers(0).build().expect("a runtime"))
 }
 
+/// A thread in `block_on` that cannot have the core takes nothing from the one that has it: while that
+/// one is in a poll, the other polls its own future only, however often it asks for the core.
+#[test]
+fn a_thread_that_cannot_drive_leaves_the_driver_alone() {
+    watchdog(|| {
+        let runtime = threadless();
+        let (inside, leave) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+        let polled = Arc::new(AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            let first = {
+                let (inside, leave, polled) = (inside.clone(), leave.clone(), polled.clone());
+                let runtime = &runtime;
+                scope.spawn(move || {
+                    runtime.block_on(async move {
+                        let blocks = spawn(async move {
+                            let other = spawn(async move { polled.store(true, Ordering::SeqCst) });
+                            inside.wait();
+                            leave.wait();
+                            other.await
+                        });
+                        blocks.await
+                    })
+                })
+            };
+            inside.wait();
+            runtime.block_on(async {
+                for _ in 0..1000 {
+                    taskgrove::yield_now().await;
+                }
+            });
+            let was_polled = polled.load(Ordering::SeqCst);
+            leave.wait();
+            assert!(first.join().expect("the first").is_ok());
+            assert!(!was_polled, "two threads had the core");
+            assert!(polled.load(Ordering::SeqCst));
+        });
+    });
+}
+
 /// Three threads in `block_on` of a runtime without threads. The first drives; it ends, and with
 /// it the second's future. Then the third has to drive.
 #[test]

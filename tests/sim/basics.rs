@@ -203,6 +203,19 @@ fn it_says_so_when_it_is_entered_twice() {
     });
 }
 
+/// A call that is refused takes nothing from the one that drives: the next is refused, too.
+#[test]
+fn it_says_so_each_time_it_is_entered_again() {
+    let sim = Sim::new(1);
+    sim.block_on(async {
+        for _ in 0..3 {
+            let entered = catch_unwind(AssertUnwindSafe(|| sim.block_on(async {})));
+            assert!(entered.is_err());
+        }
+    });
+    sim.block_on(async {});
+}
+
 #[test]
 fn random_numbers_follow_from_the_seed_and_do_not_disturb() {
     watchdog(|| {
