@@ -110,6 +110,8 @@ pub(super) struct Driving<'a>(&'a Engine);
 
 impl<'a> Driving<'a> {
     /// Takes the right; `None` if another thread drives the simulation already.
+    // One copy for all the futures that are driven.
+    #[inline(never)]
     pub(super) fn begin(engine: &'a Engine) -> Option<Self> {
         let driven = engine.driven.swap(true, Ordering::Acquire);
         // Made only when it is taken: its drop gives the right back.

@@ -115,23 +115,34 @@ fn seed<'a>(
     options: &mut Options,
     location: &'static Location<'static>,
 ) -> Seed<'a> {
-    let graceful = graceful(parent, options.grace);
+    let mut seed = bare(parent, options.kind, options.grace, location);
     let plain = options.name.is_none() && options.grace.is_none() && options.cleanup.is_none();
-    Seed {
-        parent,
-        id: current::next_id(parent.shared()),
-        kind: options.kind | graceful,
-        location,
-        cold: (!plain).then(|| cold(options)),
+    if !plain {
+        seed.cold = Some(cold(options));
     }
+    seed
 }
 
-/// Whether a child has a grace period, of its own or from above.
-fn graceful(parent: Parent<'_>, own: Option<Duration>) -> u8 {
-    if own.is_some() {
+/// As [`seed`], without cold data; `grace` is the child's own.
+#[inline(always)]
+fn bare<'a>(
+    parent: Parent<'a>,
+    kind: u8,
+    grace: Option<Duration>,
+    location: &'static Location<'static>,
+) -> Seed<'a> {
+    // A child has a grace period of its own, or from above.
+    let graceful = if grace.is_some() {
         kind::GRACE
     } else {
         parent.task().kinds() & kind::GRACE
+    };
+    Seed {
+        parent,
+        id: current::next_id(parent.shared()),
+        kind: kind | graceful,
+        location,
+        cold: None,
     }
 }
 
@@ -145,14 +156,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let seed = Seed {
-        parent,
-        id: current::next_id(parent.shared()),
-        kind: graceful(parent, None),
-        location,
-        cold: None,
-    };
-    spawn::<N, _>(seed, future)
+    spawn::<N, _>(bare(parent, 0, None, location), future)
 }
 
 /// Spawns a raw task. If the parent refuses it, the handle resolves to `Cancelled`. `N` names it. Here and
@@ -260,13 +264,7 @@ where
         std::ptr::eq(record, &raw const *own),
         "a count of another record"
     );
-    let seed = Seed {
-        parent,
-        id: current::next_id(parent.shared()),
-        kind: options.kind | graceful(parent, record.cold.grace),
-        location,
-        cold: None,
-    };
+    let seed = bare(parent, options.kind, record.cold.grace, location);
     let (task, reference) = allocate::service::<_, Fallible, N>(seed, own, future);
     let task = match attach(parent, task, options.limit) {
         Ok(task) => task,

@@ -195,6 +195,25 @@ fn after_group(tokens: &[Token], mut at: usize) -> usize {
     at
 }
 
+/// The parts between the commas that are in no bracket. A comma at the end adds none.
+fn between_commas(tokens: &[Token]) -> Vec<&[Token]> {
+    let mut parts = Vec::new();
+    let mut at = 0;
+    while at < tokens.len() {
+        let begin = at;
+        while at < tokens.len() && tokens[at] != Sign(',') {
+            at = if matches!(tokens[at], Sign('(' | '[' | '{')) {
+                after_group(tokens, at)
+            } else {
+                at + 1
+            };
+        }
+        parts.push(&tokens[begin..at]);
+        at += 1;
+    }
+    parts
+}
+
 /// The tokens without the items that only a test build has, and the names of their modules.
 fn without_tests(tokens: &[Token]) -> (Vec<Token>, Vec<String>) {
     let mut kept = Vec::new();
@@ -220,23 +239,10 @@ fn without_tests(tokens: &[Token]) -> (Vec<Token>, Vec<String>) {
 
 /// True if a `cfg` predicate can hold in a build that is no test.
 fn is_possible(predicate: &[Token]) -> bool {
-    let mut parts = Vec::new();
     let inner = predicate
         .get(2..predicate.len().saturating_sub(1))
         .unwrap_or(&[]);
-    let mut at = 0;
-    while at < inner.len() {
-        let begin = at;
-        while at < inner.len() && inner[at] != Sign(',') {
-            at = if inner[at] == Sign('(') {
-                after_group(inner, at)
-            } else {
-                at + 1
-            };
-        }
-        parts.push(&inner[begin..at]);
-        at += 1;
-    }
+    let parts = between_commas(inner);
     match predicate.first().and_then(Token::word) {
         Some("test") => false,
         Some("all") => parts.into_iter().all(is_possible),
@@ -364,18 +370,8 @@ fn use_tree(tokens: &[Token], before: &[String], found: &mut Vec<Vec<String>>) {
         found.push(path);
         return;
     };
-    let mut at = 0;
-    while at < inner.len() {
-        let begin = at;
-        while at < inner.len() && inner[at] != Sign(',') {
-            at = if inner[at] == Sign('{') {
-                after_group(inner, at)
-            } else {
-                at + 1
-            };
-        }
-        use_tree(&inner[begin..at], &path, found);
-        at += 1;
+    for part in between_commas(inner) {
+        use_tree(part, &path, found);
     }
 }
 

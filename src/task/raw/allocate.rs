@@ -29,17 +29,36 @@ pub(crate) struct Seed<'a> {
 }
 
 impl Seed<'_> {
-    /// The cold data, or the record of the service that the parent belongs to.
+    /// Takes the cold data, or the record of the service that the parent belongs to.
     #[inline(always)]
-    fn cold_address(self) -> *mut u8 {
+    fn cold_address(&mut self) -> *mut u8 {
         let record = self.parent.record_address();
-        match self.cold {
+        match self.cold.take() {
             None => record.cast_mut().cast(),
             Some(cold) => {
                 cold.record.set(record);
                 odd(Box::into_raw(cold))
             }
         }
+    }
+
+    /// Writes the task, whose parent is the seed's.
+    #[inline(always)]
+    fn write<F, O, N>(self, cold: *mut u8, future: F) -> RawTask
+    where
+        F: Future + Send,
+        O: Outcome<F::Output>,
+    {
+        write::<F, O, N>(
+            self.parent.shared(),
+            self.parent.shared_address(),
+            self.parent.task().header().index.get(),
+            self.id,
+            self.kind,
+            self.location,
+            cold,
+            future,
+        )
     }
 }
 
@@ -53,25 +72,18 @@ fn odd(cold: *const Cold) -> *mut u8 {
 /// # Panics
 ///
 /// Panics if the seed's kind is that of a service or of a sentinel.
-pub(crate) fn task<'a, F, O, N>(seed: Seed<'a>, future: F) -> (Fresh<'a>, Joined<O::Value>)
+pub(crate) fn task<'a, F, O, N>(mut seed: Seed<'a>, future: F) -> (Fresh<'a>, Joined<O::Value>)
 where
     F: Future + Send,
     O: Outcome<F::Output>,
 {
-    let (parent, id, kind, location) = (seed.parent, seed.id, seed.kind, seed.location);
     // What they say of a task is true of those that are written below alone.
-    assert!(kind & (kind::SERVICE | kind::SENTINEL) == 0, "a plain task");
-    let cold = seed.cold_address();
-    let task = write::<F, O, N>(
-        parent.shared(),
-        parent.shared_address(),
-        parent.task().header().index.get(),
-        id,
-        kind,
-        location,
-        cold,
-        future,
+    assert!(
+        seed.kind & (kind::SERVICE | kind::SENTINEL) == 0,
+        "a plain task"
     );
+    let cold = seed.cold_address();
+    let task = seed.write::<F, O, N>(cold, future);
     // SAFETY: the task was written for such a value, and the second reference is the handle's.
     (Fresh(task, PhantomData), unsafe { Joined::new(task) })
 }
@@ -82,7 +94,7 @@ where
 ///
 /// Panics if the seed's kind is that of a sentinel.
 pub(crate) fn service<'a, F, O, N>(
-    seed: Seed<'a>,
+    mut seed: Seed<'a>,
     own: Counted<Record>,
     future: F,
 ) -> (Fresh<'a>, TaskRef)
@@ -90,23 +102,13 @@ where
     F: Future<Output = Result<(), BoxError>> + Send,
     O: Outcome<F::Output>,
 {
-    let (parent, id, kind, location) = (seed.parent, seed.id, seed.kind, seed.location);
-    assert!(kind & kind::SENTINEL == 0, "a service");
+    assert!(seed.kind & kind::SENTINEL == 0, "a service");
     let cold = odd(&own.cold);
     own.cold.record.set(Counted::as_ptr(&own).cast());
     // The address in the header is this reference.
     Counted::into_raw(own);
-    let kind = kind | kind::SERVICE;
-    let task = write::<F, O, N>(
-        parent.shared(),
-        parent.shared_address(),
-        parent.task().header().index.get(),
-        id,
-        kind,
-        location,
-        cold,
-        future,
-    );
+    seed.kind |= kind::SERVICE;
+    let task = seed.write::<F, O, N>(cold, future);
     (Fresh(task, PhantomData), TaskRef(task))
 }
 

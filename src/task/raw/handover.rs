@@ -116,8 +116,18 @@ impl Handover {
     /// Takes the pin or the claim out; `None` if another thread has taken it.
     #[inline(always)]
     pub(crate) fn take(&self) -> Option<Part> {
+        self.swap_out().map(Taken::into_part)
+    }
+
+    #[inline(always)]
+    fn swap_out(&self) -> Option<Taken> {
         let task = NonNull::new(self.task.swap(null_mut(), Ordering::AcqRel))?;
-        Some(Taken { task }.into_part())
+        Some(Taken { task })
+    }
+
+    #[cold]
+    fn give_back(&self) {
+        drop(self.swap_out());
     }
 
     /// Fetches the task into the cache, if it is there.
@@ -125,15 +135,6 @@ impl Handover {
     pub(crate) fn prefetch(&self) {
         if let Some(task) = NonNull::new(self.task.load(Ordering::Relaxed)) {
             RawTask(task).prefetch();
-        }
-    }
-}
-
-impl Handover {
-    #[cold]
-    fn give_back(&self) {
-        if let Some(task) = NonNull::new(self.task.swap(null_mut(), Ordering::AcqRel)) {
-            drop(Taken { task });
         }
     }
 }

@@ -36,26 +36,45 @@ impl RawTask {
     }
 }
 
-/// A borrowed [`Claimed`].
-pub(crate) struct Closing<'a> {
+/// A right that is lent for `'a`. It fits a register: a `&mut` would keep the right in memory.
+pub(crate) struct Lent<'a, R> {
     task: RawTask,
-    lent: PhantomData<&'a mut Claimed>,
+    right: PhantomData<&'a mut R>,
 }
 
+/// A borrowed [`Running`].
+pub(crate) type Polling<'a> = Lent<'a, Running>;
+
+/// A borrowed [`Claimed`].
+pub(crate) type Closing<'a> = Lent<'a, Claimed>;
+
 // SAFETY: what is lent cannot end the task.
+unsafe impl Lend for Running {
+    type Lent<'a> = Polling<'a>;
+
+    #[inline(always)]
+    fn lend(&mut self) -> Polling<'_> {
+        Lent {
+            task: self.0,
+            right: PhantomData,
+        }
+    }
+}
+
+// SAFETY: as above.
 unsafe impl Lend for Claimed {
     type Lent<'a> = Closing<'a>;
 
     #[inline(always)]
     fn lend(&mut self) -> Closing<'_> {
-        Closing {
+        Lent {
             task: self.0,
-            lent: PhantomData,
+            right: PhantomData,
         }
     }
 }
 
-impl<'a> Closing<'a> {
+impl<'a, R> Lent<'a, R> {
     /// The task.
     #[inline(always)]
     pub(crate) fn live(&self) -> Live<'a> {
@@ -65,10 +84,10 @@ impl<'a> Closing<'a> {
 
     /// Lends it again.
     #[inline(always)]
-    pub(crate) fn again(&mut self) -> Closing<'_> {
-        Closing {
+    pub(crate) fn again(&mut self) -> Lent<'_, R> {
+        Lent {
             task: self.task,
-            lent: PhantomData,
+            right: PhantomData,
         }
     }
 
@@ -78,10 +97,12 @@ impl<'a> Closing<'a> {
     ///
     /// Panics if the future is there.
     pub(crate) fn store_error(&mut self, error: JoinError) {
-        // SAFETY: this is the right to the stage.
+        // SAFETY: only the rights to the stage are lent.
         unsafe { self.task.store_error(error) }
     }
+}
 
+impl Closing<'_> {
     /// Drops the future, if it is there.
     ///
     /// # Errors
@@ -97,39 +118,7 @@ impl<'a> Closing<'a> {
     }
 }
 
-/// A borrowed [`Running`] that fits a register: a `&mut` would keep the right in memory.
-pub(crate) struct Polling<'a> {
-    task: RawTask,
-    lent: PhantomData<&'a mut Running>,
-}
-
-impl<'a> Polling<'a> {
-    /// The task.
-    #[inline(always)]
-    pub(crate) fn live(&self) -> Live<'a> {
-        // SAFETY: the right is lent for `'a`.
-        unsafe { Live::new(self.task) }
-    }
-
-    /// Reborrows it.
-    #[inline(always)]
-    pub(crate) fn again(&mut self) -> Polling<'_> {
-        Polling {
-            task: self.task,
-            lent: PhantomData,
-        }
-    }
-
-    /// Makes `error` the outcome. An earlier outcome is dropped.
-    ///
-    /// # Panics
-    ///
-    /// Panics if the future is there.
-    pub(crate) fn store_error(&mut self, error: JoinError) {
-        // SAFETY: this is the right to the stage.
-        unsafe { self.task.store_error(error) }
-    }
-
+impl Polling<'_> {
     /// Polls the future.
     ///
     /// # Panics
@@ -151,18 +140,5 @@ impl<'a> Polling<'a> {
         // SAFETY: as above.
         let waker = unsafe { self.task.borrowed_waker() };
         f(&mut Context::from_waker(&waker))
-    }
-}
-
-// SAFETY: what is lent cannot end the task.
-unsafe impl Lend for Running {
-    type Lent<'a> = Polling<'a>;
-
-    #[inline(always)]
-    fn lend(&mut self) -> Polling<'_> {
-        Polling {
-            task: self.0,
-            lent: PhantomData,
-        }
     }
 }

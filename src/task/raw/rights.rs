@@ -80,8 +80,25 @@ pub(crate) unsafe trait Lend: Right {
     fn lend(&mut self) -> Self::Lent<'_>;
 }
 
-/// Implements a right that has to be consumed exactly once. Dropping it loses the task, so a debug
-/// build panics.
+/// Makes a debug build panic where a right is dropped that has to be consumed: that loses the task.
+macro_rules! lost_if_dropped {
+    ($Right:ident $(<$lifetime:lifetime>)?) => {
+        #[cfg(debug_assertions)]
+        impl Drop for $Right $(<$lifetime>)? {
+            fn drop(&mut self) {
+                if !std::thread::panicking() {
+                    panic!(concat!(
+                        "a task was lost: ",
+                        stringify!($Right),
+                        " was dropped"
+                    ));
+                }
+            }
+        }
+    };
+}
+
+/// Implements a right that has to be consumed exactly once.
 macro_rules! right {
     ($Right:ident) => {
         // SAFETY: the task's slot is there (rule 1), and what the right owns is `Send`.
@@ -114,18 +131,7 @@ macro_rules! right {
             }
         }
 
-        #[cfg(debug_assertions)]
-        impl Drop for $Right {
-            fn drop(&mut self) {
-                if !std::thread::panicking() {
-                    panic!(concat!(
-                        "a task was lost: ",
-                        stringify!($Right),
-                        " was dropped"
-                    ));
-                }
-            }
-        }
+        lost_if_dropped!($Right);
     };
 }
 
@@ -186,6 +192,14 @@ impl Pin {
         let task = self.0;
         std::mem::forget(self);
         task
+    }
+}
+
+// SAFETY: the task is not done until the pin is given back.
+unsafe impl Right for Pin {
+    #[inline]
+    fn live(&self) -> Live<'_> {
+        Pin::live(self)
     }
 }
 
@@ -257,14 +271,7 @@ unsafe impl Right for Finished {
     }
 }
 
-#[cfg(debug_assertions)]
-impl Drop for Finished {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            panic!("a task was lost: Finished was dropped");
-        }
-    }
-}
+lost_if_dropped!(Finished);
 
 /// A task that was just written, and that no other thread knows. Its header names the parent, which is
 /// there for `'a`.
@@ -280,14 +287,7 @@ impl Fresh<'_> {
     }
 }
 
-#[cfg(debug_assertions)]
-impl Drop for Fresh<'_> {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            panic!("a task was lost: Fresh was dropped");
-        }
-    }
-}
+lost_if_dropped!(Fresh<'_>);
 
 impl Deref for Fresh<'_> {
     type Target = Header;

@@ -4,8 +4,8 @@
 
 use super::header::{Borrowed, RawTask, kind};
 use super::rights::{Claimed, Finished, Live, Next, Pin, Pins, Queued, Running};
+use super::submit::hand_over;
 use crate::sync::atomic::Ordering;
-use crate::task::current;
 use crate::task::state::{self, Action, Level, Mark, Word};
 
 /// Counts a task as done before the step that makes it done (`done`), or takes that back because the
@@ -233,15 +233,10 @@ impl Pin {
 
 impl Drop for Pin {
     fn drop(&mut self) {
-        // SAFETY: the pin keeps the task until the release.
-        let live = unsafe { Live::new(self.0) };
-        // After the release the task may be freed, and no longer keeps its runtime.
-        let kept = (!current::on_worker_of(live.shared())).then(|| live.shared_arc());
-        let shared = std::ptr::from_ref(live.shared());
-        // SAFETY: it is one pin, and goes with this. The runtime is there: this thread is a worker of
-        // it, or has counted it.
-        unsafe { (*shared).leave_to_workers(self.0.release(1)) };
-        drop(kept);
+        // The one that is dropped here is not used again.
+        hand_over(Pin(self.0), |shared, pin| {
+            shared.leave_to_workers(pin.release());
+        });
     }
 }
 

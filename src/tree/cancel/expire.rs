@@ -32,7 +32,6 @@ impl Graces {
     /// Sets the timer for the earliest end.
     pub(super) fn start(self, target: Live<'_>, at_ns: u64) {
         Box::new(Expire {
-            id: target.id(),
             target: target.retain(),
             at_ns,
             graces: self,
@@ -48,7 +47,6 @@ impl Graces {
 
 /// The walk that ends grace periods, and waits in a timer for the next end.
 struct Expire {
-    id: TaskId,
     /// A reference, because the task may be done while this waits in a timer.
     target: TaskRef,
     /// When the cancellation was requested.
@@ -82,7 +80,7 @@ impl Walk for Expire {
             self.frontier = Some(frontier);
             return Some(self);
         }
-        let (id, has_siblings) = (self.id, self.has_siblings);
+        let (id, has_siblings) = (self.target.id(), self.has_siblings);
         let target = frontier.entries[0].task.live();
         let shared = target.shared_arc();
         self.wait(target);
@@ -91,7 +89,7 @@ impl Walk for Expire {
     }
 
     fn target(&self) -> TaskId {
-        self.id
+        self.target.id()
     }
 }
 
