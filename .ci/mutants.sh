@@ -14,7 +14,7 @@ if ! cargo nextest --version >/dev/null 2>&1; then
 fi
 
 files=()
-for file in src/{arena,protect,schedule,service,task,timer_queue,tree}/'**'*.rs; do
+for file in src/{arena,protect,schedule,service,task,timer_queue,tree}{,/'**/*'}.rs; do
     files+=(--file "$file")
 done
 suites=(--lib)
