@@ -72,6 +72,9 @@ pub use service::{
     BoxService, ChildServiceBuilder, Context, Manager, ManagerBuilder, ManagerSlot, Service,
     ServiceFn, Stats, TaskBuilder, TaskStats, background_service, service_fn,
 };
+pub use snapshot::changes::Changes;
+pub use snapshot::stall::Stall;
+pub use snapshot::totals::Totals;
 pub use snapshot::{Node, NodeKind, NodeState, Snapshot};
 
 /// Runs the examples of the README as doctests.

@@ -7,8 +7,11 @@
 //! The room may not look at a task. The walk over live tasks is part of the room `tree`, which
 //! describes each task that it visits in a [`Draft`] and builds a [`Snapshot`] from them.
 
+pub(crate) mod changes;
 mod dot;
 mod draw;
+pub(crate) mod stall;
+pub(crate) mod totals;
 
 use crate::id::TaskId;
 use crate::path::PreorderPaths;
@@ -73,6 +76,17 @@ pub struct Node {
     pub age: Duration,
     /// The place in the sources where the task was spawned.
     pub location: &'static Location<'static>,
+    /// What the task waits for while it is not being polled, if the runtime was built with
+    /// `track_awaits(true)`: for instance `sleep, 1.2s left`, `task app/db/conn-3 #17`,
+    /// `end of service app/db`, `cancellation`, or `a waker` for a future that is not of this crate. If
+    /// the task waits for several things, ` or ` separates them.
+    pub awaiting: Option<String>,
+    /// The time since the poll began that the task is in, if the runtime was built with
+    /// `track_busy_time(true)`, `track_awaits(true)` or `on_stall`. `None` for a task that is not being
+    /// polled.
+    pub running_for: Option<Duration>,
+    /// Why the task is being cancelled, if it is: one line.
+    pub cause: Option<String>,
 }
 
 /// The kind of a [`Node`].
@@ -142,6 +156,9 @@ pub(crate) struct Draft<'a> {
     pub(crate) busy: Option<Duration>,
     pub(crate) age: Duration,
     pub(crate) location: &'static Location<'static>,
+    pub(crate) awaiting: Option<String>,
+    pub(crate) running_for: Option<Duration>,
+    pub(crate) cause: Option<String>,
 }
 
 impl Snapshot {
@@ -177,6 +194,9 @@ impl Snapshot {
                 busy: draft.busy,
                 age: draft.age,
                 location: draft.location,
+                awaiting: draft.awaiting,
+                running_for: draft.running_for,
+                cause: draft.cause,
             });
             line.push(draft.id);
         }

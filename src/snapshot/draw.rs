@@ -58,19 +58,28 @@ impl Snapshot {
 
 /// Writes one node: `conn-3 #17 daemon task, parked, 12 polls, age 1.5s`.
 fn write_node(node: &Node, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "{} ", sanitise(&node.name))?;
+    write_facts(node, f)
+}
+
+/// Writes what comes after a node's name or path.
+pub(super) fn write_facts(node: &Node, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let daemon = if node.daemon { "daemon " } else { "" };
+    write!(f, "{} {daemon}{}, {}", node.id, node.kind, node.state)?;
+    if let Some(running) = node.running_for {
+        write!(f, " for {running:.1?}")?;
+    }
     let polls = if node.polls == 1 { "poll" } else { "polls" };
-    write!(
-        f,
-        "{} {} {daemon}{}, {}, {} {polls}",
-        sanitise(&node.name),
-        node.id,
-        node.kind,
-        node.state,
-        node.polls,
-    )?;
+    write!(f, ", {} {polls}", node.polls)?;
     if let Some(busy) = node.busy {
         write!(f, ", busy {busy:.1?}")?;
     }
-    write!(f, ", age {:.1?}", node.age)
+    write!(f, ", age {:.1?}", node.age)?;
+    if let Some(awaiting) = &node.awaiting {
+        write!(f, ", awaiting {awaiting}")?;
+    }
+    if let Some(cause) = &node.cause {
+        write!(f, ", cancelled by {cause}")?;
+    }
+    Ok(())
 }

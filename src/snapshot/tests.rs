@@ -18,6 +18,9 @@ fn draft(raw: u64, depth: usize, name: &str) -> Draft<'_> {
         busy: None,
         age: Duration::from_millis(1500),
         location: Location::caller(),
+        awaiting: None,
+        running_for: None,
+        cause: None,
     }
 }
 
@@ -209,4 +212,64 @@ fn every_kind_and_state_has_its_own_words() {
         states.iter().map(NodeState::to_string).collect();
     assert_eq!(words.len(), states.len());
     assert_eq!(format!("[{:>8}]", NodeKind::Task), "[    task]");
+}
+
+fn ids(nodes: &[&Node]) -> Vec<u64> {
+    nodes.iter().map(|node| node.id.get()).collect()
+}
+
+#[test]
+fn totals_are_of_a_task_and_everything_below_it() {
+    let mut snapshot = app();
+    let tasks = |id| snapshot.totals(TaskId::from_raw(NonZeroU64::new(id).unwrap()));
+    let sums = |id| tasks(id).map(|totals| (totals.tasks, totals.polls, totals.busy));
+    assert_eq!(sums(1), Some((6, 21, None)));
+    assert_eq!(sums(2), Some((3, 9, None)));
+    assert_eq!(sums(4), Some((1, 4, Some(Duration::from_micros(1250)))));
+    assert_eq!(sums(6), Some((1, 6, None)));
+    assert_eq!(sums(7), None);
+    for node in &mut snapshot.nodes {
+        node.busy = Some(Duration::from_secs(node.id.get()));
+    }
+    let busy = |n| snapshot.totals(id(n)).and_then(|totals| totals.busy);
+    assert_eq!(busy(5), Some(Duration::from_secs(11)));
+    assert_eq!(chain(100_000).totals(id(2)).unwrap().tasks, 99_999);
+}
+
+#[test]
+fn changes_are_in_three_groups() {
+    let before = app();
+    let mut after = app();
+    after.nodes[2].id = id(9);
+    after.nodes[2].path = "app/db/conn-9".to_owned();
+    for node in &mut after.nodes[3..] {
+        node.polls += 1;
+    }
+    let changes = after.since(&before);
+    assert_eq!(ids(&changes.appeared), [9]);
+    assert_eq!(ids(&changes.gone), [3]);
+    assert_eq!(ids(&changes.unmoved), [1, 2]);
+    assert!(!changes.is_empty());
+    let nothing = Snapshot::empty();
+    assert_eq!(ids(&nothing.since(&after).gone), [1, 2, 9, 4, 5, 6]);
+    assert!(nothing.since(&nothing).is_empty());
+    after.nodes[0].running_for = Some(Duration::from_millis(250));
+    after.nodes[0].awaiting = Some("cancellation".to_owned());
+    after.nodes[0].cause = Some("app: stop()".to_owned());
+    assert_eq!(
+        after.since(&before).to_string(),
+        "1 appeared, 1 gone, 2 not polled in between
++ app/db/conn-9 #9 task, parked, 3 polls, age 1.5s
+- app/db/conn-1 #3 task, parked, 3 polls, age 1.5s
+= app #1 service, waiting for children for 250.0ms, 1 poll, age 1.5s, awaiting cancellation, cancelled by app: stop()
+= app/db #2 task, parked, 2 polls, age 1.5s"
+    );
+}
+
+#[test]
+fn few_changes_of_many_are_printed() {
+    let (nothing, all) = (Snapshot::empty(), chain(250));
+    let text = all.since(&nothing).to_string();
+    assert_eq!(text.lines().count(), 102);
+    assert!(text.ends_with("\n+ … and 150 more"), "{text}");
 }

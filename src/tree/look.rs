@@ -110,6 +110,9 @@ fn draft(task: Live<'_>, depth: usize, now_ms: u32) -> Draft<'_> {
             .then(|| task.cold().map(busy).unwrap_or_default()),
         age: age(now_ms, task.born_ms()),
         location: task.location(),
+        awaiting: None,
+        running_for: None,
+        cause: None,
     }
 }
 

@@ -177,6 +177,9 @@ fn timeout(count: usize) -> StopTimeout {
         busy: None,
         age: Duration::ZERO,
         location: Location::caller(),
+        awaiting: None,
+        running_for: None,
+        cause: None,
     });
     let remaining = Snapshot::new(Vec::new(), None, drafts);
     StopTimeout { remaining }
