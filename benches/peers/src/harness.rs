@@ -3,6 +3,10 @@
 //! A [`Row`] is one workload, measured for every executor that has it. All cases of a row are run
 //! once a round, each round starting with another, so that a disturbance of the machine falls on
 //! all of them alike. The first [`WARM_UP`] rounds are not kept.
+//!
+//! Each sample comes with the number of cores that the process used meanwhile: CPU seconds divided by
+//! seconds. The system may keep the threads of an executor on one core for a whole run, which
+//! changes every ratio. So a row of two threads goes by the samples of two cores, if there are enough.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -11,6 +15,10 @@ use std::time::{Duration, Instant};
 const WARM_UP: usize = 2;
 /// A slow case runs in one round of so many.
 const SELDOM: usize = 10;
+/// The number of cores from which a sample counts as one of two cores.
+const TWO_CORES: f64 = 1.5;
+/// The least share of samples of two cores for a case to go by these.
+const ENOUGH: f64 = 0.1;
 
 /// What a taskgrove case of a row is to reach.
 #[derive(Clone, Copy)]
@@ -34,14 +42,61 @@ pub struct Case {
     /// It runs in one round of so many: for what is slow.
     every: usize,
     run: Box<dyn FnMut() -> f64>,
-    pub samples: Vec<f64>,
+    samples: Vec<Sample>,
+    /// Whether the workload is one for two threads.
+    two_threads: bool,
+}
+
+/// What a case measured in one round.
+#[derive(Clone, Copy)]
+struct Sample {
+    value: f64,
+    /// CPU seconds of the process divided by seconds, meanwhile.
+    cores: f64,
 }
 
 impl Case {
+    /// The values of the samples that `counts` accepts, in order.
+    fn sorted(&self, counts: impl Fn(&Sample) -> bool) -> Vec<f64> {
+        let counted = self.samples.iter().filter(|sample| counts(sample));
+        let mut values: Vec<f64> = counted.map(|sample| sample.value).collect();
+        values.sort_by(f64::total_cmp);
+        values
+    }
+
+    /// The values that the case's figures are made of: those of two cores, if the workload is for two
+    /// threads and there are enough of them.
+    fn counted(&self) -> Vec<f64> {
+        self.sorted(|sample| !self.on_two_cores() || sample.cores >= TWO_CORES)
+    }
+
+    /// Whether the case's figures are of the samples of two cores alone.
+    pub fn on_two_cores(&self) -> bool {
+        self.two_threads && self.share_of_two_cores() >= ENOUGH
+    }
+
+    /// The share of samples during which the process used two cores.
+    pub fn share_of_two_cores(&self) -> f64 {
+        let two = self.samples.iter().filter(|one| one.cores >= TWO_CORES);
+        two.count() as f64 / self.samples.len().max(1) as f64
+    }
+
+    /// The median of the number of cores.
+    pub fn cores(&self) -> f64 {
+        let mut cores: Vec<f64> = self.samples.iter().map(|one| one.cores).collect();
+        cores.sort_by(f64::total_cmp);
+        quantile(&cores, 0.5)
+    }
+
+    /// The median of the samples of one core, where the others count.
+    pub fn median_on_one_core(&self) -> Option<f64> {
+        let one = self.sorted(|sample| sample.cores < TWO_CORES);
+        (self.on_two_cores() && !one.is_empty()).then(|| quantile(&one, 0.5))
+    }
+
     /// The middle sample, and those a quarter from either end.
     pub fn spread(&self) -> [f64; 3] {
-        let mut sorted = self.samples.clone();
-        sorted.sort_by(f64::total_cmp);
+        let sorted = self.counted();
         [0.25, 0.5, 0.75].map(|q| quantile(&sorted, q))
     }
 
@@ -51,12 +106,7 @@ impl Case {
 
     /// The sample that was disturbed least.
     pub fn best(&self, more: bool) -> f64 {
-        let pick = if more { f64::max } else { f64::min };
-        self.samples
-            .iter()
-            .copied()
-            .reduce(pick)
-            .unwrap_or(f64::NAN)
+        quantile(&self.counted(), if more { 1.0 } else { 0.0 })
     }
 
     pub fn is_ours(&self) -> bool {
@@ -111,6 +161,14 @@ impl Row {
         self
     }
 
+    /// Says that the cases so far are workloads for two threads.
+    pub fn on_two_threads(mut self) -> Row {
+        for case in &mut self.cases {
+            case.two_threads = true;
+        }
+        self
+    }
+
     pub fn case(self, who: &'static str, run: impl FnMut() -> f64 + 'static) -> Row {
         self.ours(who, Target::None, run)
     }
@@ -136,6 +194,7 @@ impl Row {
             every: 1,
             run: Box::new(run),
             samples: Vec::new(),
+            two_threads: false,
         });
         self
     }
@@ -158,11 +217,14 @@ impl Row {
                 if round % every != 0 {
                     continue;
                 }
-                let sample = (case.run)();
-                let sound = sample.is_finite() && sample >= 0.0;
+                let (cpu, began) = (cpu_time(), Instant::now());
+                let value = (case.run)();
+                let cpu = cpu_time() - cpu;
+                let cores = cpu.as_secs_f64() / began.elapsed().as_secs_f64();
+                let sound = value.is_finite() && value >= 0.0;
                 assert!(sound, "{} {}", self.name, case.who);
                 if round >= warm_up {
-                    case.samples.push(sample);
+                    case.samples.push(Sample { value, cores });
                 }
             }
         }

@@ -14,13 +14,13 @@ use std::time::{Duration, Instant};
 const MS: Duration = Duration::from_millis(1);
 
 /// Tasks that yield after each piece of work, for as long as this is not ended.
-struct Crowd {
+pub struct Crowd {
     over: Arc<AtomicBool>,
     left: mpsc::Receiver<()>,
 }
 
 impl Crowd {
-    fn start<R: Raw>(tasks: usize, piece: Duration) -> Crowd {
+    pub fn start<R: Raw>(tasks: usize, piece: Duration) -> Crowd {
         let over = Arc::new(AtomicBool::new(false));
         let (here, left) = mpsc::channel::<()>();
         for _ in 0..tasks {
@@ -41,7 +41,7 @@ impl Crowd {
     }
 
     /// Returns when the last of them is gone.
-    fn end(self) {
+    pub fn end(self) {
         self.over.store(true, Ordering::Relaxed);
         let gone = self.left.recv();
         assert!(gone.is_err(), "nobody sends anything");

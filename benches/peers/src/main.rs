@@ -2,10 +2,12 @@
 //!
 //! Arguments: none for everything, which also writes `results.md` and `results.svg` beside this
 //! package's manifest; `overhead` for what supervision adds to a plain spawn; `bars` for the three
-//! figures every build has to reach (exit 1 if one does not); or words, to run the workloads whose
+//! figures every build has to reach (exit 1 if one does not); `cliffs`, and words, for everyday workloads
+//! beside tokio and async-executor (exit 1 if one takes too long for no known cause); or words, to run the workloads whose
 //! names contain one. `--rounds F` multiplies the number of rounds by `F`; `--who NAME` runs only
 //! the executors whose names begin so.
 
+mod cliffs;
 mod filled;
 mod harness;
 mod latency;
@@ -48,6 +50,8 @@ fn main() -> ExitCode {
     match words.first().map(String::as_str) {
         Some("overhead") => overhead(scale),
         Some("bars") => return bars(scale),
+        Some("cliffs") if cliffs::run(scale, &words[1..]) => {}
+        Some("cliffs") => return ExitCode::FAILURE,
         _ => everything(scale, &words, who.as_deref()),
     }
     ExitCode::SUCCESS

@@ -16,7 +16,7 @@ const LEAST: f64 = 0.2;
 const MOST: f64 = 300.0;
 
 /// How a peer is drawn: the start of its name, the colour, and a mark (see [`mark`]).
-const STYLES: [(&str, &str, char); 12] = [
+const STYLES: [(&str, &str, char); 13] = [
     ("tokio-graceful", "#8c564b", 'o'),
     ("tokio JoinSet", "#1f77b4", 'o'),
     ("token + TaskTracker", "#17becf", 's'),
@@ -26,6 +26,7 @@ const STYLES: [(&str, &str, char); 12] = [
     ("StaticExecutor", "#bc8f00", 's'),
     ("futures ThreadPool", "#9467bd", 'o'),
     ("nexosim", "#7f7f7f", 'd'),
+    ("smolscale", "#2ca02c", 'o'),
     ("ractor", "#d62728", 's'),
     ("kameo", "#e377c2", 's'),
     ("floor", "#000000", '|'),

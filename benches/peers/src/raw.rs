@@ -90,6 +90,8 @@ pub struct Tokio;
 pub struct AsyncExecutor;
 pub struct Static;
 pub struct FuturesPool;
+/// smolscale, whose global executor has as many threads as the machine has cores.
+pub struct Smolscale;
 
 impl Raw for GroveRoots {
     const NAME: &'static str = "taskgrove roots";
@@ -171,7 +173,7 @@ fn start(run: impl Fn() + Send + Copy + 'static) {
     }
 }
 
-fn executor() -> &'static async_executor::Executor<'static> {
+pub fn executor() -> &'static async_executor::Executor<'static> {
     static EXECUTOR: async_executor::Executor<'static> = async_executor::Executor::new();
     static STARTED: OnceLock<()> = OnceLock::new();
     STARTED.get_or_init(|| {
@@ -242,5 +244,26 @@ impl Raw for FuturesPool {
 
     fn detach<T: Send + 'static>(task: Self::Join<T>) {
         task.forget();
+    }
+}
+
+impl Raw for Smolscale {
+    const NAME: &'static str = "smolscale";
+    type Join<T: Send + 'static> = async_executor::Task<T>;
+
+    fn spawn<F>(future: F) -> Self::Join<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        smolscale::spawn(future)
+    }
+
+    fn cancel<T: Send + 'static>(task: Self::Join<T>) {
+        drop(task);
+    }
+
+    fn detach<T: Send + 'static>(task: Self::Join<T>) {
+        task.detach();
     }
 }

@@ -158,7 +158,7 @@ const WORK: Duration = Duration::from_micros(5);
 static WORK_LOOPS: AtomicUsize = AtomicUsize::new(0);
 
 /// Sets the amount of [`work`], once, by the least disturbed of many tries.
-fn calibrate() {
+pub fn calibrate() {
     if WORK_LOOPS.load(Ordering::Relaxed) > 0 {
         return;
     }

@@ -35,9 +35,11 @@ fn ratio(value: Option<f64>) -> String {
     value.map_or(String::new(), |ratio| format!("{ratio:.2}"))
 }
 
-const HEADS: [&str; 7] = [
+const HEADS: [&str; 9] = [
     "median",
     "quartiles",
+    "cores",
+    "on one core",
     "of best peer",
     "of target's",
     "undisturbed",
@@ -45,9 +47,10 @@ const HEADS: [&str; 7] = [
     "",
 ];
 
-/// Median, quartiles, ratio to the best peer, to the one the target names, and that of the least
+/// Median, quartiles, cores used (and the share of rounds with two), the median of the other rounds, ratio
+/// to the best peer, to the one the target names, and that of the least
 /// disturbed rounds; target, verdict.
-fn cells(row: &Row, case: &Case) -> [String; 7] {
+fn cells(row: &Row, case: &Case) -> [String; 9] {
     let [low, median, high] = case.spread();
     let ours = |value: Option<f64>| ratio(value.filter(|_| case.is_ours()));
     let named = match case.target {
@@ -57,6 +60,12 @@ fn cells(row: &Row, case: &Case) -> [String; 7] {
     [
         figure(median),
         format!("{}-{}", figure(low), figure(high)),
+        format!(
+            "{:.1} ({:.0} %)",
+            case.cores(),
+            100.0 * case.share_of_two_cores()
+        ),
+        case.median_on_one_core().map_or(String::new(), figure),
         ours(row.ratio_to_best(case, Case::median)),
         ours(named),
         ours(row.ratio(case, |c| c.best(row.more))),
@@ -68,10 +77,20 @@ fn cells(row: &Row, case: &Case) -> [String; 7] {
 /// Prints one row for people.
 pub fn print(row: &Row) {
     println!("\n{} ({}): {}", row.name, row.unit, row.about);
-    let line = |who: &str, cells: [&str; 7]| {
-        let [median, spread, best, named, calm, target, verdict] = cells;
+    let line = |who: &str, cells: [&str; 9]| {
+        let [
+            median,
+            spread,
+            cores,
+            one_core,
+            best,
+            named,
+            calm,
+            target,
+            verdict,
+        ] = cells;
         let line = format!(
-            "  {who:25} {median:>8} {spread:>15} {best:>12} {named:>11} {calm:>11}  {target} {verdict}"
+            "  {who:25} {median:>8} {spread:>15} {cores:>11} {one_core:>11} {best:>12} {named:>11} {calm:>11}  {target} {verdict}"
         );
         println!("{}", line.trim_end());
     };
@@ -160,11 +179,12 @@ fn targets(rows: &[Row]) -> String {
 
 /// Which releases of the peers these are.
 fn versions() -> String {
-    const PEERS: [&str; 8] = [
+    const PEERS: [&str; 9] = [
         "tokio",
         "tokio-util",
         "async-executor",
         "futures",
+        "smolscale",
         "nexosim",
         "ractor",
         "kameo",
@@ -186,8 +206,9 @@ pub fn markdown(rows: &[Row]) -> String {
         "# taskgrove and its peers\n\nWritten by `cargo run --release` in `benches/peers`. Two workers each, {cores} \
          cores, one process, round-robin: all cases of a row run once a round (the slowest in one round of ten). \
          {}.\n\n\
-         ![Ratios](results.svg)\n\n## Targets\n\n{}\nRounds of `cancel_deep` and `cancel_tree` in which every child was dropped before its parent: {}.\n\n## Rows\n\nMedian and quartiles of all rounds; taskgrove's \
-         median divided by that of the best peer (floors are none), by that of the one its target names, and the \
+         ![Ratios](results.svg)\n\n## Targets\n\n{}\nRounds of `cancel_deep` and `cancel_tree` in which every child was dropped before its parent: {}.\n\n## Rows\n\nMedian and quartiles; the cores that the process used, and \
+         the share of rounds in which these were at least 1.5. Where a workload is for two threads and a tenth of its \
+         rounds were such, its figures are of those alone, and the median of the others is beside it. Then taskgrove's median divided by that of the best peer (floors are none), by that of the one its target names, and the \
          ratio that the target is about for the least disturbed round of each.\n",
         versions(),
         targets(rows),
@@ -196,7 +217,7 @@ pub fn markdown(rows: &[Row]) -> String {
     for row in rows {
         let _ = writeln!(out, "\n### {}\n\n{}; {}.\n", row.name, row.about, row.unit);
         let _ = writeln!(out, "| who | {} |", HEADS.join(" | "));
-        out += "|---|---|---|---|---|---|---|---|\n";
+        out += "|---|---|---|---|---|---|---|---|---|---|\n";
         for case in &row.cases {
             let _ = writeln!(out, "| {} | {} |", case.who, cells(row, case).join(" | "));
         }

@@ -46,6 +46,8 @@ macro_rules! raw_row {
             .case(AsyncExecutor::NAME, || raw::$work::<AsyncExecutor> $args)
             .case(STATIC, || raw::$work::<Static> $args)
             .case(FuturesPool::NAME, || raw::$work::<FuturesPool> $args)
+            .case(Smolscale::NAME, || raw::$work::<Smolscale> $args)
+            .on_two_threads()
     };
 }
 

@@ -3,7 +3,9 @@
 use super::{CHILDREN, Kept, Named, ROOTS, STATIC, keep, kept, raw_row};
 use crate::filled;
 use crate::harness::{Row, Target};
-use crate::raw::{AsyncExecutor, FuturesPool, GroveChildren, GroveRoots, Raw, Static, Tokio};
+use crate::raw::{
+    AsyncExecutor, FuturesPool, GroveChildren, GroveRoots, Raw, Smolscale, Static, Tokio,
+};
 use crate::raw_work as raw;
 
 /// Spawning, waking, work and cancellation by handle.
@@ -18,8 +20,8 @@ pub fn rows() -> Vec<Row> {
                 "10,000 empty tasks from inside a task, all awaited; per task"
             ),
             spawn_join_local(),
-            of(0.7),
-            of(0.75)
+            Target::Best(0.9),
+            Target::Best(0.9)
         ),
         raw_row!(
             Row::new(
@@ -28,7 +30,7 @@ pub fn rows() -> Vec<Row> {
                 "the same from another thread; per task"
             ),
             spawn_join_external(),
-            of(0.8)
+            of(0.7)
         )
         .case(filled::NAME, filled::spawn_join_external),
         raw_row!(
@@ -38,8 +40,8 @@ pub fn rows() -> Vec<Row> {
                 "10,000 tasks, each spawns the next; per task"
             ),
             chained_spawn(),
-            of(0.8),
-            Target::None
+            Target::Best(0.9),
+            Target::Best(0.9)
         ),
         raw_row!(
             Row::new("yield_many", "ns", "1,000 tasks x 100 yields; per yield"),
@@ -54,8 +56,8 @@ pub fn rows() -> Vec<Row> {
                 "1,000 pairs, one round trip over oneshots; per pair"
             ),
             ping_pong(),
-            of(0.7),
-            Target::None
+            Target::Best(0.9),
+            Target::Best(0.9)
         )
         .case(filled::NAME, filled::ping_pong),
         raw_row!(
@@ -103,12 +105,13 @@ pub fn wakes() -> Vec<Row> {
     )
     .rounds(11);
     let mut p99 = Row::new("wake_p99", "us", "the same, 99th percentile").rounds(11);
-    let all: [Named<(f64, f64)>; 5] = [
+    let all: [Named<(f64, f64)>; 6] = [
         (ROOTS, raw::wake_latency::<GroveRoots>),
         (Tokio::NAME, raw::wake_latency::<Tokio>),
         (AsyncExecutor::NAME, raw::wake_latency::<AsyncExecutor>),
         (STATIC, raw::wake_latency::<Static>),
         (FuturesPool::NAME, raw::wake_latency::<FuturesPool>),
+        (Smolscale::NAME, raw::wake_latency::<Smolscale>),
     ];
     for (who, run) in all {
         let tail = Kept::default();

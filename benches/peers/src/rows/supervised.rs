@@ -3,7 +3,7 @@
 use super::{GROVE, ROOTS, STATIC, raw_row};
 use crate::harness::{Row, Target};
 use crate::nodes::{Form, Park};
-use crate::raw::{AsyncExecutor, FuturesPool, GroveRoots, Raw, Static, Tokio};
+use crate::raw::{AsyncExecutor, FuturesPool, GroveRoots, Raw, Smolscale, Static, Tokio};
 use crate::raw_work as raw;
 use crate::supervisors::{
     self as sup, Boxes, Graceful, Grove, Kameo, Ractor, Set, Supervisor, Tasks, Tracker, WIDE,
@@ -19,6 +19,7 @@ macro_rules! supervised_row {
             .slow(Ractor::NAME, move || sup::$work::<Ractor> $args)
             .slow(Kameo::NAME, move || sup::$work::<Kameo> $args)
             .slow(Graceful::NAME, move || sup::$work::<Graceful> $args)
+            .on_two_threads()
     };
 }
 
