@@ -1,5 +1,7 @@
 //! The servers: one runtime and one kind each, in a process that leaves with its parent.
 
+#[cfg(target_os = "linux")]
+mod monoio;
 mod reactor;
 mod smol;
 mod taskgrove;
@@ -17,6 +19,10 @@ pub const SMALL: &[u8] = b"Hello, world!";
 pub const LARGE: &[u8] = &[b'l'; 64 * 1024];
 /// Threads that run tasks.
 const WORKERS: usize = 2;
+/// How long the poll of a heavy request lasts.
+const HEAVY: Duration = Duration::from_millis(10);
+/// How long a server of the kind `late` sleeps before each answer.
+const SLEEP: Duration = Duration::from_millis(2);
 /// What a server that is exposed to strangers sets: it costs each request a timer.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -28,6 +34,10 @@ pub fn run(runtime: &str, kind: &str) {
     });
     match runtime {
         "taskgrove" => taskgrove::run(kind),
+        "supervised" => taskgrove::supervised(kind),
+        "async-io" => taskgrove::on_async_io(kind),
+        #[cfg(target_os = "linux")]
+        "monoio" => monoio::run(kind),
         "tokio" => tokio::run(kind),
         "smol" => smol::run(kind),
         other => panic!("no such runtime: {other}"),
@@ -44,6 +54,13 @@ async fn answer(
 ) -> Result<hyper::Response<Full<Bytes>>, Infallible> {
     let body = match request.uri().path() {
         "/large" => LARGE,
+        "/heavy" => {
+            let end = std::time::Instant::now() + HEAVY;
+            while std::time::Instant::now() < end {
+                std::hint::spin_loop();
+            }
+            SMALL
+        }
         _ => SMALL,
     };
     Ok(hyper::Response::new(Full::new(Bytes::from_static(body))))
@@ -149,10 +166,14 @@ where
         .await;
 }
 
-/// One connection of the echo server, to its end.
-async fn echo<T: futures_lite::AsyncRead + futures_lite::AsyncWrite + Unpin>(mut stream: T) {
+/// One connection of the echo server, to its end. With a small buffer it is what an idle connection
+/// takes at least: a task and a registration.
+async fn echo<const BUFFER: usize, T>(mut stream: T)
+where
+    T: futures_lite::AsyncRead + futures_lite::AsyncWrite + Unpin,
+{
     use futures_lite::{AsyncReadExt, AsyncWriteExt};
-    let mut buffer = [0; 4096];
+    let mut buffer = [0; BUFFER];
     loop {
         match stream.read(&mut buffer).await {
             Ok(0) | Err(_) => return,
@@ -161,6 +182,23 @@ async fn echo<T: futures_lite::AsyncRead + futures_lite::AsyncWrite + Unpin>(mut
                     return;
                 }
             }
+        }
+    }
+}
+
+/// One connection of the kind `late`: each byte is answered, after a sleep, by how late the sleep was.
+async fn late<T, S>(mut stream: T, sleep_until: fn(std::time::Instant) -> S)
+where
+    T: futures_lite::AsyncRead + futures_lite::AsyncWrite + Unpin,
+    S: Future<Output = ()>,
+{
+    use futures_lite::{AsyncReadExt, AsyncWriteExt};
+    while let Ok(1) = stream.read(&mut [0]).await {
+        let at = std::time::Instant::now() + SLEEP;
+        sleep_until(at).await;
+        let late = at.elapsed().as_nanos() as u64;
+        if stream.write_all(&late.to_le_bytes()).await.is_err() {
+            return;
         }
     }
 }

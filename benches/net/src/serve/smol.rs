@@ -1,6 +1,6 @@
 //! On smol's parts: async-executor on two threads, each of which drives async-io.
 
-use super::{Io, Timer, WORKERS, echo, http, reactor};
+use super::{Io, Timer, WORKERS, echo, http, late, reactor};
 use smol::Executor;
 use std::sync::LazyLock;
 
@@ -19,14 +19,18 @@ impl Future for At {
     }
 }
 
+fn at(instant: std::time::Instant) -> At {
+    At(smol::Timer::at(instant))
+}
+
 pub fn run(kind: &str) {
     let kind = kind.to_owned();
     let server = EXECUTOR.spawn(async move {
         reactor::serve(&kind, |stream| match kind.as_str() {
-            "echo" => EXECUTOR.spawn(echo(stream)).detach(),
-            _ => EXECUTOR
-                .spawn(http(Io(stream), Timer(|at| At(smol::Timer::at(at)))))
-                .detach(),
+            "echo" => EXECUTOR.spawn(echo::<4096, _>(stream)).detach(),
+            "hold" => EXECUTOR.spawn(echo::<64, _>(stream)).detach(),
+            "late" => EXECUTOR.spawn(late(stream, at)).detach(),
+            _ => EXECUTOR.spawn(http(Io(stream), Timer(at))).detach(),
         })
         .await
     });

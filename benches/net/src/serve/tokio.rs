@@ -1,6 +1,6 @@
 //! On tokio.
 
-use super::{Timer, WORKERS, http, listening};
+use super::{SLEEP, Timer, WORKERS, http, listening};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
@@ -57,8 +57,8 @@ impl hyper::rt::Write for Io {
     }
 }
 
-async fn echo(mut stream: TcpStream) {
-    let mut buffer = [0; 4096];
+async fn echo<const BUFFER: usize>(mut stream: TcpStream) {
+    let mut buffer = [0; BUFFER];
     loop {
         match stream.read(&mut buffer).await {
             Ok(0) | Err(_) => return,
@@ -67,6 +67,17 @@ async fn echo(mut stream: TcpStream) {
                     return;
                 }
             }
+        }
+    }
+}
+
+async fn late(mut stream: TcpStream) {
+    while let Ok(1) = stream.read(&mut [0]).await {
+        let at = std::time::Instant::now() + SLEEP;
+        tokio::time::sleep_until(at.into()).await;
+        let late = at.elapsed().as_nanos() as u64;
+        if stream.write_all(&late.to_le_bytes()).await.is_err() {
+            return;
         }
     }
 }
@@ -95,7 +106,9 @@ pub fn run(kind: &str) {
             stream.set_nodelay(true).expect("nodelay");
             let sleep = |at: std::time::Instant| tokio::time::sleep_until(at.into());
             match kind.as_str() {
-                "echo" => drop(tokio::spawn(echo(stream))),
+                "echo" => drop(tokio::spawn(echo::<4096>(stream))),
+                "hold" => drop(tokio::spawn(echo::<64>(stream))),
+                "late" => drop(tokio::spawn(late(stream))),
                 _ => drop(tokio::spawn(http(Io(stream), Timer(sleep)))),
             }
         }
