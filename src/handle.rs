@@ -5,10 +5,12 @@
 //! and to the scheduler for counts, and may change neither by itself. It guards that each of these
 //! functions panics outside a runtime with a message that says what to do. Services are above it.
 
+mod block_on;
 mod caller;
 pub(crate) mod cancel_guard;
 pub(crate) mod child;
 pub(crate) mod defer;
+pub(crate) mod enter;
 mod metrics;
 pub(crate) mod settings;
 pub(crate) mod task;

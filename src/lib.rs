@@ -62,6 +62,7 @@ pub use error::{
 };
 pub use handle::child::spawn;
 pub use handle::defer::{Defer, defer};
+pub use handle::enter::Enter;
 pub use handle::task::{CancelHandle, CancelOnDrop, Task};
 pub use handle::{Handle, Metrics, RootBuilder, yield_now};
 pub use id::TaskId;

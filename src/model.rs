@@ -18,7 +18,7 @@ use crate::handle::task::Task;
 use crate::schedule::pool::{Pool, PoolHandle};
 use crate::schedule::worker::Worker;
 use crate::sync::{Arc, Life, Parker, SegQueue};
-use crate::task::current::InRuntime;
+use crate::task::current::inside::InRuntime;
 use crate::task::raw::{Handover, Marked, Parent, Part, Queued, Taken};
 use crate::task::shared::Counts;
 use crate::task::state::Level;

@@ -4,6 +4,7 @@
 //! them. It guards that a thread in `block_on` that finds no workers drives the pool itself, and
 //! that a runtime that is dropped leaves no task behind. What a worker does is `schedule`'s subject.
 
+mod block_on;
 mod builder;
 mod driver;
 mod owner;

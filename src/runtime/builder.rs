@@ -2,11 +2,12 @@
 
 use super::owner::Runtime;
 use crate::handle::Handle;
+use crate::panics::quietly;
 use crate::schedule::pool::{Pool, PoolHandle};
 use crate::schedule::worker::Worker;
 use crate::sync::{Arc, Parker};
 use crate::task::Shared;
-use crate::task::current::InRuntime;
+use crate::task::current::inside::InRuntime;
 use crate::timer_queue::Clock;
 use std::io;
 
@@ -25,13 +26,32 @@ const MAX_WORKERS: usize = 1 << 15;
 /// assert_eq!(runtime.metrics().workers, 1);
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct Builder {
     workers: Option<usize>,
     thread_name: String,
     stack_size: Option<usize>,
     track_busy: bool,
+    hooks: Hooks,
+}
+
+/// A hook of the user's that a worker thread calls.
+type Hook = std::sync::Arc<dyn Fn() + Send + Sync>;
+
+#[derive(Clone, Default)]
+struct Hooks {
+    start: Option<Hook>,
+    stop: Option<Hook>,
+}
+
+impl Hooks {
+    /// Calls a hook. A panic in it ends nothing.
+    fn call(hook: Option<&Hook>) {
+        if let Some(hook) = hook {
+            quietly(|| hook());
+        }
+    }
 }
 
 impl Builder {
@@ -41,6 +61,7 @@ impl Builder {
             thread_name: "taskgrove".to_owned(),
             stack_size: None,
             track_busy: false,
+            hooks: Hooks::default(),
         }
     }
 
@@ -76,6 +97,42 @@ impl Builder {
         self
     }
 
+    /// Sets a function that each worker thread calls when it has started, before it runs any task.
+    ///
+    /// It is for what a thread needs: a priority, a core to run on, a thread-local of another library. It runs
+    /// inside the runtime, so that [`Handle::current`] works. A panic in it is reported by the panic hook and has
+    /// no other effect. With [`workers(0)`](Builder::workers) the runtime starts no thread, and never calls it. A
+    /// second call replaces the first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    /// static UP: AtomicUsize = AtomicUsize::new(0);
+    /// let runtime = taskgrove::Runtime::builder()
+    ///     .workers(2)
+    ///     .on_thread_start(|| { UP.fetch_add(1, Ordering::Relaxed); })
+    ///     .on_thread_stop(|| { UP.fetch_sub(1, Ordering::Relaxed); })
+    ///     .build()?;
+    /// drop(runtime);
+    /// assert_eq!(UP.load(Ordering::Relaxed), 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn on_thread_start(mut self, f: impl Fn() + Send + Sync + 'static) -> Self {
+        self.hooks.start = Some(std::sync::Arc::new(f));
+        self
+    }
+
+    /// Sets a function that each worker thread calls when the runtime has ended, as the last thing that it does.
+    ///
+    /// All tasks are done by then, and what it spawns is cancelled. A thread that
+    /// [`shutdown_timeout`](Runtime::shutdown_timeout) has left behind calls it if it ever comes to its end. The
+    /// rest is as for [`on_thread_start`](Builder::on_thread_start).
+    pub fn on_thread_stop(mut self, f: impl Fn() + Send + Sync + 'static) -> Self {
+        self.hooks.stop = Some(std::sync::Arc::new(f));
+        self
+    }
+
     /// Builds the runtime and starts its threads.
     ///
     /// # Errors
@@ -99,6 +156,7 @@ impl Builder {
         let cores = threads.max(1);
         let shared = Arc::new(Shared::new(Clock::real(), self.track_busy));
         let pool = Arc::new(Pool::new(shared.serial, threads));
+        shared.set_block_on(Box::new(pool.clone()));
         Shared::open(&shared, Box::new(PoolHandle(pool.clone())), cores + 1);
         let mut runtime = Runtime {
             handle: Handle::new(shared.clone()),
@@ -107,7 +165,7 @@ impl Builder {
             is_shut_down: false,
         };
         for index in 0..threads {
-            let (shared, pool) = (shared.clone(), pool.clone());
+            let (shared, pool, hooks) = (shared.clone(), pool.clone(), self.hooks.clone());
             let mut thread =
                 std::thread::Builder::new().name(format!("{}-{index}", self.thread_name));
             if let Some(bytes) = self.stack_size {
@@ -115,12 +173,25 @@ impl Builder {
             }
             let spawned = thread.spawn(move || {
                 let _in_runtime = InRuntime::enter(shared.clone(), Some(index));
+                Hooks::call(hooks.start.as_ref());
                 Worker::new(&pool, &shared, Arc::new(Parker::new())).run();
+                Hooks::call(hooks.stop.as_ref());
             });
             // On an error the runtime is dropped, which ends the threads that were started.
             runtime.threads.push(spawned?);
         }
         Ok(runtime)
+    }
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder")
+            .field("workers", &self.workers)
+            .field("thread_name", &self.thread_name)
+            .field("stack_size", &self.stack_size)
+            .field("track_busy", &self.track_busy)
+            .finish_non_exhaustive()
     }
 }
 

@@ -9,7 +9,7 @@ use crate::schedule::worker::Worker;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Parker};
 use crate::task::Shared;
-use crate::task::current::InRuntime;
+use crate::task::current::inside::InRuntime;
 use crate::task::wakes;
 use std::task::Waker;
 
@@ -95,6 +95,11 @@ impl<'a> Driver<'a> {
             }
         }
         self.worker.flush();
+    }
+
+    /// Does what is left in a runtime that has ended.
+    pub(super) fn finish(&mut self) {
+        while self.worker.tick() {}
     }
 }
 

@@ -1,20 +1,13 @@
 //! [`Runtime`], and blocking on a future.
 
-use super::driver::{Driver, PassOn, waker};
 use crate::error::ServiceError;
 use crate::handle::Handle;
-use crate::protect::last_poll::poll_to_its_end;
 use crate::schedule::pool::Pool;
 use crate::service::{Manager, Service};
-use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{Arc, Parker};
+use crate::sync::Arc;
 use crate::task::arced;
-use crate::task::current::{self, InRuntime};
-use crate::task::raw::fits;
 use std::ops::Deref;
 use std::panic::Location;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 
 /// Owns worker threads, timers, and the tree of the tasks that run on them.
@@ -74,46 +67,7 @@ impl Runtime {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        if const { fits::<F>() } {
-            self.drive(pin!(Some(future)))
-        } else {
-            self.drive(pin!(Some(Box::pin(future))))
-        }
-    }
-
-    fn drive<F: Future>(&self, mut future: Pin<&mut Option<F>>) -> F::Output {
-        let shared = self.handle.shared();
-        assert!(
-            !current::is_worker_of(shared),
-            "`block_on` was called on a worker of the same runtime, and would block the tasks it waits for: await the future instead"
-        );
-        let _in_runtime = InRuntime::enter(shared.clone(), None);
-        let parker = Arc::new(Parker::new());
-        let woken = Arc::new(AtomicBool::new(true));
-        let waker = waker(&parker, &woken);
-        let mut cx = Context::from_waker(&waker);
-        // Declared before the driver, so dropped after it has given the core back.
-        let _pass_on = PassOn(self.threads.is_empty().then_some(&*self.pool));
-        let mut driver: Option<Driver<'_>> = None;
-        loop {
-            // Acquire pairs with the waker's Release. A wake during the poll sets the flag again.
-            if woken.swap(false, Ordering::AcqRel)
-                && let Poll::Ready(output) =
-                    current::outside_tasks(|| poll_to_its_end(future.as_mut(), &mut cx))
-            {
-                return output;
-            }
-            if driver.is_none() && self.threads.is_empty() {
-                driver = Driver::take(&self.pool, shared, &parker);
-            }
-            match &mut driver {
-                Some(driver) => driver.run(|| woken.load(Ordering::Acquire)),
-                None => self.pool.park_block_on_thread(shared, &parker, || {
-                    let free = self.threads.is_empty() && self.pool.is_core_free();
-                    free || woken.load(Ordering::Acquire)
-                }),
-            }
-        }
+        self.handle.block_on(future)
     }
 
     /// Runs a service to its end: [`Manager::run_service`] for synchronous code.

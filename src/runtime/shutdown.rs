@@ -1,13 +1,14 @@
 //! Shutting a runtime down, and dropping it.
 
-use super::driver::{Driver, waker};
+use super::driver::{Driver, PassOn, waker};
 use super::owner::Runtime;
 use super::stuck::{self, Stuck};
 use crate::error::StopTimeout;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Parker};
 use crate::task::Shared;
-use crate::task::current::{self, InRuntime};
+use crate::task::current;
+use crate::task::current::inside::InRuntime;
 use crate::task::state::Level;
 use crate::timer_queue::Fire;
 use crate::tree::look;
@@ -51,9 +52,11 @@ impl Runtime {
         }
         let remaining = look::all(&shared);
         request_all(&shared, Level::Kill);
-        if self.threads.is_empty() {
+        if on_worker {
+            // The worker that this thread is ends the tasks once it goes on.
+        } else if self.threads.is_empty() {
             self.wait_done(&shared, Duration::MAX);
-        } else if !on_worker {
+        } else {
             let mut stuck = Stuck::new(self.pool.progress());
             while !self.pool.has_terminated() {
                 self.pool.end.park(Some(Instant::now() + stuck::LOOK));
@@ -73,7 +76,7 @@ impl Runtime {
     }
 
     /// Waits until the last task is done, at most for `timeout`. Runs the tasks if there are no workers
-    /// and no other thread does.
+    /// and no other thread does. The calling thread is no worker of the runtime.
     fn wait_done(&self, shared: &Arc<Shared>, timeout: Duration) {
         if !self.threads.is_empty() {
             let deadline = Instant::now().checked_add(timeout);
@@ -89,11 +92,23 @@ impl Runtime {
         let deadline = shared.clock.deadline(timeout);
         let wake = Fire::Waker(waker(&parker, &over));
         let timer = shared.timers.insert(deadline, wake);
-        if let Some(mut driver) = Driver::take(&self.pool, shared, &parker) {
-            while !self.pool.has_terminated() && !over.load(Ordering::Acquire) {
-                driver.run(|| over.load(Ordering::Acquire) || self.pool.has_terminated());
+        let is_over = || over.load(Ordering::Acquire) || self.pool.has_terminated();
+        // Declared before the driver, so dropped after it has given the core back.
+        let _pass_on = PassOn(Some(&self.pool));
+        let mut driver = None;
+        while !is_over() {
+            if driver.is_none() {
+                driver = Driver::take(&self.pool, shared, &parker);
+            }
+            match &mut driver {
+                Some(driver) => driver.run(is_over),
+                // A thread that is in `block_on` with a handle drives the tasks.
+                None => self.pool.park_block_on_thread(shared, &parker, || {
+                    is_over() || self.pool.is_core_free()
+                }),
             }
         }
+        drop(driver);
         if let Some((key, _)) = timer {
             shared.timers.remove(key);
         }
@@ -115,9 +130,12 @@ impl Drop for Runtime {
         let shared = self.handle.shared().clone();
         request_all(&shared, Level::Kill);
         shared.release_sentinels();
+        if current::is_worker_of(&shared) {
+            return;
+        }
         if self.threads.is_empty() {
             self.wait_done(&shared, Duration::MAX);
-        } else if !current::is_worker_of(&shared) {
+        } else {
             self.join();
         }
     }

@@ -151,6 +151,11 @@ impl Pool {
         }
     }
 
+    /// Whether the runtime has threads for its workers.
+    pub(crate) fn has_threads(&self) -> bool {
+        self.threads > 0
+    }
+
     /// Whether the last root task is done.
     pub(crate) fn has_terminated(&self) -> bool {
         self.terminated.load(Ordering::Acquire)

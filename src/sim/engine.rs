@@ -21,8 +21,8 @@ use super::random::{Random, mix};
 use super::run::{Kind, Run, SOURCES, Source};
 use super::unhandled::UnhandledPanics;
 use crate::panics::quietly;
-use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Mutex, Parker};
 use crate::task::awaited;
 use crate::task::raw::Queued;
 use crate::task::{Job, Shared};
@@ -72,6 +72,8 @@ pub(super) struct Engine {
     /// The two pair, so that a thread that drives the simulation sees what the one before it did. Nothing
     /// pairs with the swap's write, so it need not be a Release.
     driven: AtomicBool,
+    /// Unparked after each end of `block_on`.
+    given_back: Parker,
     /// The last task is done.
     ///
     /// The thread that finishes the last sentinel stores it with Release. `Sim::drop` loads it with
@@ -117,11 +119,23 @@ impl<'a> Driving<'a> {
         // Made only when it is taken: its drop gives the right back.
         (!driven).then(|| Driving(engine))
     }
+
+    /// Takes the right, and waits until another thread has given it back. Only the drop of the simulation calls
+    /// this.
+    pub(super) fn await_begin(engine: &'a Engine) -> Self {
+        loop {
+            if let Some(driving) = Driving::begin(engine) {
+                return driving;
+            }
+            engine.given_back.park(None);
+        }
+    }
 }
 
 impl Drop for Driving<'_> {
     fn drop(&mut self) {
         self.0.driven.store(false, Ordering::Release);
+        self.0.given_back.unpark();
     }
 }
 
@@ -137,6 +151,7 @@ impl Engine {
             awaits: Awaits::default(),
             unhandled: UnhandledPanics::default(),
             driven: AtomicBool::new(false),
+            given_back: Parker::new(),
             ended: AtomicBool::new(false),
             polls: AtomicU64::new(0),
             live: AtomicU64::new(0),

@@ -10,8 +10,10 @@ use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::task::Shared;
 use crate::task::awaited;
-use crate::task::current::{self, InRuntime};
+use crate::task::current;
+use crate::task::current::inside::InRuntime;
 use crate::task::raw::fits;
+use crate::task::shared::BlockOn;
 use crate::task::state::Level;
 use crate::timer_queue::Clock;
 use crate::tree::request::request_all;
@@ -45,6 +47,7 @@ impl Sim {
     pub fn new(seed: u64) -> Sim {
         let shared = Arc::new(Shared::new(Clock::manual(), false));
         let engine = Arc::new(Engine::new(shared.serial, seed));
+        shared.set_block_on(Box::new(engine.clone()));
         Shared::open(&shared, Box::new(Scheduler(engine.clone())), 1);
         Sim {
             handle: Handle::new(shared),
@@ -103,61 +106,23 @@ impl Sim {
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         if const { fits::<F>() } {
-            self.drive(pin!(Some(future)))
+            self.run_to_its_end(pin!(Some(future)))
         } else {
-            self.drive(pin!(Some(Box::pin(future))))
+            self.run_to_its_end(pin!(Some(Box::pin(future))))
         }
     }
 
     #[track_caller]
-    fn drive<F: Future>(&self, mut future: Pin<&mut Option<F>>) -> F::Output {
-        let shared = self.handle.shared();
-        let Some(_driving) = Driving::begin(&self.engine) else {
-            panic!(
-                "`Sim::block_on` was called inside itself, or by two threads at once: await the future instead"
-            );
-        };
-        let _in_runtime = InRuntime::enter(shared.clone(), Some(0));
-        // Whether the main future was woken and not polled since. Any thread that wakes it sets the flag
-        // with Release, after it has written what the future waits for. This thread takes it with
-        // Acquire, and so sees what every wake before has written. Each write is a read-modify-write,
-        // and so the next one in the modification order of what it read, in loom's eyes as well.
-        let woken = Arc::new(AtomicBool::new(true));
-        let waker = {
-            let (woken, parker) = (woken.clone(), self.engine.inbox.parker().clone());
-            waker_fn::waker_fn(move || {
-                woken.swap(true, Ordering::Release);
-                parker.unpark();
-            })
-        };
-        let mut cx = Context::from_waker(&waker);
-        let mut waits = Vec::new();
-        loop {
-            match self.engine.step(shared, woken.load(Ordering::Acquire)) {
-                Step::Done => {}
-                Step::Livelock => panic!("{}", livelock::describe(&self.engine, shared)),
-                Step::Nothing => {
-                    let woken = || woken.load(Ordering::Acquire);
-                    if let Advance::Deadlock = self.engine.advance(shared, woken) {
-                        panic!("{}", deadlock::describe(&self.engine, shared, &waits));
-                    }
-                }
-                Step::Main => {
-                    // A second wake may have come since the load above. The swap reads it, so that its
-                    // writes are visible to the poll; a store would overwrite it unread.
-                    woken.swap(false, Ordering::Acquire);
-                    let mut polled = Poll::Pending;
-                    waits = awaited::trace(|| {
-                        current::outside_tasks(|| {
-                            polled = poll_to_its_end(future.as_mut(), &mut cx)
-                        });
-                    });
-                    if let Poll::Ready(output) = polled {
-                        return output;
-                    }
-                }
+    fn run_to_its_end<F: Future>(&self, mut future: Pin<&mut Option<F>>) -> F::Output {
+        let mut output = None;
+        drive(&self.engine, self.handle.shared(), &mut |cx| {
+            match current::outside_tasks(|| poll_to_its_end(future.as_mut(), cx)) {
+                Poll::Ready(ready) => output = Some(ready),
+                Poll::Pending => {}
             }
-        }
+            output.is_some()
+        });
+        output.expect("it is polled until it is ready")
     }
 
     /// Returns the virtual time since the simulation was created, with a precision of one nanosecond.
@@ -201,19 +166,86 @@ impl Sim {
     }
 }
 
+/// Polls the main future, by `poll`, until it is ready, and in the meantime the tasks.
+#[track_caller]
+fn drive(engine: &Engine, shared: &Arc<Shared>, poll: &mut dyn FnMut(&mut Context<'_>) -> bool) {
+    let Some(_driving) = Driving::begin(engine) else {
+        panic!(
+            "`Sim::block_on` was called inside itself, or by two threads at once: await the future instead"
+        );
+    };
+    let _in_runtime = InRuntime::enter(shared.clone(), Some(0));
+    // Whether the main future was woken and not polled since. Any thread that wakes it sets the flag
+    // with Release, after it has written what the future waits for. This thread takes it with
+    // Acquire, and so sees what every wake before has written. Each write is a read-modify-write,
+    // and so the next one in the modification order of what it read, in loom's eyes as well.
+    let woken = Arc::new(AtomicBool::new(true));
+    let waker = {
+        let (woken, parker) = (woken.clone(), engine.inbox.parker().clone());
+        waker_fn::waker_fn(move || {
+            woken.swap(true, Ordering::Release);
+            parker.unpark();
+        })
+    };
+    let mut cx = Context::from_waker(&waker);
+    let mut waits = Vec::new();
+    loop {
+        match engine.step(shared, woken.load(Ordering::Acquire)) {
+            Step::Done => {}
+            Step::Livelock => panic!("{}", livelock::describe(engine, shared)),
+            Step::Nothing => {
+                let woken = || woken.load(Ordering::Acquire);
+                if let Advance::Deadlock = engine.advance(shared, woken) {
+                    panic!("{}", deadlock::describe(engine, shared, &waits));
+                }
+            }
+            Step::Main => {
+                // A second wake may have come since the load above. The swap reads it, so that its
+                // writes are visible to the poll; a store would overwrite it unread.
+                woken.swap(false, Ordering::Acquire);
+                let mut ready = false;
+                waits = awaited::trace(|| ready = poll(&mut cx));
+                if ready {
+                    break;
+                }
+            }
+        }
+    }
+    if !shared.is_open() {
+        // The simulation was dropped by its own future or by one of its tasks, which left the rest to this.
+        end(engine, shared);
+    }
+}
+
+/// Takes steps until the last task is done. All of them were killed.
+fn end(engine: &Engine, shared: &Shared) {
+    while !engine.has_ended() {
+        // The kill ends every task. One that is not done and has no step to take is in the hands
+        // of another thread, which unparks this one after it has pushed.
+        if let Step::Nothing = engine.step(shared, false) {
+            engine.inbox.park();
+        }
+    }
+}
+
+impl BlockOn for Arc<Engine> {
+    fn block_on(&self, shared: &Arc<Shared>, poll: &mut dyn FnMut(&mut Context<'_>) -> bool) {
+        drive(self, shared, poll);
+    }
+}
+
 impl Drop for Sim {
     fn drop(&mut self) {
         let shared = self.handle.shared().clone();
-        let _in_runtime = InRuntime::enter(shared.clone(), Some(0));
         request_all(&shared, Level::Kill);
         shared.release_sentinels();
-        while !self.engine.has_ended() {
-            // The kill ends every task. One that is not done and has no step to take is in the hands
-            // of another thread, which unparks this one after it has pushed.
-            if let Step::Nothing = self.engine.step(&shared, false) {
-                self.engine.inbox.park();
-            }
+        if current::is_worker_of(&shared) {
+            // This is inside a call of `Handle::block_on`, which takes the steps before it returns.
+            return;
         }
+        let _driving = Driving::await_begin(&self.engine);
+        let _in_runtime = InRuntime::enter(shared.clone(), Some(0));
+        end(&self.engine, &shared);
     }
 }
 

@@ -17,6 +17,7 @@ use std::num::NonZeroU64;
 use std::panic::Location;
 
 pub(crate) mod code;
+pub(crate) mod inside;
 pub(crate) mod view;
 
 use code::{Ended, PlaceKind, READY_IN_POLL, Stalls, UNLIMITED};
@@ -29,6 +30,7 @@ struct Fields {
     task: Option<RawTask>,
     /// See [`view::View`].
     word: Word,
+    /// See [`view::View`]. Code that [`inside`] has put outside of its task has the number of that level here.
     requests: Seen,
     /// The number of the crate's own awaits that may still be ready in this poll.
     budget: u32,
@@ -219,53 +221,6 @@ fn draw_ids(shared: &Shared) -> TaskId {
         IDS.set((shared.serial, first.get() + 1, end));
     }
     first
-}
-
-/// Until dropped, the thread is inside a runtime, as worker or in `block_on`.
-pub(crate) struct InRuntime {
-    shared: Option<Arc<Shared>>,
-    worker: (u64, usize),
-    current: Fields,
-    /// A worker that has become another runtime's, too.
-    nested: bool,
-}
-
-impl InRuntime {
-    pub(crate) fn enter(shared: Arc<Shared>, worker: Option<usize>) -> Self {
-        let serial = shared.serial;
-        let outer = InRuntime {
-            worker: WORKER.get(),
-            current: replace(Fields::NOTHING),
-            shared: SHARED.with(|h| h.replace(Some(shared))),
-            nested: worker.is_some() && WORKER.get().0 != 0,
-        };
-        if outer.nested {
-            OUTER_WORKERS.with(|o| o.borrow_mut().push(outer.worker.0));
-        }
-        if let Some(index) = worker {
-            WORKER.set((serial, index));
-        }
-        outer
-    }
-}
-
-impl Drop for InRuntime {
-    fn drop(&mut self) {
-        if self.nested {
-            OUTER_WORKERS.with(|outer| {
-                let mut outer = outer.borrow_mut();
-                outer.pop();
-                if outer.is_empty() {
-                    // The thread-local value has no destructor that would free it.
-                    *outer = Vec::new();
-                }
-            });
-        }
-        WORKER.set(self.worker);
-        CURRENT.set(self.current);
-        let left = SHARED.with(|h| h.replace(self.shared.take()));
-        drop(left);
-    }
 }
 
 /// Until dropped, the thread counts as no worker: a task that it wakes goes to the injector. No user code may

@@ -16,7 +16,7 @@ const NUMBER: u64 = 1 << MARKING_BITS;
 pub(crate) struct Requests(AtomicU64);
 
 /// A snapshot of [`Requests`].
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Seen(u64);
 
 impl Requests {
@@ -46,6 +46,11 @@ impl Requests {
 
 impl Seen {
     pub(crate) const NONE: Seen = Seen(0);
+
+    /// Stands for no snapshot, but for a level of [`entered`](super::current::inside).
+    pub(super) fn of_level(number: u64) -> Seen {
+        Seen(number)
+    }
 
     /// The number of the latest request; numbers begin with 1.
     pub(crate) fn latest(self) -> u64 {

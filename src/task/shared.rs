@@ -12,6 +12,7 @@ use crate::sync::{Arc, Life, Mutex, OnceLock};
 use crate::timer_queue::{Clock, Timers};
 use std::num::NonZeroU64;
 use std::panic::Location;
+use std::task::Context;
 
 /// A walk over the tree that is done in steps, between which other work runs.
 pub(crate) trait Walk: Send {
@@ -111,6 +112,13 @@ pub(crate) trait Schedule: Send + Sync {
     fn heard(&self, _id: TaskId, _location: &'static Location<'static>) {}
 }
 
+/// Blocks threads on futures: what `Handle::block_on` needs of the room that owns the threads.
+pub(crate) trait BlockOn: Send + Sync {
+    /// Calls `poll`, which polls a future outside of tasks, until it returns `true`: at once, and then each time that
+    /// the waker is woken. The calling thread runs the tasks meanwhile, if that is its part.
+    fn block_on(&self, shared: &Arc<Shared>, poll: &mut dyn FnMut(&mut Context<'_>) -> bool);
+}
+
 /// The state that all tasks of a runtime share. Its workers and handles own it, a thread that wakes a task
 /// from outside owns it for the length of the push, and it owns itself until its last sentinel is done.
 pub(crate) struct Shared {
@@ -140,6 +148,7 @@ pub(crate) struct Shared {
     /// Drawn from by any thread; only the number matters, so Relaxed suffices.
     next_id: AtomicU64,
     schedule: OnceLock<Box<dyn Schedule>>,
+    block_on: OnceLock<Box<dyn BlockOn>>,
     /// A reference to this `Shared`, until the last sentinel is done: so no task outlives it, even if all other
     /// owners are gone.
     own: Mutex<Option<Arc<Shared>>>,
@@ -175,6 +184,7 @@ impl Shared {
             open: AtomicUsize::new(0),
             next_id: AtomicU64::new(1),
             schedule: OnceLock::new(),
+            block_on: OnceLock::new(),
             own: Mutex::new(None),
             life: Life::new(),
         }
@@ -183,6 +193,17 @@ impl Shared {
     /// Sets the scheduler, before anything else uses the runtime.
     pub(super) fn set_schedule(&self, schedule: Box<dyn Schedule>) {
         assert!(self.schedule.set(schedule).is_ok(), "opened once");
+    }
+
+    /// Sets what blocks threads on futures, before anything else uses the runtime.
+    pub(crate) fn set_block_on(&self, block_on: Box<dyn BlockOn>) {
+        assert!(self.block_on.set(block_on).is_ok(), "set once");
+    }
+
+    /// Blocks the calling thread on a future; see [`BlockOn::block_on`].
+    pub(crate) fn block_on(this: &Arc<Self>, poll: &mut dyn FnMut(&mut Context<'_>) -> bool) {
+        let block_on = this.block_on.get().expect("set before it is used");
+        block_on.block_on(this, poll);
     }
 
     /// Sets the sentinels; from now on the runtime keeps itself until all are done.
@@ -197,6 +218,11 @@ impl Shared {
         assert!(this.sentinels.set(sentinels).is_ok(), "opened once");
         *this.sentinel_pins.lock() = pins;
         *this.own.lock() = Some(this.clone());
+    }
+
+    /// Whether the runtime has been neither dropped nor shut down.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.sentinel_pins.lock().is_empty()
     }
 
     /// Releases the pins of the sentinels, so that each is done after its last child.

@@ -6,7 +6,7 @@ use crate::handle::Handle;
 use crate::schedule::idle::Deadlines as _;
 use crate::schedule::pool::PoolHandle;
 use crate::sync::atomic::Ordering;
-use crate::task::current::InRuntime;
+use crate::task::current::inside::InRuntime;
 use crate::timer_queue::Clock;
 use std::cell::Cell;
 use std::sync::atomic::AtomicU64 as Std64;

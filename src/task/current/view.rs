@@ -39,9 +39,10 @@ crate::sync::thread_local! {
     static MOMENT: Cell<Option<Moment>> = const { Cell::new(None) };
 }
 
-/// Returns the view of the calling code.
+/// Returns the view of the calling code. Outside of tasks there is nothing in it.
 pub(crate) fn view() -> View {
     let Fields {
+        task,
         word,
         requests,
         ended,
@@ -49,14 +50,17 @@ pub(crate) fn view() -> View {
     } = fields();
     View {
         word,
-        requests,
+        requests: if task.is_some() { requests } else { Seen::NONE },
         protected: ended.protected(),
         moment: ended.has_moment().then(|| MOMENT.get()).flatten(),
     }
 }
 
-/// Gives the calling code this view.
+/// Gives the calling code this view. Outside of tasks no view is asked for, and this does nothing.
 pub(crate) fn set_view(view: View) {
+    if fields().task.is_none() {
+        return;
+    }
     if view.moment.is_some() {
         MOMENT.set(view.moment);
     }
