@@ -15,7 +15,7 @@ mod sleep;
 mod timeout;
 
 pub use crate::error::Elapsed;
-pub use interval::{Interval, interval};
+pub use interval::{Interval, MissedTicks, interval};
 pub use sleep::{Sleep, sleep, sleep_until};
 pub use timeout::timeout;
 

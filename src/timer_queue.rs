@@ -109,6 +109,16 @@ impl<J> Timers<J> {
         true
     }
 
+    /// Moves a pending entry to another deadline, behind those of the same time. Returns its new key, and whether
+    /// that is the new earliest deadline, as [`Timers::insert`] does; `None` if the entry is not pending.
+    pub(crate) fn move_to(&self, key: TimerKey, deadline: u64) -> Option<(TimerKey, bool)> {
+        let mut inner = self.inner.lock();
+        let fire = inner.queue.remove(key)?;
+        let key = inner.queue.insert(deadline, fire);
+        let is_next = self.publish(&inner);
+        Some((key, is_next))
+    }
+
     /// Removes an entry and drops what it would have fired. Returns `false` if it was not pending.
     /// Takes constant time unless the deadline is the first of its run (see `queue`).
     pub(crate) fn remove(&self, key: TimerKey) -> bool {

@@ -79,24 +79,17 @@ pub struct Sleep {
 enum Timer {
     /// There is no timer. `is_new`: the deadline was computed from the current time and has not been
     /// compared with the clock since.
-    None {
-        is_new: bool,
-    },
+    None { is_new: bool },
+    /// The queue has, or had, an entry that fires at the deadline, or before it if the deadline was put off.
     Inserted(TimerKey),
 }
 
 impl Timer {
-    fn key(&self) -> Option<TimerKey> {
-        match self {
-            Timer::None { .. } => None,
-            Timer::Inserted(key) => Some(*key),
-        }
-    }
-
     fn take(&mut self) -> Option<TimerKey> {
-        let key = self.key();
-        *self = Timer::None { is_new: false };
-        key
+        match std::mem::replace(self, Timer::None { is_new: false }) {
+            Timer::None { .. } => None,
+            Timer::Inserted(key) => Some(key),
+        }
     }
 }
 
@@ -104,21 +97,19 @@ impl Sleep {
     /// Makes a sleep whose deadline was computed from the current time. If the deadline is well
     /// ahead, the first poll need not read the clock.
     pub(crate) fn new(shared: Arc<Shared>, deadline: u64) -> Self {
-        let timer = Timer::None { is_new: true };
-        Sleep {
-            shared,
-            deadline,
-            timer,
-        }
+        Sleep::with(shared, deadline, true)
     }
 
     /// Makes a sleep with any deadline.
     pub(super) fn until(shared: Arc<Shared>, deadline: u64) -> Self {
-        let timer = Timer::None { is_new: false };
+        Sleep::with(shared, deadline, false)
+    }
+
+    fn with(shared: Arc<Shared>, deadline: u64, is_new: bool) -> Self {
         Sleep {
             shared,
             deadline,
-            timer,
+            timer: Timer::None { is_new },
         }
     }
 
@@ -126,6 +117,53 @@ impl Sleep {
     /// far in the future.
     pub fn deadline(&self) -> Instant {
         self.shared.clock.instant(self.deadline)
+    }
+
+    /// Sets another deadline, before or after the sleep has resolved, and whether it is earlier or later.
+    ///
+    /// A task that waits for the sleep is woken at the new deadline; it need not poll the sleep again for that. A
+    /// sleep that has resolved has to be polled before it wakes a task again. To put a deadline off costs next to
+    /// nothing: the timer stays as it is, and the poll that follows when it fires sets it again. So a timeout
+    /// that is put off with each request, as that of an idle connection, costs one such poll for each of its
+    /// periods.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::pin::pin;
+    /// use std::time::Duration;
+    /// use taskgrove::{sim::Sim, time};
+    /// let sim = Sim::new(1);
+    /// sim.block_on(async {
+    ///     let mut idle = pin!(time::sleep(Duration::from_secs(60)));
+    ///     idle.as_mut().reset(time::now() + Duration::from_secs(90));
+    ///     idle.await;
+    /// });
+    /// assert_eq!(sim.elapsed(), Duration::from_secs(90));
+    /// ```
+    pub fn reset(self: Pin<&mut Self>, deadline: Instant) {
+        let this = self.get_mut();
+        let deadline = this.shared.clock.ns_of(deadline);
+        this.reset_to(deadline);
+    }
+
+    /// As [`reset`](Sleep::reset), to a time in nanoseconds on the runtime's clock.
+    pub(super) fn reset_to(&mut self, deadline: u64) {
+        let before = std::mem::replace(&mut self.deadline, deadline);
+        match &mut self.timer {
+            Timer::None { is_new } => *is_new = false,
+            // Put off: the entry fires before the deadline, and the poll that follows inserts another.
+            Timer::Inserted(_) if deadline >= before => {}
+            Timer::Inserted(key) => {
+                // If the entry has fired, the task was woken and polls this again.
+                if let Some((moved, earliest)) = self.shared.timers.move_to(*key, deadline) {
+                    *key = moved;
+                    if earliest {
+                        self.shared.schedule().timer_changed(deadline);
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -151,12 +189,13 @@ impl Sleep {
             }
             return Poll::Ready(());
         }
-        if let Some(key) = this.timer.key() {
+        if let Timer::Inserted(key) = this.timer {
             if this.shared.timers.set_waker(key, cx.waker()) {
                 return Poll::Pending;
             }
-            // The timer has fired, or the runtime has shut down.
-            return Poll::Ready(());
+            // It has fired: the deadline was put off, or has passed since the look at the clock. Or the runtime
+            // has shut down, and no timer can be inserted any more.
+            this.timer = Timer::None { is_new: false };
         }
         let fire = Fire::Waker(cx.waker().clone());
         match this.shared.timers.insert(this.deadline, fire) {
