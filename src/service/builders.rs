@@ -5,6 +5,7 @@ use super::interface::Service;
 use super::manager::Manager;
 use super::start::start_child;
 use crate::error::{LifecycleError, SpawnError};
+use crate::handle::Handle;
 use crate::handle::settings::Settings;
 use crate::task::arced;
 use std::panic::Location;
@@ -84,7 +85,7 @@ impl Context {
 /// assert_eq!(manager.name(), "app-2");
 /// # Ok::<(), taskgrove::LifecycleError>(())
 /// ```
-#[must_use = "a builder does nothing until `build` is called"]
+#[must_use = "a builder does nothing until `build` or `start` is called"]
 pub struct ManagerBuilder {
     make: Box<dyn FnOnce(Settings) -> Result<Manager, LifecycleError> + Send>,
     settings: Settings,
@@ -130,6 +131,31 @@ impl ManagerBuilder {
     /// Returns [`AlreadyManaged`](LifecycleError::AlreadyManaged) if the service's slot is taken.
     pub fn build(self) -> Result<Manager, LifecycleError> {
         (self.make)(self.settings)
+    }
+
+    /// Makes the manager and starts the service as a root of a runtime: [`build`](ManagerBuilder::build), then
+    /// [`Manager::start`].
+    ///
+    /// # Errors
+    ///
+    /// Returns [`AlreadyManaged`](LifecycleError::AlreadyManaged) if the service's slot is taken, and
+    /// [`NotRunning`](LifecycleError::NotRunning) if the runtime has shut down.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use taskgrove::{Manager, Runtime, service_fn};
+    /// let runtime = Runtime::new()?;
+    /// let app = service_fn("app", async |_| Ok(()));
+    /// let manager = Manager::builder(app).max_children(20_000).start(&runtime)?;
+    /// runtime.block_on(manager.wait_finished());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn start(self, on: &Handle) -> Result<Manager, LifecycleError> {
+        let manager = self.build()?;
+        manager.start_root(on.shared(), Location::caller())?;
+        Ok(manager)
     }
 }
 

@@ -7,6 +7,7 @@ use super::waits::RecordWait;
 use crate::arena::counted::Counted;
 use crate::error::LifecycleError;
 use crate::protect::checkpoint;
+use crate::protect::last_poll::poll_to_its_end;
 use crate::protect::wait::TaskWait;
 use crate::task::awaited::Event;
 use crate::task::current;
@@ -14,6 +15,7 @@ use crate::task::raw::Parent;
 use crate::task::record::Record;
 use std::future::poll_fn;
 use std::ops::Deref;
+use std::pin::pin;
 use std::task::Poll;
 
 /// A service seen from inside: its [`Manager`], to which it derefs, and the right to schedule.
@@ -138,26 +140,99 @@ impl Context {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub async fn cancelled(&self) {
-        let mut service = RecordWait::new(self.record());
-        let mut task = TaskWait::default();
-        let mut poll = |cx: &mut std::task::Context<'_>| {
-            let over =
-                |record: &Record| (record.is_closing() || record.is_finished()).then_some(());
-            if service.poll(cx, over).is_ready() {
-                return Poll::Ready(());
-            }
-            let Some(running) = current::with(|task| task.map(|task| task.retain())) else {
-                return Poll::Pending;
-            };
-            if running.word().is_closing() || task.register(&running, cx).is_closing() {
-                return Poll::Ready(());
-            }
-            Poll::Pending
-        };
+        let mut cancellation = Cancellation::of(self.record());
         let awaited = || Some(self.manager.record.awaited(Event::Cancel));
-        poll_fn(|cx| checkpoint::poll(cx, awaited, &mut poll)).await;
+        poll_fn(|cx| checkpoint::poll(cx, awaited, |cx| cancellation.poll(cx))).await;
         // What the calling code does from here on, it does because of the cancellation.
         current::view::see();
+    }
+
+    /// Runs a future until cancellation of the calling task or of this service is asked for, and returns its
+    /// output, or `None` if the cancellation came first.
+    ///
+    /// Each poll asks for the cancellation first, so that a future that is always ready does not outrun it; the
+    /// future is not polled at all if cancellation was asked for before. It is dropped when this returns. What
+    /// counts as cancellation, and when the calling code still goes on after it, is as for
+    /// [`cancelled`](Context::cancelled): a loop that is to go on to an orderly end is in a task with a
+    /// [`grace`](crate::TaskBuilder::grace), or is protected.
+    ///
+    /// # Panics
+    ///
+    /// Panics with a panic of the future.
+    ///
+    /// # Examples
+    ///
+    /// An accept loop that ends at a cancellation, and then says so:
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use taskgrove::{Context, Runtime, service_fn, time};
+    /// async fn accept() -> u32 {
+    ///     time::sleep(Duration::from_millis(1)).await;
+    ///     7
+    /// }
+    /// let server = service_fn("server", async |ctx: Context| {
+    ///     let served = ctx.clone();
+    ///     let accepting = async move {
+    ///         while let Some(connection) = served.until_cancelled(accept()).await {
+    ///             println!("connection {connection}");
+    ///         }
+    ///         println!("no more connections");
+    ///         Ok(())
+    ///     };
+    ///     ctx.task(accepting).grace(Duration::from_secs(1)).spawn()?;
+    ///     Ok(())
+    /// });
+    /// let runtime = Runtime::new()?;
+    /// let manager = runtime.start(server)?;
+    /// runtime.block_on(manager.stop())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn until_cancelled<F: Future>(&self, f: F) -> Option<F::Output> {
+        let mut cancellation = Cancellation::of(self.record());
+        let mut f = pin!(Some(f));
+        let mut poll = |cx: &mut std::task::Context<'_>| {
+            if cancellation.poll(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            poll_to_its_end(f.as_mut(), cx).map(Some)
+        };
+        let awaited = || Some(self.manager.record.awaited(Event::Cancel));
+        let output = poll_fn(|cx| checkpoint::poll(cx, awaited, &mut poll)).await;
+        if output.is_none() {
+            // As in `cancelled`.
+            current::view::see();
+        }
+        output
+    }
+}
+
+/// A wait for the cancellation of a service, or of the task that polls it.
+struct Cancellation<'a> {
+    service: RecordWait<'a>,
+    task: TaskWait,
+}
+
+impl<'a> Cancellation<'a> {
+    fn of(record: &'a Record) -> Self {
+        Cancellation {
+            service: RecordWait::new(record),
+            task: TaskWait::default(),
+        }
+    }
+
+    fn poll(&mut self, cx: &mut std::task::Context<'_>) -> Poll<()> {
+        let over = |record: &Record| (record.is_closing() || record.is_finished()).then_some(());
+        if self.service.poll(cx, over).is_ready() {
+            return Poll::Ready(());
+        }
+        let Some(running) = current::with(|task| task.map(|task| task.retain())) else {
+            return Poll::Pending;
+        };
+        if running.word().is_closing() || self.task.register(&running, cx).is_closing() {
+            return Poll::Ready(());
+        }
+        Poll::Pending
     }
 }
 

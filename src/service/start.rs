@@ -201,8 +201,34 @@ impl Manager {
         Ok(())
     }
 
+    /// Starts the service as a root of a runtime.
+    ///
+    /// The service goes on if its managers are dropped. Its failures are reported only through them.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`AlreadyStarted`](LifecycleError::AlreadyStarted) the second time, and
+    /// [`NotRunning`](LifecycleError::NotRunning) if the runtime has shut down; the service is then dropped and
+    /// cannot be started any more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use taskgrove::{Manager, Runtime, service_fn};
+    /// let runtime = Runtime::new()?;
+    /// let manager = Manager::new(service_fn("job", async |_| Ok(())))?;
+    /// manager.start(&runtime)?;
+    /// assert!(manager.start(&runtime).is_err(), "it runs once");
+    /// runtime.block_on(manager.wait_finished());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn start(&self, on: &Handle) -> Result<(), LifecycleError> {
+        self.start_root(on.shared(), Location::caller())
+    }
+
     /// Starts the service as a root.
-    fn start_root(
+    pub(super) fn start_root(
         &self,
         shared: &Shared,
         location: &'static Location<'static>,

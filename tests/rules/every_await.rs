@@ -74,7 +74,7 @@ async fn all(h: &Handle) -> Vec<(&'static str, Make)> {
         .unwrap();
     ended.wait_finished().await;
     let ctx = inside.take().await;
-    let (running, _) = app(h).await;
+    let (running, inner) = app(h).await;
     let unborn = Manager::new(service_fn("unborn", |_| pending())).unwrap();
     let taken = Arc::new(Slotted::default());
     let manager = h.start(taken.clone()).unwrap();
@@ -144,6 +144,11 @@ async fn all(h: &Handle) -> Vec<(&'static str, Make)> {
             let _ = ManagerSlot::new().external_api(ready(())).await;
         }),
         entry("cancelled", of!(ctx, ctx.cancelled())),
+        entry("until_cancelled", of!(ctx, ctx.until_cancelled(ready(())))),
+        entry(
+            "until_cancelled",
+            of!(inner, inner.until_cancelled(ready(()))),
+        ),
     ]
 }
 
