@@ -7,8 +7,10 @@
 //! explores the crate's accesses alone.
 #![allow(missing_docs, missing_debug_implementations)]
 
+mod offer;
 mod ring;
 
+pub use offer::{Offer, Reference};
 pub use ring::Ring;
 
 use crate::arena;
@@ -19,10 +21,10 @@ use crate::schedule::pool::{Pool, PoolHandle};
 use crate::schedule::worker::Worker;
 use crate::sync::{Arc, Life, Parker, SegQueue};
 use crate::task::current::inside::InRuntime;
-use crate::task::raw::{Handover, Marked, Parent, Part, Queued, Taken};
+use crate::task::raw::{Parent, Queued};
 use crate::task::shared::Counts;
 use crate::task::state::Level;
-use crate::task::{Job, Schedule, Shared, TaskRef, fitting};
+use crate::task::{Job, Schedule, Shared, fitting};
 use crate::timer_queue::Clock;
 use crate::tree::batch::Batch;
 use crate::tree::request::request_all;
@@ -30,6 +32,7 @@ use crate::tree::{job, poll, spawn};
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Waker;
+use std::time::Duration;
 
 /// The queues of a [`World`].
 ///
@@ -189,8 +192,35 @@ impl World {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let options = spawn::Options::default();
         let parent = Parent::of(parent.borrowed(), &self.shared);
+        self.spawn_with(parent, future, spawn::Options::default())
+    }
+
+    /// Spawns a root with a grace period of `ns` nanoseconds, from any thread.
+    #[track_caller]
+    pub fn spawn_graceful<F>(&self, ns: u64, future: F) -> Task<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let options = spawn::Options {
+            grace: Some(Duration::from_nanos(ns)),
+            ..spawn::Options::default()
+        };
+        self.spawn_with(self.shared.sentinel(None).as_parent(), future, options)
+    }
+
+    #[track_caller]
+    fn spawn_with<F>(
+        &self,
+        parent: Parent<'_>,
+        future: F,
+        options: spawn::Options,
+    ) -> Task<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
         let place = Location::caller();
         let joined = fitting!(future: F => spawn::raw::<F, _>(parent, future, options, place));
         Task::new(joined, parent)
@@ -262,49 +292,6 @@ pub fn take_loads_for_writes(on: bool) {
 /// as a lock does.
 pub fn loosen_queues(on: bool) {
     crate::sync::LOOSE_QUEUES.set(on);
-}
-
-/// A counted reference to a task.
-#[derive(Clone)]
-pub struct Reference(TaskRef);
-
-impl Reference {
-    pub fn of<T>(task: &Task<T>) -> Reference {
-        Reference(task.borrowed().retain())
-    }
-
-    pub fn is_done(&self) -> bool {
-        self.0.word().is_done()
-    }
-}
-
-/// A place from which one of several threads takes a task.
-#[derive(Clone)]
-pub struct Offer(Arc<Handover>);
-
-impl Offer {
-    /// Pins the task, and offers the pin.
-    pub fn of_pin<T>(task: &Task<T>) -> Offer {
-        let pin = task.borrowed().pin().expect("it is not done");
-        Offer(Arc::new(Handover::new(pin.into())))
-    }
-
-    /// Marks the task as a cancellation does, claims it by that, and offers the claim.
-    pub fn of_claim<T>(task: &Task<T>) -> Offer {
-        let Marked::Claimed(task) = task.borrowed().mark(Level::Cancel, false, true).1 else {
-            panic!("it is not due");
-        };
-        Offer(Arc::new(Handover::new(task.into())))
-    }
-
-    /// Takes what is there, and drops it; returns `false` if another thread has taken it.
-    pub fn take(&self) -> bool {
-        let taken = self.0.take().map(|part| match part {
-            Part::Pinned(pin) => Taken::from(pin),
-            Part::Claimed(task) => Taken::from(task),
-        });
-        taken.is_some()
-    }
 }
 
 /// A parker.

@@ -22,7 +22,7 @@
 //! |---|---|---|
 //! | task, cancelled | it is polled until the protection has ended | its future is dropped |
 //! | body, cancelled | it is polled until the protection has ended | its future is dropped |
-//! | task, killed (its runtime is dropped) | its future is dropped | its future is dropped |
+//! | task, killed | its future is dropped | its future is dropped |
 //! | hard code | runs on | – |
 //! | deferred cleanup | runs on, after the future is gone; a kill drops it | – |
 //!

@@ -22,6 +22,7 @@ mod service_fn;
 mod slot;
 mod start;
 mod stats;
+mod stop;
 mod tasks;
 mod waits;
 

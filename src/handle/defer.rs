@@ -32,8 +32,8 @@ pub struct Defer {
 ///
 /// # Cancellation
 ///
-/// The cleanup runs to its end also while its task is being cancelled. Only dropping the runtime drops
-/// it.
+/// The cleanup runs to its end also while its task is being cancelled. Only a kill of
+/// the task ([`Task::kill`](crate::Task::kill)), and dropping the runtime, drop it unrun.
 ///
 /// # Panics
 ///

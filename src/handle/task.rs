@@ -116,6 +116,33 @@ impl<T> Task<T> {
         request(self.joined.borrowed(), Level::Cancel);
     }
 
+    /// Kills the task and everything below it: cancels it without regard for protection.
+    ///
+    /// Shields, cleanups and grace periods in the whole subtree hold up nothing any more: each future is
+    /// dropped, leaves first, after the poll that it is in, and cleanups are dropped without being run.
+    /// A poll that does not return still holds up the tasks above it. What the killed tasks spawn is
+    /// done and never runs.
+    ///
+    /// This takes effect at once also if the task is already being cancelled. It never blocks, and runs
+    /// no user code on the caller's stack. If the task is done, this does nothing. The handle reads
+    /// [`Cancelled`](JoinError::Cancelled), unless the task's future had returned before and only
+    /// children or cleanups were left: then the handle has the value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::future::pending;
+    /// let runtime = taskgrove::Runtime::new()?;
+    /// let task = runtime.spawn(taskgrove::shielded(pending::<()>()));
+    /// task.cancel();
+    /// task.kill();
+    /// assert!(runtime.block_on(task).unwrap_err().is_cancelled());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn kill(&self) {
+        request(self.joined.borrowed(), Level::Kill);
+    }
+
     /// Returns a handle that can be cloned, can cancel the task, and does not have the type of its
     /// output.
     pub fn cancel_handle(&self) -> CancelHandle {
@@ -242,6 +269,11 @@ impl CancelHandle {
     /// Asks for the cancellation of the task; see [`Task::cancel`].
     pub fn cancel(&self) {
         request(self.task.borrowed(), Level::Cancel);
+    }
+
+    /// Kills the task: cancels it without regard for protection; see [`Task::kill`].
+    pub fn kill(&self) {
+        request(self.task.borrowed(), Level::Kill);
     }
 
     /// Returns whether the task is done; see [`Task::is_done`].

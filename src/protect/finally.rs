@@ -32,8 +32,8 @@ use std::task::{Context, Poll, ready};
 /// consequence of that cancellation. An error that it returned before is a failure, however long the
 /// cleanup takes.
 ///
-/// Only two things skip the cleanup: dropping this future, in a select or on a timeout, and dropping the
-/// runtime. A guard of [`defer`](crate::defer) survives the former.
+/// Only three things skip the cleanup: dropping this future, in a select or on a timeout, a kill
+/// ([`Task::kill`](crate::Task::kill)), and dropping the runtime. A guard of [`defer`](crate::defer) survives the first.
 ///
 /// # Panics
 ///

@@ -15,7 +15,7 @@ pub(crate) enum Turn {
     No,
     /// It may not, but protection and cleanups may.
     Cancel,
-    /// It may not. The runtime is being dropped, and the task with its cleanups after this poll.
+    /// It may not. The task is killed: it is dropped with its cleanups after this poll.
     Kill,
 }
 

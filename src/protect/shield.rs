@@ -19,8 +19,8 @@ use std::task::Poll;
 /// counts. When the task is to be dropped before the shield is first polled, the shield does not start,
 /// and the task ends there.
 ///
-/// Dropping this future, in a select or on a timeout, drops `f` and ends the shield. Dropping the
-/// runtime does not wait for shields. Outside of tasks a shield changes nothing.
+/// Dropping this future, in a select or on a timeout, drops `f` and ends the shield. A kill
+/// ([`Task::kill`](crate::Task::kill)) and the drop of the runtime do not wait for shields. Outside of tasks a shield changes nothing.
 ///
 /// # Panics
 ///

@@ -1,13 +1,13 @@
 //! [`Manager`]: a service seen from outside.
 //!
-//! What starts a service is in `start`, which is above the trait of services.
+//! What ends a service is in `stop`. What starts one is in `start`, which is above the trait of
+//! services.
 
 use super::launcher::Launcher;
 use super::stats::{Stats, TaskStats};
 use super::waits::{RecordWait, note_closing, note_end, wait};
 use crate::arena::counted::Counted;
-use crate::error::{LifecycleError, ServiceError, StopError, StopTimeout};
-use crate::handle::cancel_guard::RequestCancel;
+use crate::error::{LifecycleError, ServiceError};
 use crate::id::TaskId;
 use crate::protect::checkpoint;
 use crate::protect::last_poll::poll_to_its_end;
@@ -15,15 +15,11 @@ use crate::snapshot::Snapshot;
 use crate::sync::atomic::Ordering;
 use crate::task::awaited::Event;
 use crate::task::record::Record;
-use crate::task::state::Level;
-use crate::time::Sleep;
 use crate::tree::look;
-use crate::tree::request::request_and;
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 /// A service seen from outside: observes it, waits for it and stops it, but schedules nothing.
 ///
@@ -102,110 +98,6 @@ impl Manager {
     /// Returns whether anything in the service has failed, even while it is still ending.
     pub fn did_error(&self) -> bool {
         self.record.has_errored()
-    }
-
-    /// Asks for the cancellation of the service and everything below it, leaves first.
-    ///
-    /// This never blocks, and runs no user code on the caller's stack. Tasks that are scheduled
-    /// through the service's [`Context`](crate::Context) after `cancel` has returned never run. If
-    /// the service is finished or already being cancelled, this does nothing.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`NotStarted`](LifecycleError::NotStarted) before the start.
-    pub fn cancel(&self) -> Result<(), LifecycleError> {
-        if !self.is_started() && !self.is_finished() {
-            let service = self.name().to_owned();
-            return Err(LifecycleError::NotStarted { service });
-        }
-        self.request_cancel();
-        Ok(())
-    }
-
-    /// Cancels the service, then waits until it is finished.
-    ///
-    /// Dropping the future after its first poll ends the wait and does not revoke the cancellation.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`NotStarted`](LifecycleError::NotStarted) before the start.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use taskgrove::{Runtime, service_fn};
-    /// let runtime = Runtime::new()?;
-    /// let manager = runtime.start(service_fn("idle", async |_| std::future::pending().await))?;
-    /// runtime.block_on(manager.stop())?;
-    /// assert!(manager.is_cancelled() && manager.is_finished());
-    /// assert!(manager.result().is_some_and(|result| result.is_ok()));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub async fn stop(&self) -> Result<(), LifecycleError> {
-        if let Err(error) = self.cancel() {
-            return checkpoint::refused(error).await;
-        }
-        self.wait_finished().await;
-        Ok(())
-    }
-
-    /// Cancels the service, then waits until it is finished, but at most for `timeout`.
-    ///
-    /// The time counts from the first poll. The wait ends on time as long as one worker, or one thread
-    /// in [`block_on`](crate::Runtime::block_on), is not stuck in a poll. After a timeout the service
-    /// goes on being cancelled.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`NotStarted`](LifecycleError::NotStarted) before the start, and [`StopTimeout`] after
-    /// a timeout: it names every task that is left, and what that task waits for.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use taskgrove::{Runtime, StopError, finally, service_fn};
-    /// let runtime = Runtime::new()?;
-    /// let hangs = service_fn("hangs", async |_| {
-    ///     finally(std::future::pending(), std::future::pending()).await
-    /// });
-    /// let manager = runtime.start(hangs)?;
-    /// # runtime.block_on(async { while runtime.snapshot().nodes()[0].polls == 0 { taskgrove::yield_now().await } });
-    /// let stopped = runtime.block_on(manager.stop_timeout(Duration::from_millis(5)));
-    /// let Err(StopError::Timeout(timeout)) = stopped else { panic!("it stopped") };
-    /// assert_eq!(timeout.remaining.nodes()[0].path, "hangs");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub async fn stop_timeout(&self, timeout: Duration) -> Result<(), StopError> {
-        if let Err(error) = self.cancel() {
-            return checkpoint::refused(error.into()).await;
-        }
-        let Some(shared) = self.record.shared() else {
-            self.wait_finished().await;
-            return Ok(());
-        };
-        let mut sleep = Sleep::new(shared.clone(), shared.clock.deadline(timeout));
-        let mut waiting = RecordWait::new(&self.record);
-        let mut poll = |cx: &mut Context<'_>| {
-            let finished = waiting.poll(cx, |record| record.is_finished().then_some(()));
-            if finished.is_ready() {
-                note_end(&self.record);
-                return Poll::Ready(true);
-            }
-            Pin::new(&mut sleep).poll(cx).map(|()| false)
-        };
-        let awaited = || Some(self.record.awaited(Event::End));
-        let finished = poll_fn(|cx| checkpoint::poll(cx, awaited, &mut poll));
-        if finished.await {
-            return Ok(());
-        }
-        let remaining = self.snapshot();
-        if remaining.is_empty() {
-            // The service finished while the snapshot was taken.
-            self.wait_finished().await;
-            return Ok(());
-        }
-        Err(StopError::Timeout(StopTimeout { remaining }))
     }
 
     /// Waits until the service has been started, or can no longer be started.
@@ -332,20 +224,6 @@ impl Manager {
         let awaited = || Some(self.record.awaited(Event::Call));
         let done = poll_fn(|cx| checkpoint::poll(cx, awaited, &mut poll));
         done.await.ok_or_else(|| self.not_running())
-    }
-}
-
-impl RequestCancel for Manager {
-    /// Cancels the service if it was started and has not finished.
-    #[inline]
-    fn request_cancel(&self) {
-        if let Some(task) = self.record.task()
-            && !self.is_finished()
-        {
-            // Set before the request: code that sees the service finished sees that it was cancelled.
-            self.record.set_cancelled();
-            request_and(task, Level::Cancel, || self.record.mark_closing(true));
-        }
     }
 }
 

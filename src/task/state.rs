@@ -56,7 +56,7 @@ mod tests;
 pub(crate) enum Level {
     /// Respects protection and grace.
     Cancel = 1,
-    /// The runtime is being dropped: the task waits only for its children.
+    /// Overrides protection and grace: the task waits only for its children, and is polled no more.
     Kill = 2,
 }
 

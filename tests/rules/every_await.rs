@@ -130,6 +130,8 @@ async fn all(h: &Handle) -> Vec<(&'static str, Make)> {
         entry("stop", of!(unborn, unborn.stop())),
         entry("stop_timeout", of!(ended, ended.stop_timeout(short))),
         entry("stop_timeout", of!(unborn, unborn.stop_timeout(short))),
+        entry("stop_or_kill", of!(ended, ended.stop_or_kill(short))),
+        entry("stop_or_kill", of!(unborn, unborn.stop_or_kill(short))),
         entry("wait_started", of!(ended, ended.wait_started())),
         entry("wait_ready", of!(ended, ended.wait_ready())),
         entry("wait_finished", of!(ended, ended.wait_finished())),

@@ -20,6 +20,7 @@ mod every_await;
 mod failures;
 mod finally;
 mod grace;
+mod kill;
 mod left_behind;
 mod lifecycle;
 mod names;

@@ -11,7 +11,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const GRAIN: Duration = Duration::from_millis(20);
 
 /// Runs the body for a few seeds.
-fn simulated(body: impl AsyncFn(Handle) + Send + 'static) {
+pub(crate) fn simulated(body: impl AsyncFn(Handle) + Send + 'static) {
     watchdog(move || {
         quiet();
         for seed in 0..10 {

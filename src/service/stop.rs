@@ -1,0 +1,236 @@
+//! Ending a service from outside: cancelling, stopping, killing.
+//!
+//! Each of these asks the tree for a cancellation of the service's task ([`Manager::end`]), and the
+//! futures wait for the service's end besides. A future that is dropped revokes nothing that it has
+//! asked for, and asks for nothing more.
+
+use super::manager::Manager;
+use super::waits::{RecordWait, note_end};
+use crate::error::{LifecycleError, StopError, StopTimeout};
+use crate::handle::cancel_guard::RequestCancel;
+use crate::protect::checkpoint;
+use crate::snapshot::Snapshot;
+use crate::task::awaited::Event;
+use crate::task::state::Level;
+use crate::time::Sleep;
+use crate::tree::request::request_and;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+impl Manager {
+    /// Asks for the cancellation of the service and everything below it, leaves first.
+    ///
+    /// This never blocks, and runs no user code on the caller's stack. Tasks that are scheduled
+    /// through the service's [`Context`](crate::Context) after `cancel` has returned never run. If
+    /// the service is finished or already being cancelled, this does nothing.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`NotStarted`](LifecycleError::NotStarted) before the start.
+    pub fn cancel(&self) -> Result<(), LifecycleError> {
+        self.check_started()?;
+        self.end(Level::Cancel);
+        Ok(())
+    }
+
+    /// Kills the service and everything below it: cancels it without regard for protection.
+    ///
+    /// Shields, the cleanups of [`finally`](crate::finally) and of [`defer`](crate::defer()), and grace
+    /// periods in the whole subtree hold up nothing any more: each future is dropped, leaves first,
+    /// after the poll that it is in, and cleanups are dropped without being run. A poll that does not
+    /// return still holds up the tasks above it. What the killed tasks spawn is done and never runs.
+    ///
+    /// This takes effect at once also if the service is already being cancelled. It never blocks, and
+    /// runs no user code on the caller's stack. If the service is finished, this does nothing. The idea
+    /// is that of `brutal_kill` in OTP.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`NotStarted`](LifecycleError::NotStarted) before the start.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use taskgrove::{Runtime, finally, service_fn};
+    /// let runtime = Runtime::new()?;
+    /// let manager = runtime.start(service_fn("hangs", async |_| {
+    ///     finally(std::future::pending(), std::future::pending()).await
+    /// }))?;
+    /// manager.cancel()?;
+    /// manager.kill()?;
+    /// runtime.block_on(manager.wait_finished());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn kill(&self) -> Result<(), LifecycleError> {
+        self.check_started()?;
+        self.end(Level::Kill);
+        Ok(())
+    }
+
+    /// Cancels the service, then waits until it is finished.
+    ///
+    /// Dropping the future after its first poll ends the wait and does not revoke the cancellation.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`NotStarted`](LifecycleError::NotStarted) before the start.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use taskgrove::{Runtime, service_fn};
+    /// let runtime = Runtime::new()?;
+    /// let manager = runtime.start(service_fn("idle", async |_| std::future::pending().await))?;
+    /// runtime.block_on(manager.stop())?;
+    /// assert!(manager.is_cancelled() && manager.is_finished());
+    /// assert!(manager.result().is_some_and(|result| result.is_ok()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn stop(&self) -> Result<(), LifecycleError> {
+        if let Err(error) = self.cancel() {
+            return checkpoint::refused(error).await;
+        }
+        self.wait_finished().await;
+        Ok(())
+    }
+
+    /// Cancels the service, then waits until it is finished, but at most for `timeout`.
+    ///
+    /// The time counts from the first poll. The wait ends on time as long as one worker, or one thread
+    /// in [`block_on`](crate::Runtime::block_on), is not stuck in a poll. After a timeout the service
+    /// goes on being cancelled.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`NotStarted`](LifecycleError::NotStarted) before the start, and [`StopTimeout`] after
+    /// a timeout: it names every task that is left, and what that task waits for.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use taskgrove::{Runtime, StopError, finally, service_fn};
+    /// let runtime = Runtime::new()?;
+    /// let hangs = service_fn("hangs", async |_| {
+    ///     finally(std::future::pending(), std::future::pending()).await
+    /// });
+    /// let manager = runtime.start(hangs)?;
+    /// # runtime.block_on(async { while runtime.snapshot().nodes()[0].polls == 0 { taskgrove::yield_now().await } });
+    /// let stopped = runtime.block_on(manager.stop_timeout(Duration::from_millis(5)));
+    /// let Err(StopError::Timeout(timeout)) = stopped else { panic!("it stopped") };
+    /// assert_eq!(timeout.remaining.nodes()[0].path, "hangs");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn stop_timeout(&self, timeout: Duration) -> Result<(), StopError> {
+        match self.stop_within(timeout).await? {
+            None => Ok(()),
+            Some(remaining) => Err(StopError::Timeout(StopTimeout { remaining })),
+        }
+    }
+
+    /// Cancels the service and waits until it is finished, but kills what is left after `timeout`, as
+    /// [`kill`](Manager::kill) does, and then waits until that is gone, too.
+    ///
+    /// The time counts from the first poll, and the kill is on time as
+    /// [`stop_timeout`](Manager::stop_timeout) is. In either case the service is finished when this
+    /// resolves, to its last task. A poll that does not return holds it up, also after the time limit.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future after its first poll revokes nothing. If the time limit has not been reached
+    /// by then, the service goes on being cancelled and is not killed.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`NotStarted`](LifecycleError::NotStarted) before the start, and [`StopTimeout`] if
+    /// tasks had to be killed: it names those that were left at the moment of the kill.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use taskgrove::{Runtime, StopError, finally, service_fn};
+    /// let runtime = Runtime::new()?;
+    /// let hangs = service_fn("hangs", async |_| {
+    ///     finally(std::future::pending(), std::future::pending()).await
+    /// });
+    /// let manager = runtime.start(hangs)?;
+    /// # runtime.block_on(async { while runtime.snapshot().nodes()[0].polls == 0 { taskgrove::yield_now().await } });
+    /// let stopped = runtime.block_on(manager.stop_or_kill(Duration::from_millis(5)));
+    /// let Err(StopError::Timeout(timeout)) = stopped else { panic!("it stopped") };
+    /// assert_eq!(timeout.remaining.nodes()[0].path, "hangs");
+    /// assert!(manager.is_finished());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn stop_or_kill(&self, timeout: Duration) -> Result<(), StopError> {
+        let Some(remaining) = self.stop_within(timeout).await? else {
+            return Ok(());
+        };
+        self.end(Level::Kill);
+        self.wait_finished().await;
+        Err(StopError::Timeout(StopTimeout { remaining }))
+    }
+
+    /// Cancels the service and waits for its end at most for `timeout`. Returns what is left then; `None`
+    /// if the service is finished.
+    async fn stop_within(&self, timeout: Duration) -> Result<Option<Snapshot>, LifecycleError> {
+        if let Err(error) = self.cancel() {
+            return checkpoint::refused(error).await;
+        }
+        let Some(shared) = self.record.shared() else {
+            self.wait_finished().await;
+            return Ok(None);
+        };
+        let mut sleep = Sleep::new(shared.clone(), shared.clock.deadline(timeout));
+        let mut waiting = RecordWait::new(&self.record);
+        let mut poll = |cx: &mut Context<'_>| {
+            let finished = waiting.poll(cx, |record| record.is_finished().then_some(()));
+            if finished.is_ready() {
+                note_end(&self.record);
+                return Poll::Ready(true);
+            }
+            Pin::new(&mut sleep).poll(cx).map(|()| false)
+        };
+        let awaited = || Some(self.record.awaited(Event::End));
+        let finished = poll_fn(|cx| checkpoint::poll(cx, awaited, &mut poll));
+        if finished.await {
+            return Ok(None);
+        }
+        let remaining = self.snapshot();
+        if remaining.is_empty() {
+            // The service finished while the snapshot was taken.
+            self.wait_finished().await;
+            return Ok(None);
+        }
+        Ok(Some(remaining))
+    }
+
+    fn check_started(&self) -> Result<(), LifecycleError> {
+        if self.is_started() || self.is_finished() {
+            return Ok(());
+        }
+        let service = self.name().to_owned();
+        Err(LifecycleError::NotStarted { service })
+    }
+
+    /// Asks for the end of the service if it was started and has not finished.
+    #[inline]
+    fn end(&self, level: Level) {
+        if let Some(task) = self.record.task()
+            && !self.is_finished()
+        {
+            // Set before the request: code that sees the service finished sees that it was cancelled.
+            self.record.set_cancelled();
+            request_and(task, level, || self.record.mark_closing(true));
+        }
+    }
+}
+
+impl RequestCancel for Manager {
+    #[inline]
+    fn request_cancel(&self) {
+        self.end(Level::Cancel);
+    }
+}
