@@ -24,7 +24,8 @@ mod stop;
 mod walk;
 
 pub use any::{BoxError, Result};
-pub use failure::{FailureKind, Failures, ServiceError, TaskFailure};
+pub(crate) use failure::{ChildFailures, History};
+pub use failure::{FailureKind, Failures, PastFailure, ServiceError, TaskFailure};
 pub use join::JoinError;
 pub use lifecycle::LifecycleError;
 pub(crate) use moment::Moment;

@@ -49,6 +49,7 @@ mod schedule;
 mod service;
 pub mod sim;
 mod snapshot;
+pub mod supervisor;
 mod sync;
 mod task;
 pub mod time;

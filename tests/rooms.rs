@@ -35,6 +35,7 @@ const ROOMS: &[&[&str]] = &[
     &["time"],
     &["schedule"],
     &["service"],
+    &["supervisor"],
     &["runtime", "sim"],
     &["lib", "model"],
 ];

@@ -7,11 +7,13 @@ use std::error::Error;
 use std::ops::Deref;
 use std::panic::Location;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::any::BoxError;
 use super::lifecycle::LifecycleError;
 use super::moment::Moment;
 use crate::id::TaskId;
+use crate::sync::OnceLock;
 
 /// The error of a service that failed or was never run.
 ///
@@ -126,7 +128,41 @@ pub(super) struct Details {
     location: &'static Location<'static>,
     moment: Moment,
     pub(super) kind: FailureKind,
+    /// Set by the supervisor that gives up because of this failure. Other threads may read at any time.
+    history: OnceLock<Box<History>>,
 }
+
+/// The failures of a supervised child before the one for which its supervisor gave up.
+pub(crate) struct History {
+    /// Which limit was exceeded.
+    pub(crate) limit: String,
+    /// The time from the start of the supervisor to the last failure.
+    pub(crate) after: Duration,
+    /// The failures before it, the newest last.
+    pub(crate) earlier: Vec<PastFailure>,
+}
+
+/// A failure of a supervised child, and when it happened.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PastFailure {
+    /// The time from the start of the supervisor to the failure.
+    pub after: Duration,
+    /// The failure.
+    pub failure: TaskFailure,
+}
+
+impl PastFailure {
+    pub(crate) fn new(after: Duration, failure: TaskFailure) -> PastFailure {
+        PastFailure { after, failure }
+    }
+}
+
+/// The error that a supervisor's `run` returns: the failures of its children, which are recorded as the
+/// failures of the supervisor.
+#[derive(Debug, thiserror::Error)]
+#[error("children of a supervisor failed")]
+pub(crate) struct ChildFailures(pub(crate) Vec<TaskFailure>);
 
 /// The cause of a task's failure.
 #[non_exhaustive]
@@ -173,7 +209,24 @@ impl TaskFailure {
             location,
             moment: first.unwrap_or(moment),
             kind,
+            history: OnceLock::new(),
         }))
+    }
+
+    /// Notes that a supervisor gives up because of this failure of its child. The first note counts.
+    pub(crate) fn note_history(&self, history: History) {
+        // The list has other failures only, so no failure contains itself.
+        let _ = self.0.history.set(Box::new(history));
+    }
+
+    /// Returns the failures of the same child before this one, the newest last, if this is the failure for which
+    /// a [supervisor](crate::supervisor) gave up. It returns nothing for every other failure.
+    pub fn earlier(&self) -> &[PastFailure] {
+        self.history().map_or(&[], |history| &history.earlier)
+    }
+
+    pub(super) fn history(&self) -> Option<&History> {
+        self.0.history.get().map(|history| &**history)
     }
 
     /// Returns when this failure happened, or the first failure of the service whose failure it is.

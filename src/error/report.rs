@@ -5,7 +5,7 @@
 //! both print only the failures that pass on no other one. An error type of the user's may print one
 //! of these inside its own text: from the ninth text inside another on, both print `..`.
 
-use super::failure::{FailureKind, Failures, ServiceError, TaskFailure};
+use super::failure::{FailureKind, Failures, History, ServiceError, TaskFailure};
 use super::walk::{Leaves, Walk};
 use std::cell::Cell;
 use std::fmt::{self, Write};
@@ -87,7 +87,32 @@ fn write_failures(failures: &[TaskFailure], f: &mut fmt::Formatter<'_>) -> fmt::
             failure.path(),
             failure.location()
         )?;
-        write_kind(failure.kind(), below, &mut Indented { f, indent })?;
+        let to = &mut Indented { f, indent };
+        write_kind(failure.kind(), below, to)?;
+        if let Some(history) = failure.history() {
+            write_history(history, failure, to)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes a line for each of the last failures of a child for which a supervisor gave up: one cause of each,
+/// so that the text of nested supervisors does not grow with the power of their number.
+fn write_history(history: &History, last: &TaskFailure, to: &mut Indented<'_, '_>) -> fmt::Result {
+    let earlier = history.earlier.iter();
+    let earlier = earlier.map(|past| (past.after, &past.failure));
+    write!(
+        to,
+        "\nThe supervisor gave up: {}. The last failures, newest last:",
+        history.limit
+    )?;
+    for (after, failure) in earlier.chain([(history.after, last)]) {
+        let (cause, others) = failure.first_cause();
+        write!(to, "\nafter {after:?}: `{}` ", cause.path())?;
+        write_kind(cause.kind(), &[], to)?;
+        if others > 0 {
+            write!(to, " (and {others} more)")?;
+        }
     }
     Ok(())
 }

@@ -89,6 +89,13 @@ impl ServiceError {
 }
 
 impl TaskFailure {
+    /// Returns the first of the failures that began this one, and the number of the others.
+    pub(super) fn first_cause(&self) -> (&TaskFailure, usize) {
+        let mut causes = Leaves::new(slice::from_ref(self), TaskFailure::passed_on);
+        let first = causes.next().unwrap_or(self);
+        (first, causes.count())
+    }
+
     /// Returns the failures that this one passes on: those of a service, or that of a task whose
     /// handle this task awaited.
     pub(super) fn passed_on(&self) -> &[TaskFailure] {

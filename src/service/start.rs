@@ -167,6 +167,11 @@ impl Manager {
         self.record.result()
     }
 
+    /// Whether the calling code is a task of the service, or of one below it.
+    pub(crate) fn contains_caller(&self) -> bool {
+        current::view::is_within(&self.record)
+    }
+
     /// Whether the service was not started and can no longer be.
     fn is_too_late(&self) -> bool {
         match self.launcher {
@@ -238,7 +243,7 @@ impl Manager {
 
     /// Starts the service as an unsupervised child of the calling task, or as a root if the caller is
     /// no task. `location` is that of the public call whose future is being polled.
-    pub(super) fn start_here(
+    pub(crate) fn start_here(
         &self,
         location: &'static Location<'static>,
     ) -> Result<(), LifecycleError> {

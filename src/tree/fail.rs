@@ -10,7 +10,7 @@
 
 use super::request::{notify, request, request_and};
 use super::{grace, requested};
-use crate::error::{FailureKind, JoinError, Moment, Panic, TaskFailure};
+use crate::error::{ChildFailures, FailureKind, JoinError, Moment, Panic, TaskFailure};
 use crate::panics::{discard, quietly};
 use crate::task::cold::Cold;
 use crate::task::current;
@@ -55,7 +55,10 @@ pub(super) fn broke(task: Live<'_>, polled: Polled) -> Option<JoinError> {
     }
     Some(match outcome {
         Ok(error) if error_counts(task) => {
-            JoinError::Failed(fail(task, view_moment(), FailureKind::Error(error)))
+            JoinError::Failed(match error.downcast::<ChildFailures>() {
+                Ok(children) => children_failed(task, *children),
+                Err(error) => fail(task, view_moment(), FailureKind::Error(error)),
+            })
         }
         Ok(error) => {
             quietly(|| drop(error));
@@ -159,6 +162,18 @@ pub(super) fn child_failed(child: Live<'_>, parent: Live<'_>, kind: FailureKind)
         let moment = Moment::next();
         TaskFailure::new(child.id(), child.path(), child.location(), moment, kind)
     });
+}
+
+/// Records the failures of a supervisor's children, which are at least one, as those of the supervisor. Returns
+/// the first.
+#[cold]
+fn children_failed(supervisor: Live<'_>, children: ChildFailures) -> TaskFailure {
+    let mut failures = children.0.into_iter();
+    let first = failures.next().expect("a supervisor fails with a failure");
+    for failure in failures.chain([first.clone()]) {
+        fail_service(supervisor, || failure);
+    }
+    first
 }
 
 /// Adds a failure to the service that `from` belongs to, or is.

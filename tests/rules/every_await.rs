@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
 use std::time::Duration;
+use taskgrove::supervisor::{ChildSpec, Strategy, Supervisor};
 use taskgrove::{
     Context, Handle, Manager, ManagerSlot, Service, Task, background_service, finally, service_fn,
     shielded, spawn, time, yield_now,
@@ -30,6 +31,10 @@ impl Service for Slotted {
     fn manager_slot(&self) -> Option<&ManagerSlot> {
         Some(&self.0)
     }
+}
+
+fn idle(name: &'static str) -> ChildSpec {
+    ChildSpec::new(name, move || service_fn(name, |_| pending()))
 }
 
 fn entry<F: Future + Send + 'static>(
@@ -79,6 +84,13 @@ async fn all(h: &Handle) -> Vec<(&'static str, Make)> {
     let taken = Arc::new(Slotted::default());
     let manager = h.start(taken.clone()).unwrap();
     manager.stop().await.unwrap();
+    let supervisor = Supervisor::new(Strategy::OneForOne).child(idle("a"));
+    let (children, never) = (
+        supervisor.handle(),
+        Supervisor::new(Strategy::OneForOne).handle(),
+    );
+    h.start(supervisor).unwrap();
+    children.wait_child("a").await.unwrap();
     let service = || service_fn("brief", |_| async { Ok(()) }).boxed();
     let interval = Arc::new(Mutex::new(Some(time::interval(Duration::from_nanos(1)))));
     let (handles, more, waited) = (done(h).await, done(h).await, done(h).await);
@@ -94,6 +106,13 @@ async fn all(h: &Handle) -> Vec<(&'static str, Make)> {
         }};
     }
     vec![
+        entry("start_child", of!(never, never.start_child(idle("a")))),
+        entry("stop_child", of!(never, never.stop_child("a"))),
+        entry("restart_child", of!(never, never.restart_child("a"))),
+        entry("remove_child", of!(never, never.remove_child("a"))),
+        entry("wait_child", of!(never, never.wait_child("a"))),
+        entry("wait_child", of!(children, children.wait_child("a"))),
+        entry("wait_child", of!(children, children.wait_child("b"))),
         entry("yield_now", yield_now),
         entry("Task", handles),
         entry("CancelOnDrop", move || more().cancel_on_drop()),

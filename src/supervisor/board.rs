@@ -1,0 +1,163 @@
+//! [`Board`]: the children of a supervisor, as its handles see them.
+//!
+//! The supervisor writes an entry after each step that has changed the child, before it answers callers; handles
+//! read at any time. The lock orders them. An entry that is replaced is dropped after the lock, because its errors
+//! are the user's.
+
+use super::info::{ChildInfo, ChildState};
+use super::policy::Key;
+use crate::error::ServiceError;
+use crate::service::Manager;
+use crate::sync::Mutex;
+use crate::wait_list::WaitList;
+use crate::wait_list::registration::HasWaitList;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+pub(super) struct Entry {
+    pub(super) name: Arc<str>,
+    pub(super) state: ChildState,
+    pub(super) restarts: u64,
+    pub(super) last_failure: Option<ServiceError>,
+    pub(super) manager: Option<Manager>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The supervisor has not begun.
+    Before,
+    Open,
+    Over,
+}
+
+struct State {
+    stage: Stage,
+    entries: BTreeMap<Key, Entry>,
+    names: HashMap<Arc<str>, Key>,
+}
+
+pub(super) struct Board {
+    state: Mutex<State>,
+    waiters: WaitList,
+}
+
+/// What a handle that waits for a child finds.
+pub(super) enum Found {
+    Up(Manager),
+    NotUp,
+    NoSuchChild,
+    Over,
+}
+
+impl HasWaitList for &Board {
+    fn with_list(&self, f: impl FnOnce(&WaitList)) {
+        f(&self.waiters);
+    }
+}
+
+impl Entry {
+    /// What the child does, as far as its manager knows better than the supervisor.
+    fn state(&self) -> ChildState {
+        let is_ending = |manager: &Manager| manager.is_cancelled() || manager.is_finished();
+        match self.state {
+            ChildState::Running | ChildState::Starting
+                if self.manager.as_ref().is_some_and(is_ending) =>
+            {
+                ChildState::Stopping
+            }
+            state => state,
+        }
+    }
+
+    fn info(&self) -> ChildInfo {
+        ChildInfo {
+            name: self.name.to_string(),
+            state: self.state(),
+            restarts: self.restarts,
+            last_failure: self.last_failure.clone(),
+            manager: self.manager.clone(),
+        }
+    }
+}
+
+impl Board {
+    pub(super) fn new() -> Board {
+        Board {
+            state: Mutex::new(State {
+                stage: Stage::Before,
+                entries: BTreeMap::new(),
+                names: HashMap::new(),
+            }),
+            waiters: WaitList::default(),
+        }
+    }
+
+    /// Writes entries, or removes those that are `None`, and wakes those who wait.
+    pub(super) fn write(&self, changes: impl Iterator<Item = (Key, Option<Entry>)>) {
+        let changes: Vec<_> = changes.collect();
+        let mut old = Vec::with_capacity(changes.len());
+        let mut state = self.state.lock();
+        if state.stage == Stage::Before {
+            state.stage = Stage::Open;
+        }
+        for (key, entry) in changes {
+            old.extend(state.entries.remove(&key));
+            if let Some(gone) = old.last()
+                && entry.is_none()
+                && state.names.get(&gone.name) == Some(&key)
+            {
+                state.names.remove(&gone.name);
+            }
+            if let Some(entry) = entry {
+                state.names.insert(entry.name.clone(), key);
+                state.entries.insert(key, entry);
+            }
+        }
+        drop(state);
+        drop(old);
+        self.waiters.wake_all();
+    }
+
+    /// Notes that the supervisor is over. The entries stay, without managers.
+    pub(super) fn close(&self) {
+        let mut old = Vec::new();
+        let mut state = self.state.lock();
+        state.stage = Stage::Over;
+        for entry in state.entries.values_mut() {
+            entry.state = ChildState::Stopped;
+            old.extend(entry.manager.take());
+        }
+        drop(state);
+        drop(old);
+        self.waiters.wake_all();
+    }
+
+    pub(super) fn look(&self, name: &str) -> Found {
+        let state = self.state.lock();
+        match state.stage {
+            Stage::Before => return Found::NotUp,
+            Stage::Over => return Found::Over,
+            Stage::Open => {}
+        }
+        let Some(entry) = state.names.get(name).and_then(|key| state.entries.get(key)) else {
+            return Found::NoSuchChild;
+        };
+        match (entry.state(), &entry.manager) {
+            (ChildState::Running, Some(manager)) => Found::Up(manager.clone()),
+            _ => Found::NotUp,
+        }
+    }
+
+    /// Returns the manager of a child's incarnation that has not finished.
+    pub(super) fn manager(&self, name: &str) -> Option<Manager> {
+        let state = self.state.lock();
+        let entry = state.entries.get(state.names.get(name)?)?;
+        let manager = entry.manager.as_ref();
+        manager.filter(|manager| !manager.is_finished()).cloned()
+    }
+
+    pub(super) fn children(&self) -> Vec<ChildInfo> {
+        let state = self.state.lock();
+        state.entries.values().map(Entry::info).collect()
+    }
+}

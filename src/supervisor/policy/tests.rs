@@ -1,0 +1,1 @@
+//! The policy by itself, case by case.
