@@ -28,6 +28,7 @@
 //!   waits for it.
 //! - [`Snapshot`], [`Stats`] and [`Metrics`] show what the tasks of a runtime do.
 //! - [`time`] has sleeps, timeouts and intervals.
+//! - `net`, with the feature of that name, has sockets that the workers wait for themselves.
 //! - [`sim`] runs the same tasks on one thread in an order that a seed determines, in virtual time.
 //!
 //! With `panic = "abort"`, a panic in a task ends the process.
@@ -41,9 +42,13 @@ mod id;
 #[cfg(taskgrove_loom)]
 #[doc(hidden)]
 pub mod model;
+#[cfg(all(feature = "net", not(taskgrove_loom)))]
+pub mod net;
 mod panics;
 mod path;
 mod protect;
+#[cfg(feature = "net")]
+mod reactor;
 mod runtime;
 mod schedule;
 mod service;

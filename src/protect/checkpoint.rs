@@ -55,7 +55,7 @@ pub(crate) fn note_polled(pending: bool, awaited: impl FnOnce() -> Option<Awaite
 
 /// A checkpoint that is ready unless the calling code has to suspend, for an async function that may
 /// return without another await.
-async fn pass() {
+pub(crate) async fn pass() {
     poll_fn(|cx| self::poll(cx, || None, |_| Poll::Ready(()))).await;
 }
 

@@ -103,14 +103,25 @@
 //!
 //! Which sleeper wakes for a timer is the subject of [`timekeeper`].
 //!
+//! # Sockets
+//!
+//! With the feature `net`, one of the sleeping workers blocks in the system's queue of events instead of in
+//! its condition variable, see [`poller`]. For this protocol that makes no difference: it is in the list, is
+//! unparked through its [`Parker`], and looks at the queues of tasks before it blocks. A worker that has got
+//! events takes itself off the list, as one does whose time has come: it is searching, so the proof covers
+//! the tasks that it wakes by case 2.
+//!
 //! The room uses `sync` and `timer_queue`'s constants, and knows nothing of tasks and queues: the pool
 //! hands in how to look at them. No code of the user's runs under the lock.
 
 mod counters;
+mod flag;
+mod poller;
 mod sleepers;
 mod timekeeper;
 mod watcher;
 
+pub(crate) use poller::{EventQueue, NoQueue};
 pub(crate) use timekeeper::Deadlines;
 
 use crate::sync::{Arc, Mutex, MutexGuard, Parker};
@@ -124,6 +135,8 @@ struct Plan {
     /// When it wakes for a timer; [`NEVER`] if it does not.
     until: u64,
     watches: bool,
+    /// Whether it blocks in the queue of events.
+    polls: bool,
 }
 
 /// The sleeping threads of one runtime.
@@ -199,7 +212,8 @@ impl Idle {
         self.counters.peek().needs_wake()
     }
 
-    /// Sleeps until woken, or until the next timer is due.
+    /// Sleeps until woken, until the next timer is due, or until there are events in `events`. Returns
+    /// whether there are; the caller dispatches them.
     ///
     /// A worker (`is_worker`) is searching before and after. `last_look` looks at the queues, and for
     /// whatever else should keep the thread awake; if it returns `true`, the thread does not sleep.
@@ -209,8 +223,9 @@ impl Idle {
         parker: &Arc<Parker>,
         is_worker: bool,
         time: &impl Deadlines,
+        events: &mut impl EventQueue,
         last_look: impl Fn() -> bool,
-    ) {
+    ) -> bool {
         let mut plan = {
             let mut sleepers = self.sleepers.lock();
             let me = sleepers.add(parker, is_worker);
@@ -221,25 +236,33 @@ impl Idle {
             plan
         };
         while !last_look() {
-            let timer = (plan.until != NEVER).then(|| time.instant(plan.until));
-            let watch = plan.watches.then(Watcher::next_look).flatten();
-            parker.park(timer.into_iter().chain(watch).min());
+            let got_events = sleep(parker, time, events, &plan);
             let mut sleepers = self.sleepers.lock();
             let Some(me) = sleepers.position_of(parker) else {
-                break;
+                return got_events;
             };
-            if time.next().is_some_and(|at| at <= time.now()) {
-                break;
+            if got_events || time.next().is_some_and(|at| at <= time.now()) {
+                self.leave(sleepers, me, time);
+                return got_events;
             }
             // It stays in the list: a look that finds nothing concerns no other thread.
             plan = self.plan(&mut sleepers, me, time, false);
         }
-        let mut sleepers = self.sleepers.lock();
+        let sleepers = self.sleepers.lock();
         if let Some(me) = sleepers.position_of(parker) {
-            let left = self.remove(&mut sleepers, me);
-            let next = left.covers().and_then(|_| time.next());
-            self.cover(sleepers, next);
+            self.leave(sleepers, me, time);
         }
+        false
+    }
+
+    /// The calling thread, whose position is `me`, leaves the list by itself.
+    fn leave(&self, mut sleepers: MutexGuard<'_, Sleepers>, me: usize, time: &impl Deadlines) {
+        let left = self.remove(&mut sleepers, me);
+        if left.polls.get() {
+            sleepers.poller_left.set(true);
+        }
+        let next = left.covers().and_then(|_| time.next());
+        self.replace(sleepers, next);
     }
 
     /// Decides how long a sleeper sleeps; `is_new`: it has just come, else it looks again.
@@ -251,11 +274,25 @@ impl Idle {
         is_new: bool,
     ) -> Plan {
         timekeeper::plan(sleepers, me, time, is_new);
+        poller::plan(sleepers, me);
+        let watches = self.watcher.plan(sleepers, me, is_new);
         let sleeper = &sleepers[me];
-        let may_watch = sleeper.is_watcher || is_new && !self.watcher.is_posted();
         Plan {
             until: sleeper.until,
-            watches: sleeper.is_worker && may_watch && self.watcher.decide(sleepers, me),
+            watches,
+            polls: sleeper.polls.get(),
+        }
+    }
+
+    /// The runtime has got a queue of events, which other threads can find by now.
+    #[cfg(feature = "net")]
+    pub(crate) fn has_queue(&self) {
+        let mut sleepers = self.sleepers.lock();
+        sleepers.has_queue.set(true);
+        let poller = poller::appoint(&mut sleepers, false);
+        drop(sleepers);
+        if let Some(poller) = poller {
+            poller.unpark();
         }
     }
 
@@ -263,7 +300,7 @@ impl Idle {
     pub(crate) fn timer_changed(&self, at: u64) {
         let mut sleepers = self.sleepers.lock();
         let Some(timekeeper) = sleepers.position(|sleeper| sleeper.is_timekeeper) else {
-            return self.cover(sleepers, Some(at));
+            return self.replace(sleepers, Some(at));
         };
         let timekeeper = sleepers.get_mut(timekeeper);
         if at < timekeeper.until {
@@ -309,12 +346,12 @@ impl Idle {
             return;
         }
         let worker = self.remove(&mut sleepers, chosen);
-        self.cover(sleepers, worker.covers());
+        self.replace(sleepers, worker.covers());
         worker.parker.unpark();
     }
 
     /// Takes a sleeper off the list. A worker searches from then on; the caller unparks it, if it is
-    /// not the calling thread itself, and covers its timer.
+    /// not the calling thread itself, and [replaces](Idle::replace) it.
     fn remove(&self, sleepers: &mut Sleepers, at: usize) -> Sleeper {
         let sleeper = sleepers.remove(at);
         if sleeper.is_watcher {
@@ -326,18 +363,46 @@ impl Idle {
         sleeper
     }
 
-    /// Wakes a sleeper if none wakes for this timer by itself, see [`timekeeper`]. The woken one
-    /// finds no work, and parks with the deadline.
-    fn cover(&self, mut sleepers: MutexGuard<'_, Sleepers>, deadline: Option<u64>) {
-        let Some(deadline) = deadline else { return };
-        if sleepers.is_empty() || timekeeper::is_covered(&sleepers, deadline) {
-            return;
-        }
-        let worker = sleepers.position(|sleeper| sleeper.is_worker);
-        let chosen = self.remove(&mut sleepers, worker.unwrap_or(0));
+    /// Sees to it that others have the duties of a sleeper that was taken off the list. `deadline` is
+    /// that of its timer.
+    ///
+    /// Wakes a sleeper if none wakes for the timer by itself, see [`timekeeper`]: the woken one finds no
+    /// work, and parks with the deadline. Appoints a poller if need be, see [`poller`].
+    fn replace(&self, mut sleepers: MutexGuard<'_, Sleepers>, deadline: Option<u64>) {
+        let woken = deadline.and_then(|deadline| self.cover(&mut sleepers, deadline));
+        let poller = poller::appoint(&mut sleepers, self.watcher.is_posted());
         drop(sleepers);
-        chosen.parker.unpark();
+        for parker in woken.into_iter().chain(poller) {
+            parker.unpark();
+        }
     }
+
+    /// Takes a sleeper off the list if none wakes for this timer. The caller unparks it.
+    fn cover(&self, sleepers: &mut Sleepers, deadline: u64) -> Option<Arc<Parker>> {
+        if sleepers.is_empty() || timekeeper::is_covered(sleepers, deadline) {
+            return None;
+        }
+        let worker = sleepers.position(|s| s.is_worker && !s.polls.get());
+        let worker = worker.or_else(|| sleepers.position(|s| s.is_worker));
+        Some(self.remove(sleepers, worker.unwrap_or(0)).parker)
+    }
+}
+
+/// Blocks the calling thread as was planned. Returns whether there are events.
+fn sleep(
+    parker: &Parker,
+    time: &impl Deadlines,
+    events: &mut impl EventQueue,
+    plan: &Plan,
+) -> bool {
+    let timer = (plan.until != NEVER).then(|| time.instant(plan.until));
+    let watch = plan.watches.then(Watcher::next_look).flatten();
+    let until = timer.into_iter().chain(watch).min();
+    if plan.polls {
+        return events.wait(parker, until, until == timer);
+    }
+    parker.park(until);
+    false
 }
 
 #[cfg(test)]

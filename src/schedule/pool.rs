@@ -10,10 +10,11 @@
 //! A runtime with `workers(0)` has one core and no thread for it. A thread in `block_on` takes the
 //! core, and is the worker until it leaves.
 
+#[cfg(feature = "net")]
+use crate::reactor::{LazyReactor, Reactor};
 use crate::schedule::cores::{Cores, OwnCore};
 use crate::schedule::deadlines::fire_timers;
-use crate::schedule::idle::Idle;
-
+use crate::schedule::idle::{Idle, NoQueue};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Arc, Parker, SegQueue};
 use crate::task::raw::Queued;
@@ -30,6 +31,9 @@ pub(crate) struct Pool {
     pub(super) overflow: SegQueue<Vec<Queued>>,
     pub(super) jobs: SegQueue<Job>,
     pub(super) idle: Idle,
+    /// The sockets, once there was one.
+    #[cfg(feature = "net")]
+    pub(super) reactor: LazyReactor,
     /// Tasks that threads other than workers have spawned. Relaxed: the push of the task, which
     /// follows, publishes the count with it.
     spawned_outside: AtomicU64,
@@ -118,6 +122,16 @@ impl Schedule for PoolHandle {
         self.0.end.unpark();
     }
 
+    #[cfg(feature = "net")]
+    fn reactor(&self) -> std::io::Result<&Arc<Reactor>> {
+        (self.0.reactor).get_or_make(|| self.0.idle.has_queue())
+    }
+
+    #[cfg(feature = "net")]
+    fn close_sockets(&self) -> Vec<std::task::Waker> {
+        self.0.reactor.close()
+    }
+
     fn counts(&self) -> Counts {
         let mut counts = Counts {
             workers: self.0.threads,
@@ -143,6 +157,8 @@ impl Pool {
             overflow: SegQueue::new(),
             jobs: SegQueue::new(),
             idle: Idle::new(threads),
+            #[cfg(feature = "net")]
+            reactor: LazyReactor::new(),
             spawned_outside: AtomicU64::new(0),
             done_outside: AtomicU64::new(0),
             terminated: AtomicBool::new(false),
@@ -225,7 +241,7 @@ impl Pool {
         parker: &Arc<Parker>,
         woken: impl Fn() -> bool,
     ) {
-        self.idle.park(parker, false, shared, woken);
+        (self.idle).park(parker, false, shared, &mut NoQueue, woken);
         fire_timers(shared, shared.refresh_clock(), true, || ());
     }
 

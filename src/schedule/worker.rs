@@ -4,6 +4,9 @@
 //! job, if there is one; then it polls one task, which [`Finder`] finds. Jobs come first, since cancelled
 //! tasks wait for them; but only one step a round, since other tasks wait for that.
 //!
+//! With the feature `net` a worker that has nothing to do may wait for the events of sockets, and one that is
+//! busy looks for them after some of its readings of the clock ([`sockets`]).
+//!
 //! Siblings that end one after another on a worker are taken off their parent together, in a
 //! [`Batch`]. A worker flushes its batch before it runs anything but another sibling: until then the
 //! parent cannot end.
@@ -11,6 +14,7 @@
 mod back_off;
 mod clock;
 mod finder;
+mod sockets;
 
 use super::cores::OwnCore;
 use super::deadlines::fire_timers;
@@ -22,6 +26,7 @@ use crate::tree::batch::Batch;
 use crate::tree::{job, poll};
 use clock::ClockLooks;
 use finder::Finder;
+use sockets::Sockets;
 
 /// What a thread has while it is a worker.
 pub(crate) struct Worker<'a> {
@@ -35,6 +40,7 @@ pub(crate) struct Worker<'a> {
     /// Tasks that are done, and not yet taken off their parent.
     done: Batch,
     parker: Arc<Parker>,
+    sockets: Sockets<'a>,
 }
 
 impl<'a> Worker<'a> {
@@ -50,6 +56,7 @@ impl<'a> Worker<'a> {
             was_shared: false,
             done: Batch::default(),
             parker,
+            sockets: Sockets::new(pool),
         }
     }
 
@@ -124,6 +131,9 @@ impl<'a> Worker<'a> {
         // first of them, and look for more. Other wakers are code of the user's.
         let give_away = self.clock.is_slow();
         fire_timers(self.shared, now, give_away, || self.finder.stop_searching());
+        if self.sockets.look(self.own.counters.polls.get(), now) {
+            (self.sockets).dispatch(give_away, || self.finder.stop_searching());
+        }
         shared_first
     }
 
@@ -162,9 +172,12 @@ impl<'a> Worker<'a> {
         self.finder.search();
         self.own.counters.parks.add(1);
         let pool = self.pool;
-        pool.idle.park(&self.parker, true, self.shared, || {
-            woken() || pool.has_terminated() || pool.has_work()
-        });
+        let last_look = || woken() || pool.has_terminated() || pool.has_work();
+        let events = &mut self.sockets;
+        if (pool.idle).park(&self.parker, true, self.shared, events, last_look) {
+            // It searches, so what it wakes wakes no other worker.
+            (self.sockets).dispatch(false, || self.finder.stop_searching());
+        }
         self.clock.slept();
     }
 }

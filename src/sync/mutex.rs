@@ -9,6 +9,8 @@ use std::sync::Mutex as Inner;
 #[cfg(not(taskgrove_loom))]
 pub(crate) use std::sync::MutexGuard;
 use std::sync::PoisonError;
+#[cfg(any(test, feature = "net"))]
+use std::sync::TryLockError;
 
 /// A mutex without poisoning.
 #[derive(Debug, Default)]
@@ -35,9 +37,12 @@ impl<T> Mutex<T> {
         value.unwrap_or_else(PoisonError::into_inner)
     }
 
-    #[cfg(test)]
-    #[cfg(not(taskgrove_loom))]
+    #[cfg(any(test, feature = "net"))]
     pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        self.0.try_lock().ok()
+        match self.0.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 }

@@ -3,10 +3,17 @@
 //! A parker has its mutex and its condition variable in itself. A table of waiting threads that the
 //! process shares, as parking_lot has, would be copied by `fork` together with the parent's threads
 //! that wait in it, and the child does not have those (`docs/decisions/0020-locks-of-std.md`).
+//!
+//! With the feature `net` a thread may also wait in another queue than the condition variable, from which
+//! a *bell* gets it out ([`Parker::park_in`]). A thread that unparks it rings the bell only if it waits
+//! there. It may do so late, when the thread has left the queue for another reason; the next thread that
+//! waits in that queue then returns for nothing.
 
 use super::atomic::{AtomicU8, Ordering};
 use super::condvar::Condvar;
 use super::mutex::Mutex;
+#[cfg(feature = "net")]
+use super::once_lock::OnceLock;
 use std::time::Instant;
 
 /// No token, and no thread waits.
@@ -15,20 +22,30 @@ const EMPTY: u8 = 0;
 const PARKED: u8 = 1;
 /// A token that no thread has taken yet.
 const TOKEN: u8 = 2;
+/// A thread waits in another queue, or is about to.
+#[cfg(feature = "net")]
+const ELSEWHERE: u8 = 3;
+
+/// Gets a thread out of the queue that it waits in; if no thread waits there, the next one.
+#[cfg(feature = "net")]
+pub(crate) type Bell = Box<dyn Fn() + Send + Sync>;
 
 /// Blocks one thread until it is unparked, by a token that `unpark` puts and `park` takes.
 ///
 /// At most one thread parks at a time; any number may unpark it. A token that was put before the
 /// park is not lost: it makes that park return at once.
-#[derive(Debug)]
 pub(crate) struct Parker {
-    /// [`EMPTY`], [`PARKED`] or [`TOKEN`]. The parking thread writes the first two, threads that
-    /// unpark write the third. A swap to `TOKEN` releases, and each step by which the parking
+    /// [`EMPTY`], [`PARKED`], [`TOKEN`] or `ELSEWHERE`. Threads that unpark write `TOKEN`, the parking
+    /// thread writes the others. A swap to `TOKEN` releases, and each step by which the parking
     /// thread takes the token acquires: it sees what came before the `unpark`. All are
-    /// read-modify-writes, so that this holds for each of several unparks.
+    /// read-modify-writes, so that this holds for each of several unparks. The step to `ELSEWHERE`
+    /// releases, too, and the swap to `TOKEN` acquires: a thread that finds it finds the bell.
     state: AtomicU8,
     lock: Mutex<()>,
     changed: Condvar,
+    /// Set before the first wait in another queue. It is the same queue each time.
+    #[cfg(feature = "net")]
+    bell: OnceLock<Bell>,
 }
 
 impl Parker {
@@ -37,6 +54,8 @@ impl Parker {
             state: AtomicU8::new(EMPTY),
             lock: Mutex::new(()),
             changed: Condvar::new(),
+            #[cfg(feature = "net")]
+            bell: OnceLock::new(),
         }
     }
 
@@ -65,12 +84,33 @@ impl Parker {
         self.state.swap(EMPTY, Ordering::Acquire) == TOKEN
     }
 
+    /// Calls `wait`, which blocks in another queue until `bell` is rung, or for as long as it likes;
+    /// does not call it if there is a token. Takes the token. Returns whether there was one.
+    #[cfg(feature = "net")]
+    pub(crate) fn park_in(&self, bell: impl FnOnce() -> Bell, wait: impl FnOnce()) -> bool {
+        self.bell.get_or_init(bell);
+        // An unpark before this step makes it fail; one after it rings the bell. Relaxed on failure: the
+        // token that is found is taken by the swap below, which acquires.
+        let waits =
+            self.state
+                .compare_exchange(EMPTY, ELSEWHERE, Ordering::Release, Ordering::Relaxed);
+        if waits.is_ok() {
+            wait();
+        }
+        self.state.swap(EMPTY, Ordering::Acquire) == TOKEN
+    }
+
     /// Puts a token, and wakes the thread that is parked; a second token before the first is taken
     /// changes nothing.
     pub(crate) fn unpark(&self) {
-        if self.state.swap(TOKEN, Ordering::Release) == PARKED {
-            drop(self.lock.lock());
-            self.changed.notify_one();
+        match self.state.swap(TOKEN, Ordering::AcqRel) {
+            PARKED => {
+                drop(self.lock.lock());
+                self.changed.notify_one();
+            }
+            #[cfg(feature = "net")]
+            ELSEWHERE => self.bell.get().expect("set before it waits")(),
+            _ => {}
         }
     }
 
@@ -80,6 +120,12 @@ impl Parker {
         self.state
             .compare_exchange(TOKEN, EMPTY, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()
+    }
+}
+
+impl std::fmt::Debug for Parker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parker").finish_non_exhaustive()
     }
 }
 

@@ -7,6 +7,8 @@ use super::raw::rights::{Claimed, Finished, Live, Next, Pin, Queued};
 use super::requests::Requests;
 use super::state::Level;
 use crate::id::TaskId;
+#[cfg(feature = "net")]
+use crate::reactor::Reactor;
 use crate::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Arc, Life, Mutex, OnceLock};
 use crate::timer_queue::{Clock, Timers};
@@ -92,6 +94,26 @@ pub(crate) trait Schedule: Send + Sync {
     fn timer_changed(&self, at: u64);
     /// The last root is done: workers may leave.
     fn terminated(&self);
+    /// The runtime's sockets.
+    ///
+    /// # Errors
+    ///
+    /// Returns the system's error if it has to make the queue of events and cannot, and an error if the
+    /// runtime has ended or is a simulation.
+    #[cfg(feature = "net")]
+    fn reactor(&self) -> std::io::Result<&Arc<Reactor>> {
+        let message = "a simulation has no sockets: run this code in a `Runtime`, or hand it another transport";
+        Err(std::io::Error::new(
+            std::io::ErrorKind::Unsupported,
+            message,
+        ))
+    }
+    /// The last root is done: operations on sockets fail from now on. Returns the wakers of the code that
+    /// waits for them.
+    #[cfg(feature = "net")]
+    fn close_sockets(&self) -> Vec<std::task::Waker> {
+        Vec::new()
+    }
     /// The counts now.
     fn counts(&self) -> Counts;
     /// Counts in (`more`) or out work of another thread for which the scheduler has to wait.

@@ -64,13 +64,15 @@ fn close_record(task: &mut Finished) -> bool {
     is_service
 }
 
-/// Counts a sentinel that is done. With the last one the runtime has ended: this closes its timers and lets
-/// its workers leave.
+/// Counts a sentinel that is done. With the last one the runtime has ended: this closes its timers and
+/// sockets, and lets its workers leave.
 #[cold]
 fn sentinel_done(task: &mut Finished) {
     if let Some(shared) = Shared::sentinel_done(task) {
         let mut wakers = Vec::new();
         dispatch(shared.timers.close(), |waker| wakers.push(waker), drop);
+        #[cfg(feature = "net")]
+        wakers.extend(shared.schedule().close_sockets());
         wakes::wake_all(wakers);
         shared.schedule().terminated();
     }

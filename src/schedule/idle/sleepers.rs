@@ -1,5 +1,6 @@
 //! [`Sleepers`]: the list of the threads that sleep. [`Idle`](super::Idle) has it under its lock.
 
+use super::flag::Flag;
 use crate::sync::{Arc, Parker};
 use crate::timer_queue::NEVER;
 
@@ -10,45 +11,58 @@ pub(super) struct Sleeper {
     pub(super) is_worker: bool,
     pub(super) is_timekeeper: bool,
     pub(super) is_watcher: bool,
+    /// Whether it blocks in the queue of events.
+    pub(super) polls: Flag,
     /// When it wakes by itself for a timer, in nanoseconds of the runtime's clock; [`NEVER`] if it
     /// does not.
     pub(super) until: u64,
 }
 
 /// The threads that sleep, in no particular order.
-pub(super) struct Sleepers(Vec<Sleeper>);
+pub(super) struct Sleepers {
+    list: Vec<Sleeper>,
+    /// Whether the runtime has a queue of events.
+    pub(super) has_queue: Flag,
+    /// Whether a poller has left the list since the watcher's last look.
+    pub(super) poller_left: Flag,
+}
 
 impl Sleepers {
     pub(super) fn new() -> Self {
-        Sleepers(Vec::new())
+        Sleepers {
+            list: Vec::new(),
+            has_queue: Flag::default(),
+            poller_left: Flag::default(),
+        }
     }
 
     /// Adds a thread without any duty. Returns its position.
     pub(super) fn add(&mut self, parker: &Arc<Parker>, is_worker: bool) -> usize {
-        self.0.push(Sleeper {
+        self.list.push(Sleeper {
             parker: parker.clone(),
             is_worker,
             is_timekeeper: false,
             is_watcher: false,
+            polls: Flag::default(),
             until: NEVER,
         });
-        self.0.len() - 1
+        self.list.len() - 1
     }
 
     pub(super) fn remove(&mut self, at: usize) -> Sleeper {
-        self.0.swap_remove(at)
+        self.list.swap_remove(at)
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.list.is_empty()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Sleeper> {
-        self.0.iter()
+        self.list.iter()
     }
 
     pub(super) fn get_mut(&mut self, at: usize) -> &mut Sleeper {
-        &mut self.0[at]
+        &mut self.list[at]
     }
 
     /// The position of the sleeper with this parker; `None` once it has been removed.
@@ -57,19 +71,22 @@ impl Sleepers {
     }
 
     pub(super) fn position(&self, is: impl FnMut(&Sleeper) -> bool) -> Option<usize> {
-        self.0.iter().position(is)
+        self.list.iter().position(is)
     }
 
     pub(super) fn workers(&self) -> usize {
-        self.0.iter().filter(|sleeper| sleeper.is_worker).count()
+        self.list.iter().filter(|sleeper| sleeper.is_worker).count()
     }
 
     /// The worker to wake for work: the one with the fewest duties, since another may have to be
     /// woken to take over a duty.
     pub(super) fn worker_to_wake(&self) -> Option<usize> {
-        let workers = self.0.iter().enumerate().filter(|(_, s)| s.is_worker);
+        let workers = self.list.iter().enumerate().filter(|(_, s)| s.is_worker);
         workers
-            .min_by_key(|(_, s)| (s.is_timekeeper, s.is_watcher, s.until != NEVER))
+            .min_by_key(|(_, s)| {
+                let sleeps = s.until != NEVER;
+                (s.polls.get(), s.is_timekeeper, s.is_watcher, sleeps)
+            })
             .map(|(at, _)| at)
     }
 }
@@ -78,6 +95,6 @@ impl std::ops::Index<usize> for Sleepers {
     type Output = Sleeper;
 
     fn index(&self, at: usize) -> &Sleeper {
-        &self.0[at]
+        &self.list[at]
     }
 }

@@ -79,7 +79,7 @@ fn fall_asleep(idle: &Idle, time: &Time, rest: &[Asleep], f: &dyn Fn()) {
     if worker {
         idle.search();
     }
-    idle.park(&first.parker, worker, time, || {
+    idle.park(&first.parker, worker, time, &mut NoQueue, || {
         fall_asleep(idle, time, rest, f);
         true
     });
@@ -237,7 +237,13 @@ fn a_thread_whose_last_look_finds_work_does_not_sleep() {
         }
     }
     let idle = Idle::new(0);
-    idle.park(&Arc::new(Parker::new()), false, &Panics, || true);
+    idle.park(
+        &Arc::new(Parker::new()),
+        false,
+        &Panics,
+        &mut NoQueue,
+        || true,
+    );
 }
 
 #[test]
@@ -275,7 +281,7 @@ fn a_worker_that_neither_watches_nor_keeps_the_time_is_woken_first() {
         let timekeeper = timekeeper.expect("it sleeps");
         // The first one has both duties; the second one gets the watch.
         idle.watcher
-            .decide(&mut idle.sleepers.lock(), timekeeper + 1);
+            .decide(&mut idle.sleepers.lock(), timekeeper + 1, false);
         idle.sleepers.lock().get_mut(timekeeper).is_watcher = false;
         for expected in [
             [false, false, true],
@@ -304,7 +310,7 @@ fn no_worker_watches_when_all_sleep() {
             "one was awake when it fell asleep"
         );
         assert!(
-            !idle.watcher.decide(&mut sleepers, 0),
+            !idle.watcher.decide(&mut sleepers, 0, false),
             "at its next look none is"
         );
         assert!(!idle.watcher.is_posted());
@@ -317,11 +323,17 @@ fn the_watcher_looks_again_and_again_and_leaves_when_it_finds_work() {
     let began = Instant::now();
     let looks = Cell::new(0);
     idle.search();
-    idle.park(&Arc::new(Parker::new()), true, &no_timer(), || {
-        assert_eq!(idle.sleepers.lock().iter().count(), 1, "it is in the list");
-        looks.set(looks.get() + 1);
-        looks.get() == 3
-    });
+    idle.park(
+        &Arc::new(Parker::new()),
+        true,
+        &no_timer(),
+        &mut NoQueue,
+        || {
+            assert_eq!(idle.sleepers.lock().iter().count(), 1, "it is in the list");
+            looks.set(looks.get() + 1);
+            looks.get() == 3
+        },
+    );
     idle.found(|| false);
     assert_eq!(idle.counters.peek(), Counts::ALL_ACTIVE);
     assert!(began.elapsed() >= 2 * watcher::PERIOD);

@@ -14,6 +14,8 @@
 //! The price is one wake-up each [`PERIOD`] while other workers work, and a second wake-up for an
 //! event that reaches a runtime which was idle for longer than that, if the event's task pushes
 //! another.
+//!
+//! With sockets, the watcher also looks whether a worker waits for these, see [`poller`](super::poller).
 
 use super::sleepers::Sleepers;
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -51,10 +53,37 @@ impl Watcher {
         self.is_posted.load(Ordering::Relaxed)
     }
 
-    /// Makes this sleeper the watcher if a worker is awake, and no watcher if none is. Returns
-    /// whether it is the watcher. Under the lock of the list.
-    pub(super) fn decide(&self, sleepers: &mut Sleepers, at: usize) -> bool {
-        let watches = sleepers.workers() < self.workers;
+    /// Decides whether the sleeper at `me` is the watcher, and returns that; `is_new`: it has just come,
+    /// else it looks again. Under the lock of the list.
+    pub(super) fn plan(&self, sleepers: &mut Sleepers, me: usize, is_new: bool) -> bool {
+        let sleeper = &sleepers[me];
+        let (is_watcher, polls) = (sleeper.is_watcher, sleeper.polls.get());
+        if !sleeper.is_worker {
+            return false;
+        }
+        let is_posted = self.is_posted();
+        if is_watcher || (is_new || polls) && !is_posted {
+            let away = !polls && sleepers.poller_left.get();
+            if is_watcher {
+                sleepers.poller_left.set(false);
+            }
+            return self.decide(sleepers, me, away);
+        }
+        // A poller leaves the watch to another sleeper, since its time limit ends a wait that needs none.
+        if is_new
+            && !polls
+            && let Some(other) = sleepers.position(|s| s.is_watcher && s.polls.get())
+        {
+            sleepers.get_mut(other).is_watcher = false;
+            return self.decide(sleepers, me, true);
+        }
+        false
+    }
+
+    /// Makes this sleeper the watcher if a worker is awake, or the poller was `away` a moment ago, and no
+    /// watcher otherwise. Returns whether it is the watcher. Under the lock of the list.
+    pub(super) fn decide(&self, sleepers: &mut Sleepers, at: usize, away: bool) -> bool {
+        let watches = away || sleepers.workers() < self.workers;
         sleepers.get_mut(at).is_watcher = watches;
         self.is_posted.store(watches, Ordering::Relaxed);
         watches

@@ -54,7 +54,7 @@ fn a_timekeeper_that_leaves_by_itself_wakes_only_a_thread_that_would_be_late() {
     let idle = Idle::new(0);
     let worker_comes_and_goes = |time: &Time| {
         idle.search();
-        idle.park(&Arc::new(Parker::new()), true, time, || true);
+        idle.park(&Arc::new(Parker::new()), true, time, &mut NoQueue, || true);
         idle.found(|| false);
     };
     for kind in [BlockOn, Worker] {
@@ -92,7 +92,7 @@ fn a_backup_that_leaves_is_replaced_while_no_timekeeper_sleeps() {
         // work.
         idle.sleepers.lock().get_mut(0).is_timekeeper = false;
         idle.search();
-        idle.park(&Arc::new(Parker::new()), true, &time, || {
+        idle.park(&Arc::new(Parker::new()), true, &time, &mut NoQueue, || {
             let mut sleepers = idle.sleepers.lock();
             let me = sleepers.iter().count() - 1;
             sleepers.get_mut(me).is_timekeeper = false;
@@ -117,7 +117,7 @@ fn a_timer_that_comes_again_and_again_wakes_one_sleeper_each_time() {
             time.0.set(Some(tick * TICK));
             idle.search();
             // The first two are timekeeper and backup; this thread comes and goes without a duty.
-            idle.park(&lonely, true, &time, || {
+            idle.park(&lonely, true, &time, &mut NoQueue, || {
                 idle.timer_changed(tick * TICK);
                 true
             });
@@ -160,7 +160,9 @@ fn a_backup_leaves_for_a_timer_that_no_thread_has_fired() {
         slept: Cell::new(0),
     };
     while_asleep(&idle, &timer_at(5_000_000), &[BlockOn], |_| {
-        idle.park(&Arc::new(Parker::new()), false, &time, || false);
+        idle.park(&Arc::new(Parker::new()), false, &time, &mut NoQueue, || {
+            false
+        });
         assert_eq!(time.slept.get(), 3);
         assert_eq!(time.now.get(), 3 * (5_000_000 + BACKUP_NS));
         assert!(time.next.get() < time.now.get(), "due, and not fired");

@@ -1,0 +1,211 @@
+//! [`System`]: the operating system's queue of events, through mio. Under loom, `modelled.rs` takes its place.
+//!
+//! One thread at a time waits or looks, under a lock. A thread that waits holds the lock for as long as it
+//! waits. Nobody else wants it for long: the list of sleepers has at most one thread that waits, and a thread
+//! that only looks gives up. A sleeper may be taken off the list and another one enter it before the first
+//! has left the queue; the second one then waits for the lock until the first has been unparked.
+//!
+//! The events are the thread's own, and it dispatches them after it has released the lock.
+
+use super::readiness::Bits;
+use crate::sync::{Arc, Mutex, Parker};
+use std::io;
+use std::time::{Duration, Instant};
+
+pub(crate) use mio::Interest;
+pub(crate) use mio::event::Source;
+
+/// What a stream is registered for. Urgent data is reported where the system tells it apart.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) const STREAM: Interest = Interest::READABLE
+    .add(Interest::WRITABLE)
+    .add(Interest::PRIORITY);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) const STREAM: Interest = Interest::READABLE.add(Interest::WRITABLE);
+
+/// The token of the events by which a thread that waits is unparked.
+const BELL: mio::Token = mio::Token(usize::MAX);
+/// The most events that a thread takes at once.
+const EVENTS: usize = 1024;
+
+/// The events that a thread has got from the system.
+#[derive(Default)]
+pub(crate) struct Events(Option<mio::Events>);
+
+impl Events {
+    fn buffer(&mut self) -> &mut mio::Events {
+        self.0
+            .get_or_insert_with(|| mio::Events::with_capacity(EVENTS))
+    }
+
+    fn has_any(&self) -> bool {
+        let events = self.0.iter().flat_map(mio::Events::iter);
+        events
+            .map(mio::event::Event::token)
+            .any(|token| token != BELL)
+    }
+
+    /// Gives each event's token, and what it reports, to `f`, and forgets the events.
+    pub(super) fn each(&mut self, mut f: impl FnMut(usize, Bits)) {
+        let Some(events) = &mut self.0 else { return };
+        for event in &*events {
+            if event.token() != BELL {
+                f(event.token().0, bits(event));
+            }
+        }
+        events.clear();
+    }
+}
+
+/// What an event reports.
+///
+/// An error ends both waits, since the next call returns it, and is not kept: a datagram socket goes on
+/// after it. Nor is the end of writing: a call that writes returns it for ever, and never blocks then.
+fn bits(event: &mio::event::Event) -> Bits {
+    let all = [
+        (event.is_readable(), Bits::READ),
+        (event.is_writable(), Bits::WRITE),
+        (event.is_read_closed(), Bits::READ.with(Bits::READ_CLOSED)),
+        (event.is_write_closed(), Bits::WRITE),
+        (event.is_error(), Bits::READ.with(Bits::WRITE)),
+        (event.is_priority(), Bits::URGENT),
+    ];
+    let reported = all.iter().filter(|(is, _)| *is);
+    reported.fold(Bits::NONE, |bits, (_, more)| bits.with(*more))
+}
+
+/// The operating system's queue of events.
+pub(super) struct System {
+    poll: Mutex<mio::Poll>,
+    registry: mio::Registry,
+    /// Unparks the thread that waits. Not a part of the reactor, since a parker may outlive that.
+    bell: Arc<mio::Waker>,
+}
+
+impl System {
+    pub(super) fn new() -> io::Result<Self> {
+        let poll = mio::Poll::new()?;
+        let registry = poll.registry().try_clone()?;
+        let bell = Arc::new(mio::Waker::new(&registry, BELL)?);
+        Ok(System {
+            poll: Mutex::new(poll),
+            registry,
+            bell,
+        })
+    }
+
+    pub(super) fn register(
+        &self,
+        source: &mut impl Source,
+        token: usize,
+        interest: Interest,
+    ) -> io::Result<()> {
+        self.registry.register(source, mio::Token(token), interest)
+    }
+
+    pub(super) fn deregister(&self, source: &mut impl Source) -> io::Result<()> {
+        self.registry.deregister(source)
+    }
+
+    /// See [`Reactor::wait`](super::Reactor::wait).
+    pub(super) fn wait(
+        &self,
+        parker: &Parker,
+        events: &mut Events,
+        until: Option<Instant>,
+        exact: bool,
+    ) -> bool {
+        let buffer = events.buffer();
+        buffer.clear();
+        let mut failed = false;
+        {
+            let mut poll = self.poll.lock();
+            let bell = || {
+                let bell = self.bell.clone();
+                // Its error would be that of a write to an event counter, which has none.
+                Box::new(move || bell.wake().expect("the system's queue is open")) as Box<_>
+            };
+            parker.park_in(bell, || {
+                failed = poll_until(&mut poll, buffer, until, exact).is_err();
+            });
+        }
+        if failed {
+            // The queue is broken, for instance because the user has closed its descriptor. The thread
+            // must not spin.
+            let soon = Instant::now() + Duration::from_millis(10);
+            parker.park(Some(until.map_or(soon, |until| until.min(soon))));
+        }
+        events.has_any()
+    }
+
+    /// See [`Reactor::look`](super::Reactor::look).
+    pub(super) fn look(&self, events: &mut Events) -> bool {
+        let Some(mut poll) = self.poll.try_lock() else {
+            return false;
+        };
+        let buffer = events.buffer();
+        buffer.clear();
+        let looked = poll.poll(buffer, Some(Duration::ZERO));
+        drop(poll);
+        looked.is_ok() && events.has_any()
+    }
+}
+
+/// Polls once. A signal may end it early.
+fn poll_once(
+    poll: &mut mio::Poll,
+    events: &mut mio::Events,
+    timeout: Option<Duration>,
+) -> io::Result<()> {
+    match poll.poll(events, timeout) {
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+        polled => polled,
+    }
+}
+
+/// Polls until there are events, or `until` has come.
+///
+/// mio rounds a time limit up to whole milliseconds where the system's call takes those. So the whole
+/// milliseconds that are left are waited for first, and then, in another call, the rest. That second call
+/// is made only if the time has nearly come.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn poll_until(
+    poll: &mut mio::Poll,
+    events: &mut mio::Events,
+    until: Option<Instant>,
+    exact: bool,
+) -> io::Result<()> {
+    use rustix::event::{PollFd, PollFlags, Timespec};
+    let Some(until) = until else {
+        return poll_once(poll, events, None);
+    };
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let whole = Duration::from_millis(left.as_millis() as u64);
+        if !exact || left.is_zero() {
+            return poll_once(poll, events, Some(left));
+        }
+        if whole.is_zero() {
+            let timeout = Timespec::try_from(left).ok();
+            let mut queue = [PollFd::new(poll.registry(), PollFlags::IN)];
+            // An error would be a signal, or one that the next call has, too.
+            let _ = rustix::event::poll(&mut queue, timeout.as_ref());
+            return poll_once(poll, events, Some(Duration::ZERO));
+        }
+        poll_once(poll, events, Some(whole))?;
+        if !events.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn poll_until(
+    poll: &mut mio::Poll,
+    events: &mut mio::Events,
+    until: Option<Instant>,
+    _exact: bool,
+) -> io::Result<()> {
+    let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+    poll_once(poll, events, left)
+}
