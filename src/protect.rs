@@ -26,6 +26,10 @@
 //! | hard code | runs on | – |
 //! | deferred cleanup | runs on, after the future is gone; a kill drops it | – |
 //!
+//! What code in a shield or a cleanup spawns belongs to that protection ([`cover`]): a cancellation passes over
+//! it until the protection ends. Then what is left of it is cancelled, and what is around the protection is
+//! dropped only after it: the task, and each body in between.
+//!
 //! While a scope is polled for the protection in it, the code beside that protection suspends for good
 //! at the next of the crate's own awaits ([`checkpoint`]).
 //!
@@ -39,7 +43,7 @@
 //!
 //! # What the room may not touch
 //!
-//! It ends no task. It counts protection in the task's cold data, and the step that ends the poll
+//! It ends no task, though the end of a protection may ask for the cancellation of what it has left. It counts protection in the task's cold data, and the step that ends the poll
 //! publishes that in the state word; whether the task is dropped is decided there.
 //!
 //! # Locks
@@ -50,10 +54,13 @@
 
 pub(crate) mod body;
 pub(crate) mod checkpoint;
+pub(crate) mod child;
 mod count;
+mod cover;
 pub(crate) mod deferred;
 pub(crate) mod entered;
 pub(crate) mod finally;
+mod hold;
 pub(crate) mod last_poll;
 pub(crate) mod place;
 mod protection;

@@ -13,6 +13,7 @@ mod ancestry;
 pub(crate) mod awaited;
 pub(crate) mod cleanups;
 pub(crate) mod cold;
+pub(crate) mod cover;
 pub(crate) mod current;
 mod heads;
 mod name;

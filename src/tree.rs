@@ -25,6 +25,7 @@
 //! | [`poll`], [`spawn`] | runs a task; adds one |
 //! | [`frontier`] | the tasks that a walk has met; every walk uses it |
 //! | [`cancel`] | the walks of a cancellation: mark, sweep, ends of grace periods |
+//! | [`late`] | what is scheduled in a service that is being cancelled |
 //! | [`full`] | a parent at its limit of children |
 //! | [`look`] | snapshots |
 //! | [`hands`] | whether another thread is about to push something, for the simulator |
@@ -40,6 +41,7 @@ pub(crate) mod full;
 mod grace;
 pub(crate) mod hands;
 pub(crate) mod job;
+pub(crate) mod late;
 pub(crate) mod look;
 pub(crate) mod poll;
 pub(crate) mod request;

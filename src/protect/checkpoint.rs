@@ -17,6 +17,7 @@ use crate::task::Live;
 use crate::task::awaited::{self, Awaited};
 use crate::task::current::code::{PlaceKind, READY_IN_POLL, UNLIMITED};
 use crate::task::current::{Current, change, look};
+use crate::task::state::Word;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
@@ -109,8 +110,8 @@ pub(crate) fn stall(cx: &Context<'_>, turn: bool) -> bool {
     goes_on
 }
 
-/// Whether the calling code's time is over: its task or its body has its turn, and no protection is
-/// active around or beside it.
+/// Whether the calling code's time is over: its task or its body has its turn, no protection is active
+/// around or beside it, and nothing is left that was spawned inside one.
 pub(crate) fn is_suspended() -> bool {
     look(is_over)
 }
@@ -118,7 +119,10 @@ pub(crate) fn is_suspended() -> bool {
 #[inline]
 fn is_over(current: &Current) -> bool {
     match (current.place(), current.task()) {
-        (PlaceKind::Root, Some(task)) => task.word().is_turn() && is_dropped_now(task),
+        (PlaceKind::Root, Some(task)) => {
+            let word = task.word();
+            word.is_turn() && is_dropped_now(task, word)
+        }
         (PlaceKind::Body, _) => is_body_over(),
         _ => false,
     }
@@ -130,6 +134,7 @@ fn is_body_over() -> bool {
 }
 
 #[cold]
-fn is_dropped_now(task: Live<'_>) -> bool {
-    task.word().is_killed() || !task.cold().is_some_and(|cold| cold.is_protected())
+fn is_dropped_now(task: Live<'_>, word: Word) -> bool {
+    let is_protected = || task.cold().is_some_and(|cold| cold.is_protected());
+    word.is_killed() || !word.covers() && !is_protected()
 }

@@ -1,6 +1,7 @@
 //! The future that a guard of [`defer`](crate::defer) leaves behind.
 
 use super::count::Left;
+use super::cover::CoverCell;
 use super::place;
 use crate::sync::Arc;
 use crate::task::cleanups::Cleanup;
@@ -16,6 +17,8 @@ struct Deferred {
     future: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// Released when the future has been dropped: then the owner of the body goes on.
     left: Option<Left>,
+    /// What the future spawns.
+    cell: CoverCell,
 }
 
 /// Makes a cleanup of the future that a guard leaves behind, for the task that has to run it. The
@@ -26,7 +29,8 @@ pub(crate) fn leave(future: Pin<Box<dyn Future<Output = ()> + Send>>) -> Cleanup
         .as_ref()
         .map_or(0, |left| Arc::as_ptr(left.body()).addr());
     let future = Some(future);
-    let mut deferred = Deferred { future, left };
+    let cell = CoverCell::default();
+    let mut deferred = Deferred { future, left, cell };
     Cleanup::new(Box::pin(poll_fn(move |cx| deferred.poll(cx))), body)
 }
 
@@ -36,7 +40,7 @@ impl Deferred {
             return Poll::Ready(());
         };
         let body = self.left.as_ref().map(Left::body);
-        place::hard_of(body, || future.as_mut().poll(cx))
+        place::hard_of(body, &mut self.cell, || future.as_mut().poll(cx))
     }
 }
 
@@ -45,9 +49,12 @@ impl Drop for Deferred {
         let future = self.future.take();
         let body = self.left.as_ref().map(Left::body);
         let dropped = catch_unwind(AssertUnwindSafe(|| {
-            place::hard_of(body, || drop(future));
+            place::hard_of(body, &mut self.cell, || drop(future));
         }));
-        // Outside of an unwinding, and of the code of the body: this wakes the owner of the body.
+        // Outside of an unwinding, and of the code of the body: this wakes the owner of the body, now or when
+        // what the cleanup has spawned is done.
+        let left = &mut self.left;
+        (self.cell).end(|| left.take().map(|left| Box::new(left) as Box<dyn Send>));
         self.left = None;
         if let Err(panic) = dropped {
             resume_unwind(panic);

@@ -32,6 +32,11 @@ impl Entered {
         }
     }
 
+    /// The scope.
+    pub(super) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
     /// Whether the calling code is still in that scope.
     pub(crate) fn is_here(&self, cx: &Context<'_>) -> bool {
         place::is_in(&self.scope, cx)

@@ -87,7 +87,7 @@ pub async fn finally<F: Future, C: Future<Output = ()>>(body: F, cleanup: C) -> 
             }
         }
         scope = None;
-        place::hard(|| poll_and_drop(cleanup.as_mut(), cx))
+        place::hard(&mut protection.cell, || poll_and_drop(cleanup.as_mut(), cx))
     });
     let (cleaned, dropped) = cleaned.await;
     protection.leave();

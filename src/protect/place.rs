@@ -4,6 +4,7 @@
 //! copies ([`PlaceKind`]), and the innermost body around that code. The functions that poll or drop
 //! such code set both, and restore them when the code returns or panics.
 
+use super::cover::CoverCell;
 use super::scope::{Body, Scope};
 use crate::sync::Arc;
 use crate::task::Live;
@@ -68,8 +69,26 @@ impl Drop for Restore {
     }
 }
 
-/// Runs `f` as code of a shield or a cleanup, which is not told of the turn.
-pub(crate) fn hard<R>(f: impl FnOnce() -> R) -> R {
+/// Whether the calling code is inside a shield or a cleanup of its task.
+#[inline]
+pub(super) fn is_hard(current: &Current) -> bool {
+    match current.place() {
+        PlaceKind::Root => false,
+        PlaceKind::Hard | PlaceKind::HardInBody => true,
+        PlaceKind::Body | PlaceKind::BodyDrop => body().is_some_and(|body| body.is_hard()),
+    }
+}
+
+/// Runs `f` as code of a shield or a cleanup, which is not told of the turn. `cell` has its cover.
+pub(super) fn hard<R>(cell: &mut CoverCell, f: impl FnOnce() -> R) -> R {
+    if look(is_hard) {
+        hard_inside(f)
+    } else {
+        cell.lend(|| hard_inside(f))
+    }
+}
+
+fn hard_inside<R>(f: impl FnOnce() -> R) -> R {
     let _apart = Apart::begin();
     let _restore = Restore::replace(match look(Current::place) {
         PlaceKind::Root | PlaceKind::Hard => PlaceKind::Hard,
@@ -78,11 +97,15 @@ pub(crate) fn hard<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// Runs `f` as code of a deferred cleanup that `body` has left behind.
-pub(crate) fn hard_of<R>(body: Option<&Arc<Body>>, f: impl FnOnce() -> R) -> R {
+/// Runs `f` as code of a deferred cleanup that `body` has left behind. `cell` has its cover.
+pub(super) fn hard_of<R>(
+    body: Option<&Arc<Body>>,
+    cell: &mut CoverCell,
+    f: impl FnOnce() -> R,
+) -> R {
     match body {
-        Some(body) => with_body(body, PlaceKind::HardInBody, f),
-        None => hard(f),
+        Some(body) => cell.lend(|| with_body(body, PlaceKind::HardInBody, f)),
+        None => cell.lend(|| hard_inside(f)),
     }
 }
 
@@ -180,8 +203,15 @@ mod tests {
             inside.iter().position(|&is| is)
         };
         assert_eq!(inside(), Some(0));
-        assert_eq!(hard(inside), Some(1));
-        let within = || (inside(), hard(inside), hard(|| hard(inside)), inside());
+        assert_eq!(hard_inside(inside), Some(1));
+        let within = || {
+            (
+                inside(),
+                hard_inside(inside),
+                hard_inside(|| hard_inside(inside)),
+                inside(),
+            )
+        };
         assert_eq!(in_body(&body, within), (Some(2), Some(3), Some(3), Some(2)));
         assert_eq!(in_body_drop(&body, inside), Some(3));
         assert_eq!(inside(), Some(0));

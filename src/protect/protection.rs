@@ -1,7 +1,9 @@
 //! [`Protection`]: what a shield and a `finally` share.
 
 use super::checkpoint;
+use super::cover::CoverCell;
 use super::entered::Entered;
+use super::hold::Hold;
 use super::place;
 use super::scope::{Scope, Turn};
 use super::wait::TaskWait;
@@ -19,6 +21,8 @@ pub(super) struct Protection {
     /// Whether the code inside is hard, as in a shield or a cleanup. If that is dropped before its
     /// end, what the code around it returns comes from inside protection.
     pub(super) hard: bool,
+    /// What is spawned inside.
+    pub(super) cell: CoverCell,
 }
 
 impl Protection {
@@ -34,6 +38,7 @@ impl Protection {
                     None => return false,
                 },
             };
+            self.uncover();
             // Counted in before it is counted out elsewhere.
             let old = self.entered.replace(Entered::new(scope, true));
             drop(old);
@@ -80,8 +85,15 @@ impl Protection {
         true
     }
 
+    /// Ends the protection of what was spawned inside. The scope stays protected until that is done.
+    fn uncover(&mut self) {
+        let entered = self.entered.as_ref();
+        (self.cell).end(|| entered.and_then(|entered| Hold::of(entered.scope())));
+    }
+
     /// Counts out.
     pub(super) fn leave(&mut self) {
+        self.uncover();
         self.entered = None;
     }
 }
@@ -91,5 +103,6 @@ impl Drop for Protection {
         if self.hard && self.entered.is_some() {
             view::set_protected_if_unknown();
         }
+        self.leave();
     }
 }

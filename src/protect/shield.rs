@@ -52,7 +52,7 @@ pub async fn shielded<F: Future>(f: F) -> F::Output {
         if !protection.enter(cx) {
             return Poll::Pending;
         }
-        let poll = place::hard(|| poll_to_its_end(f.as_mut(), cx));
+        let poll = place::hard(&mut protection.cell, || poll_to_its_end(f.as_mut(), cx));
         if poll.is_ready() {
             protection.leave();
             view::set_protected();

@@ -13,6 +13,7 @@ use crate::task::awaited::Event;
 use crate::task::current;
 use crate::task::raw::Parent;
 use crate::task::record::Record;
+use crate::tree::late;
 use std::future::poll_fn;
 use std::ops::Deref;
 use std::pin::pin;
@@ -52,7 +53,8 @@ pub(super) struct SpawnPoint<'a> {
     pub(super) parent: Parent<'a>,
     /// How many live supervised children the parent may have.
     pub(super) limit: usize,
-    /// Whether the service is being cancelled, so that its new children never run.
+    /// Whether the service is being cancelled, so that its new children never run; not if the calling code is
+    /// inside protection, or in a grace period.
     pub(super) closing: bool,
 }
 
@@ -85,7 +87,7 @@ impl Context {
             Ok(f(SpawnPoint {
                 parent,
                 limit: record.max_children,
-                closing: record.is_closing(),
+                closing: record.is_closing() && !late::runs(parent, record),
             }))
         })
     }

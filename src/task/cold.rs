@@ -2,9 +2,10 @@
 //! service's task is embedded in the record.
 
 use super::cleanups::{Cleanup, Cleanups};
+use super::cover::Cover;
 use super::raw::record_address::RecordAddress;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, Mutex, OnceLock};
 use crate::timer_queue::TimerKey;
 use crate::wait_list::WaitList;
 use std::any::Any;
@@ -16,8 +17,15 @@ pub(crate) struct Cold {
     pub(super) record: RecordAddress,
     /// The name that the caller gave. `None`: the task is named after its function, or its service.
     pub(crate) name: Option<Box<str>>,
-    /// The task's own grace period.
+    /// The grace period that was set for the task. [`Cold::own_grace`] says whether it is in force.
     pub(crate) grace: Option<Duration>,
+    /// The task was spawned in the grace of its parent. Written before the task is linked, under the lock
+    /// that links it, and read under that lock, or by code of the task and of those below: Relaxed.
+    pub(in crate::task) in_parents_grace: AtomicBool,
+    /// The cover that the task was spawned in. Written before the task is linked.
+    pub(crate) cover: OnceLock<Arc<Cover>>,
+    /// The number of covered children. Under the lock of the task's children: Relaxed.
+    pub(in crate::task) covered: AtomicU32,
     /// Scopes of `shielded` and `finally` that are active in the task. Counted by the threads that
     /// poll or drop them (AcqRel); the worker that ends a poll loads it (Acquire), so that it sees
     /// what was done inside a scope that another thread has left.
@@ -66,6 +74,9 @@ impl Cold {
             record,
             name: None,
             grace: None,
+            in_parents_grace: AtomicBool::new(false),
+            cover: OnceLock::new(),
+            covered: AtomicU32::new(0),
             protection: AtomicU32::new(0),
             waiters: WaitList::default(),
             cleanups_pending: AtomicU32::new(0),

@@ -10,6 +10,7 @@
 //! | [`Pin`] | one count that keeps the task from being done | a `Live` for as long as it exists; given back on drop |
 //! | [`Children`] | the lock of a task's list of children | a `Live` of each child that is linked |
 //! | [`Fresh`] | a new task that no other thread knows | linking it, or refusing it |
+//! | [`Covering`] | this is the protection of the task that it names | covering new children |
 //! | [`Queued`] | the task is scheduled, and in no queue | putting it into a queue, or starting it |
 //! | [`Running`] | this thread polls the task | the future and the outcome |
 //! | [`Claimed`] | this thread is to drop the future | the future and the outcome |
@@ -51,6 +52,7 @@
 
 pub(crate) mod allocate;
 pub(super) mod children;
+mod covered;
 mod ends;
 pub(super) mod handover;
 pub(super) mod header;
@@ -66,6 +68,7 @@ mod submit;
 pub(super) mod waker;
 
 pub(crate) use children::Children;
+pub(crate) use covered::Covering;
 pub(crate) use handover::{Handover, Part, Taken};
 pub(crate) use header::{Header, Payload, Polled};
 pub(crate) use joined::Joined;

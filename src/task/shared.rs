@@ -29,6 +29,9 @@ pub(crate) trait Walk: Send {
 pub(crate) struct Cancellation {
     pub(crate) target: Pin,
     pub(crate) level: Level,
+    /// It is about the children whose protection has ended (see `task/cover.rs`). The target itself is
+    /// being cancelled already.
+    pub(crate) left: bool,
     /// The target's grace, as a tag (see `tree/grace.rs`).
     pub(crate) grace: u64,
     /// When it was requested, in nanoseconds of the runtime's clock.

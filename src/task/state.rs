@@ -11,8 +11,9 @@
 //! | 9     | `JOIN_WAKER`: the join waker is set, and belongs to the finisher |
 //! | 10    | `WAITERS`: the cold data's wait list is in use |
 //! | 11    | `TURN`: the turn has come; later pins do not clear it |
-//! | 12–35 | references (24 bits) |
-//! | 36–63 | children and pins (28 bits) |
+//! | 12    | `COVERS`: there are covered children, which bits 37–63 do not count |
+//! | 13–36 | references (24 bits) |
+//! | 37–63 | children and pins (27 bits) |
 //!
 //! | phase | owner of the future | owner of the output | what may happen |
 //! |-------|--------|--------|-----|
@@ -32,8 +33,12 @@
 //! done, and to the finisher if the task was made done with `JOIN_WAKER` set (that step clears it).
 //!
 //! A task is *closing* when its level is above 0. Its *turn* comes when it is closing and has neither
-//! children nor pins nor grace. It is *due*, which means that its future is to be dropped, when its
-//! turn has come and it either is killed, or is not protected and has not `ENDED` (its cleanups run on).
+//! children nor pins nor grace; covered children, which belong to its protection ([`super::cover`]), do
+//! not keep the turn away. It is *due*, which means that its future is to be dropped, when its turn has
+//! come, it has no covered children either, and it either is killed, or is not protected and has not
+//! `ENDED` (its cleanups run on).
+//!
+//! A closing task adopts a covered child, and a child while its grace runs; it refuses any other.
 //!
 //! Every step is a pure function from one word to the next and an action. The atomic in [`word`] applies
 //! it in a compare-and-swap loop with acquire-release ordering, so a thread that acts on a transition
@@ -43,6 +48,7 @@
 //! of them on every word; `tests/README.md` lists the tests and loom models of each property.
 
 mod action;
+mod children;
 pub(crate) mod end_flags;
 pub(crate) mod word;
 
@@ -93,13 +99,17 @@ const JOIN_INTEREST: u64 = 1 << 8;
 const JOIN_WAKER: u64 = 1 << 9;
 const WAITERS: u64 = 1 << 10;
 const TURN: u64 = 1 << 11;
-const REF_SHIFT: u32 = 12;
+const COVERS: u64 = 1 << 12;
+const REF_SHIFT: u32 = 13;
 const REF: u64 = 1 << REF_SHIFT;
 const REFS: u64 = ((1 << 24) - 1) << REF_SHIFT;
-const CHILD_SHIFT: u32 = 36;
+const CHILD_SHIFT: u32 = 37;
 const CHILD: u64 = 1 << CHILD_SHIFT;
-/// The greatest number of children of a task. The rest of the field's range is for pins.
-pub(crate) const MAX_CHILDREN: u64 = (1 << 28) - (1 << 24);
+/// The greatest number of children of a task. The rest of the field's range is for pins, and for covered
+/// children when they become ordinary ones.
+pub(crate) const MAX_CHILDREN: u64 = (1 << 27) - (1 << 24);
+/// The greatest number of covered children of a task.
+pub(crate) const MAX_COVERED: u32 = 1 << 23;
 
 /// A value of the state word.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -113,6 +123,7 @@ impl std::fmt::Debug for Word {
             .field("protected", &self.has(PROTECTED))
             .field("grace", &self.has(GRACE))
             .field("ended", &self.has(ENDED))
+            .field("covers", &self.has(COVERS))
             .field("refs", &self.refs())
             .field("children", &self.children())
             .finish()
@@ -139,8 +150,19 @@ impl Word {
         self.0 & flag != 0
     }
 
+    /// The number of children and pins, without covered children.
     pub(crate) fn children(self) -> u64 {
         self.0 >> CHILD_SHIFT
+    }
+
+    /// Whether there are covered children.
+    pub(crate) fn covers(self) -> bool {
+        self.has(COVERS)
+    }
+
+    /// Whether there are neither children, covered ones included, nor pins.
+    pub(crate) fn is_alone(self) -> bool {
+        self.children() == 0 && !self.has(COVERS)
     }
 
     pub(crate) fn refs(self) -> u64 {
@@ -188,26 +210,34 @@ impl Word {
         self.has(TURN)
     }
 
-    /// Sets `TURN` if the turn comes now. It stays set: a closing task adopts no children, so later
-    /// counts are pins.
+    /// Sets `TURN` if the turn comes now. It stays set: without grace a closing task adopts no children but
+    /// covered ones, so later counts are pins, or children that are covered no more.
     fn latched(self) -> Self {
         let comes = self.is_closing() && self.children() == 0 && !self.has(GRACE);
         Self(self.0 | if comes { TURN } else { 0 })
     }
 
     /// Whether the future is to be dropped; see the module.
+    #[inline(always)]
     fn is_due(self) -> bool {
-        self.is_turn() && (self.is_killed() || !self.has(PROTECTED) && !self.has(ENDED))
+        self.is_turn() && self.is_due_at_turn()
+    }
+
+    /// As [`Word::is_due`], of a task whose turn has come.
+    // Apart, so that the common case is one look at a bit.
+    #[inline(never)]
+    fn is_due_at_turn(self) -> bool {
+        !self.has(COVERS) && (self.is_killed() || !self.has(PROTECTED) && !self.has(ENDED))
     }
 
     /// Decides what follows when the count of children and pins has become zero; no other function does.
-    /// `comes`: this step has brought the turn. A protected task is polled for its turn once, even if it is
-    /// pinned again later.
+    /// `comes`: this step has brought the turn. A task that is not due then is polled for its turn once, even
+    /// if it is pinned again later.
     fn turn(self, comes: bool) -> (Self, Action) {
         match self.phase() {
-            Phase::Closed => (self.done(), Action::Finish),
+            Phase::Closed if self.is_alone() => (self.done(), Action::Finish),
             Phase::Idle if self.is_due() => (self.with_phase(Phase::Claimed), Action::Close),
-            Phase::Idle if comes && self.has(PROTECTED) => {
+            Phase::Idle if comes && self.has(PROTECTED | COVERS) => {
                 (self.with_phase(Phase::Scheduled), Action::Submit)
             }
             Phase::Running if comes => (self.with_phase(Phase::RunningWoken), Action::Nothing),
@@ -266,7 +296,7 @@ impl Word {
                 Phase::Running if !woken => (next.with_phase(Phase::Idle), Action::Nothing),
                 _ => (next.with_phase(Phase::Scheduled), Action::Submit),
             }
-        } else if self.children() == 0 {
+        } else if self.is_alone() {
             (next.done(), Action::Finish)
         } else {
             (next.with_phase(Phase::Closed), Action::Nothing)
@@ -295,11 +325,6 @@ impl Word {
 
     fn expire(self) -> Option<Self> {
         self.pin().map(|next| Self(next.0 & !GRACE))
-    }
-
-    fn adopt(self) -> Option<Self> {
-        let refused = self.is_done() || self.is_closing() || self.children() >= MAX_CHILDREN;
-        (!refused).then_some(Self(self.0 + CHILD))
     }
 
     fn mark(self, level: Level, grace: bool, may_claim: bool) -> (Self, Mark) {
@@ -338,7 +363,7 @@ impl Word {
     /// A task with waiters is cancelled here only if its future is dropped without another poll, since
     /// its end wakes them. So is a service's task (`at_once`), whose waiters the word does not show.
     fn cancel_leaf(self, at_once: bool) -> Option<(Self, Action)> {
-        if self.is_done() || self.is_closing() || self.children() > 0 {
+        if self.is_done() || self.is_closing() || !self.is_alone() {
             return None;
         }
         let next = Self(self.0 | (Level::Cancel as u64) << LEVEL_SHIFT).latched();

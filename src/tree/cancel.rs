@@ -3,7 +3,9 @@
 //! **Mark** (this file) goes down, breadth first, one step on each task's state word: it raises the
 //! level, and claims the task if it is idle, unprotected and has no children, or else pins it. Tasks
 //! that were at this level already are not entered: cancelling twice costs nothing, and two walks
-//! share the work. The walk drops no future before the whole subtree is marked, because an error that a
+//! share the work. Nor are the tasks that a protection of their parent covers
+//! ([`crate::task::cover`]), except by a kill. When that protection ends, a walk from the parent marks what is
+//! left of them. The walk drops no future before the whole subtree is marked, because an error that a
 //! drop causes in a task that is not marked would count as a failure. **Sweep** ([`sweep`]) goes back, leaves first: it drops the futures of the tasks
 //! that were claimed and gives the pins back; the step that gives the last one back brings the task's
 //! turn. Siblings that are done by then are unlinked under one lock and taken off their parent in one
@@ -16,6 +18,8 @@ use super::frontier::{Frontier, Visit};
 use super::grace::tag;
 use super::request::notify;
 use crate::id::TaskId;
+use crate::task::cold::Cold;
+use crate::task::cover::{Cover, CoverState};
 use crate::task::raw::Marked;
 use crate::task::shared::Cancellation;
 use crate::task::state::Level;
@@ -28,6 +32,8 @@ use sweep::STEP;
 /// The way down of a cancellation: the walk that marks.
 pub(super) struct Cancel {
     level: Level,
+    /// As in [`Cancellation`].
+    left: bool,
     target: TaskId,
     at_ns: u64,
     /// The grace periods met so far.
@@ -70,16 +76,24 @@ impl Cancel {
         let Cancellation {
             target,
             level,
+            left,
             grace,
             at_ns,
         } = request;
+        // The target hands its grace down, but was told of its cancellation.
+        let tag = if left {
+            super::grace::effective(target.live())
+        } else {
+            grace | NOTIFY
+        };
         Cancel {
             level,
+            left,
             target: target.live().id(),
             at_ns,
             graces: Graces::default(),
             tagged: Cell::new(true),
-            frontier: Frontier::below(target, grace | NOTIFY),
+            frontier: Frontier::below(target, tag),
             has_siblings: false,
             begun: false,
         }
@@ -100,8 +114,13 @@ impl Cancel {
             }
             // The longest grace period means for ever.
             if entry.tag != 0 && entry.tag != never && self.level == Level::Cancel {
-                let own = task.cold().and_then(|cold| cold.grace);
-                if own.is_some() || at == 0 {
+                let own = task.cold().and_then(Cold::own_grace);
+                let top = if self.left {
+                    at > 0 && entry.parent == 0
+                } else {
+                    at == 0
+                };
+                if own.is_some() && !(self.left && at == 0) || top {
                     self.graces.add(entry.tag, task);
                 }
             }
@@ -121,7 +140,14 @@ impl Cancel {
             visits -= 1;
             let from = self.frontier.entries.len();
             let (level, tagged) = (self.level, &self.tagged);
-            more = (self.frontier).expand(|child, _, tag| visit(child, tag, level, tagged));
+            let top = self.left && self.frontier.is_at_first();
+            more = (self.frontier).expand(|child, _, tag| {
+                if is_passed_over(child, level, top) {
+                    Visit::Skip
+                } else {
+                    visit(child, tag, level, tagged)
+                }
+            });
             self.has_siblings |= self.frontier.has_siblings_from(from);
             self.note(from);
         }
@@ -129,10 +155,21 @@ impl Cancel {
     }
 }
 
+/// Whether the walk passes over a child and what is below it: its parent's protection covers it, or has left
+/// it to another walk; or this is that walk, at the `top`, and the child is none of those that it is about.
+#[inline]
+fn is_passed_over(child: Live<'_>, level: Level, top: bool) -> bool {
+    match child.cover().map(Cover::state) {
+        None | Some(CoverState::Lifted) => top,
+        Some(CoverState::Active) => level == Level::Cancel,
+        Some(CoverState::Called(_)) => level == Level::Cancel && !top,
+    }
+}
+
 /// Marks a child. The parent's lock is held, so this only reads and makes steps of the state word.
 #[inline]
 fn visit(child: Live<'_>, parent_tag: u64, level: Level, tagged: &Cell<bool>) -> Visit {
-    let grace = match child.cold().and_then(|cold| cold.grace) {
+    let grace = match child.cold().and_then(Cold::own_grace) {
         None => parent_tag & !NOTIFY,
         Some(grace) => tag(grace),
     };

@@ -141,8 +141,7 @@ fn count_panic(task: Live<'_>, panic: &Panic, moment: Option<Moment>, may_go_on:
     task.shared().schedule().panicked(task, panic.message());
     if task.is(kind::SUPERVISED | kind::SERVICE) {
         fail(task, moment, FailureKind::Panic(panic.message().to_owned()));
-    } else if may_go_on || task.word().children() > 0 || task.cold().is_some_and(Cold::has_cleanups)
-    {
+    } else if may_go_on || !task.word().is_alone() || task.cold().is_some_and(Cold::has_cleanups) {
         request(task.borrowed(), Level::Cancel);
     }
 }

@@ -115,7 +115,9 @@ fn finish_service(task: Live<'_>) {
 fn report_failure(task: Live<'_>, record: &Record) {
     let failed = match record.seal_failures() {
         Some(failures) => FailureKind::Service(failures.into()),
-        None if task.is(kind::DAEMON) && !record.is_closing() => FailureKind::DaemonExit,
+        None if task.is(kind::DAEMON) && !record.is_closing() && !is_parent_closing(task) => {
+            FailureKind::DaemonExit
+        }
         None => return,
     };
     if task.is(kind::SUPERVISED)
@@ -123,6 +125,13 @@ fn report_failure(task: Live<'_>, record: &Record) {
     {
         fail::child_failed(task, parent, failed);
     }
+}
+
+/// Whether the service around a child service is being cancelled. Protection of that service may have kept
+/// the cancellation away from the child.
+fn is_parent_closing(task: Live<'_>) -> bool {
+    let around = task.parent().and_then(Live::record);
+    around.is_some_and(Record::is_closing)
 }
 
 fn wake(task: &mut Finished) {

@@ -98,6 +98,11 @@ impl Frontier {
         position as u32
     }
 
+    /// Whether the children of the first task are visited next.
+    pub(super) fn is_at_first(&self) -> bool {
+        self.next == 0
+    }
+
     /// Visits up to [`CHUNK`] children of the next entry, under its lock; `false` when all have been visited.
     ///
     /// `visit` also gets the list and the parent's tag. It may only read, and change state words.
@@ -117,8 +122,12 @@ impl Frontier {
         self.prefetch();
         // No allocation under the lock: room for what is there now, and a stop when it is used up
         // (by children that came later).
-        let children = parent.task.live().word().children() as usize;
-        self.met.reserve(children.min(CHUNK) + 1);
+        let word = parent.task.live().word();
+        let children = match word.children() {
+            _ if word.covers() => CHUNK,
+            children => (children as usize).min(CHUNK),
+        };
+        self.met.reserve(children + 1);
         let resting = self.cursor.take();
         {
             let children = Children::lock(parent.task.live().borrowed());

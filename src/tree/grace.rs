@@ -27,7 +27,7 @@ pub(super) fn effective(task: Live<'_>) -> u64 {
     let found = loop {
         if let Some(cold) = at.cold() {
             let inherited = cold.inherited.load(Ordering::Relaxed);
-            if let Some(grace) = cold.grace {
+            if let Some(grace) = cold.own_grace() {
                 break tag(grace);
             } else if inherited != 0 {
                 break inherited & !KNOWN;

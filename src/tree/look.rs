@@ -134,6 +134,8 @@ fn state(task: Live<'_>) -> NodeState {
     match word.phase() {
         Phase::Running | Phase::RunningWoken => NodeState::Running,
         Phase::Closed => NodeState::WaitingForChildren,
+        // At its turn, what is below a task was spawned by what cleans up.
+        _ if cleans_up && word.is_turn() => NodeState::CleaningUp,
         _ if word.is_closing() && task.has_children() => NodeState::WaitingForChildren,
         _ if cleans_up => NodeState::CleaningUp,
         _ if word.is_closing() => NodeState::Cancelling,

@@ -55,6 +55,7 @@ pub(crate) fn request_and(target: Borrowed<'_>, level: Level, close: impl FnOnce
         Marked::Pinned(target) => shared.schedule().job(Job::Cancel(Box::new(Cancellation {
             target,
             level,
+            left: false,
             grace,
             at_ns,
         }))),

@@ -9,6 +9,7 @@
 #[cfg(taskgrove_loom)]
 use crate::sync::CellKey as _;
 use crate::sync::atomic::Ordering;
+use crate::task::cover::{Cover, CoverState};
 use crate::task::record::Record;
 use crate::task::{Live, kind};
 use std::cell::Cell;
@@ -62,6 +63,8 @@ pub(super) fn is_target_above(task: Live<'_>, number: u64) -> bool {
 
 /// Returns the nearest ancestor for which `is_covered` is true, which says that a request up to `number`
 /// covers it. A negative answer is cached for this thread.
+///
+/// A request does not reach through a protection ([`crate::task::cover`]), unless it is a kill.
 #[cold]
 fn nearest_above<'a>(
     task: Live<'a>,
@@ -69,16 +72,44 @@ fn nearest_above<'a>(
     is_covered: impl Fn(Live<'a>) -> bool,
 ) -> Option<Live<'a>> {
     let serial = task.shared().serial;
-    let parent = task.parent()?;
-    if CLEAR.get() != (serial, task.id().get(), number) {
-        let mut at = Some(parent);
-        while let Some(task) = at {
-            if is_covered(task) {
-                return Some(task);
-            }
-            at = task.parent();
+    if CLEAR.get() == (serial, task.id().get(), number) {
+        // The parent may have been covered if the task is apart from it.
+        if task.apart().is_none() {
+            CLEAR.set((serial, task.parent()?.id().get(), number));
         }
+        return None;
     }
-    CLEAR.set((serial, parent.id().get(), number));
+    let mut at = task;
+    while let Some(above) = at.parent() {
+        match at.cover().map(Cover::state) {
+            Some(CoverState::Called(left)) if left <= number => return Some(above),
+            Some(CoverState::Active | CoverState::Called(_)) => {
+                let killed = killed_above(at);
+                if killed.is_none() && at != task {
+                    CLEAR.set((serial, task.parent()?.id().get(), number));
+                }
+                return killed;
+            }
+            Some(CoverState::Lifted) | None => {}
+        }
+        if is_covered(above) {
+            return Some(above);
+        }
+        at = above;
+    }
+    CLEAR.set((serial, task.parent()?.id().get(), number));
+    None
+}
+
+/// Returns the nearest ancestor that is being killed.
+#[cold]
+fn killed_above(task: Live<'_>) -> Option<Live<'_>> {
+    let mut at = task;
+    while let Some(above) = at.parent() {
+        if above.word().is_killed() {
+            return Some(above);
+        }
+        at = above;
+    }
     None
 }

@@ -2,16 +2,20 @@
 //! parent's state word and links it.
 //!
 //! That step refuses a child of a parent that is being cancelled or is done. So a cancellation misses no
-//! child: if a walk raises the parent's level before the step, the child is refused; if it does so after,
+//! child (one that it may pass over is the subject of [`crate::task::cover`]; one that is spawned in a grace
+//! period is linked before the walk that ends the period visits the parent, or is refused): if a walk raises the parent's level before the step, the child is refused; if it does so after,
 //! the walk finds the child in the list. The walk reaches each parent in turn, so this holds for a
 //! cancellation of any ancestor.
 
 use super::full;
 use crate::arena::counted::Counted;
 use crate::error::{BoxError, TooManyChildren};
+use crate::protect::child;
+use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 use crate::task::cleanups::Cleanup;
 use crate::task::cold::Cold;
+use crate::task::cover::Cover;
 use crate::task::raw::allocate::{self, Seed};
 use crate::task::raw::{Children, Fallible, Fresh, Joined, Parent, Plain, Queued, RecordAddress};
 use crate::task::record::Record;
@@ -43,7 +47,7 @@ pub(crate) struct ServiceOptions {
 
 /// Why a child was not linked.
 pub(crate) enum Refusal {
-    /// The parent is being cancelled or is done, or has
+    /// The parent is being cancelled, outside of protection and grace, or is done, or has
     /// [`MAX_CHILDREN`](crate::task::state::MAX_CHILDREN).
     Closing,
     /// The parent is at its limit of supervised children.
@@ -89,7 +93,7 @@ fn link<'a>(
     let view = parent.task();
     let children = Children::lock(view);
     let full = limit.is_some_and(|limit| children.supervised_count() as usize >= limit);
-    if full && !view.word().is_closing() {
+    if full && !children.refuses(&task) {
         return Err((task, Refusal::Limit));
     }
     children
@@ -120,10 +124,27 @@ fn seed<'a>(
     if !plain {
         seed.cold = Some(cold(options));
     }
+    if let Some(cover) = child::cover_of(parent.task()) {
+        cover_seed(&mut seed, cover);
+    }
     seed
 }
 
-/// As [`seed`], without cold data; `grace` is the child's own.
+/// Puts a child that is spawned inside protection into its cover.
+#[cold]
+fn cover_seed(seed: &mut Seed<'_>, cover: Arc<Cover>) {
+    let cold = seed
+        .cold
+        .get_or_insert_with(|| cold(&mut Options::default()));
+    put(cold, cover);
+    seed.kind |= kind::COVERED;
+}
+
+fn put(cold: &Cold, cover: Arc<Cover>) {
+    let _ = cold.cover.set(cover);
+}
+
+/// As [`seed`], without cold data and outside of protection; `grace` is the child's own.
 #[inline(always)]
 fn bare<'a>(
     parent: Parent<'a>,
@@ -132,15 +153,12 @@ fn bare<'a>(
     location: &'static Location<'static>,
 ) -> Seed<'a> {
     // A child has a grace period of its own, or from above.
-    let graceful = if grace.is_some() {
-        kind::GRACE
-    } else {
-        parent.task().kinds() & kind::GRACE
-    };
+    let graceful = if grace.is_some() { kind::GRACE } else { 0 };
+    let inherited = parent.task().kinds() & (kind::GRACE | kind::COVERED);
     Seed {
         parent,
         id: current::next_id(parent.shared()),
-        kind: kind | graceful,
+        kind: kind | graceful | inherited,
         location,
         cold: None,
     }
@@ -156,7 +174,11 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    spawn::<N, _>(bare(parent, 0, None, location), future)
+    let mut seed = bare(parent, 0, None, location);
+    if let Some(cover) = child::cover_here(parent.task()) {
+        cover_seed(&mut seed, cover);
+    }
+    spawn::<N, _>(seed, future)
 }
 
 /// Spawns a raw task. If the parent refuses it, the handle resolves to `Cancelled`. `N` names it. Here and
@@ -264,7 +286,11 @@ where
         std::ptr::eq(record, &raw const *own),
         "a count of another record"
     );
-    let seed = bare(parent, options.kind, record.cold.grace, location);
+    let mut seed = bare(parent, options.kind, record.cold.grace, location);
+    if let Some(cover) = child::cover_of(parent.task()) {
+        put(&record.cold, cover);
+        seed.kind |= kind::COVERED;
+    }
     let (task, reference) = allocate::service::<_, Fallible, N>(seed, own, future);
     let task = match attach(parent, task, options.limit) {
         Ok(task) => task,

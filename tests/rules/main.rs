@@ -12,6 +12,7 @@ mod cancel;
 mod causes;
 mod closing_errors;
 mod consequences;
+mod covered;
 mod debug;
 mod defer;
 mod enter;

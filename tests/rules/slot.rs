@@ -177,7 +177,9 @@ fn a_start_that_came_too_late_leaves_the_slot_free() {
         let s = Arc::new(Counter::default());
         let (inside, go, late) = (Event::new(), Event::new(), s.clone());
         let (set, wait, inner) = (inside.clone(), go.wait(), ctx.clone());
-        let work = shielded(async move {
+        let (over, answer) = (Event::new(), Gift::new());
+        let (until, give) = (over.wait(), answer.clone());
+        let beside = async move {
             set.set();
             wait.await;
             let own = Manager::new(late.clone()).unwrap();
@@ -187,15 +189,22 @@ fn a_start_that_came_too_late_leaves_the_slot_free() {
             own.wait_finished().await;
             assert_eq!(own.result().map(|result| result.is_ok()), Some(true));
             assert!(own.run().await.is_err());
-            Ok((refused, inner.run_child_service(late)?))
-        });
+            give.put((refused, inner.run_child_service(late).unwrap()));
+            over.set();
+        };
+        // The shield keeps the task, but what is beside it is not protected.
+        let work = async move {
+            both(shielded(until), beside).await;
+            Ok(())
+        };
         let task = ctx.task(work).spawn().unwrap();
         inside.wait().await;
         m.cancel().unwrap();
         // The service's own walk may not be there yet when the shield goes on.
         task.cancel();
         go.set();
-        let (refused, born_done) = task.await.unwrap();
+        let (refused, born_done) = answer.take().await;
+        task.wait_done().await;
         assert!(matches!(refused, Err(ServiceError::Lifecycle(e)) if e == not_running()));
         assert!(born_done.is_finished() && !born_done.is_started());
         let m = h.start(s.clone()).unwrap();

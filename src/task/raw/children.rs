@@ -16,7 +16,7 @@ const COUNTED_OUT: u32 = u32::MAX;
 /// A task's list of children, locked until this is dropped. While it exists, the caller runs no user
 /// code, takes no other lock and allocates nothing.
 pub(crate) struct Children<'a> {
-    parent: Borrowed<'a>,
+    pub(super) parent: Borrowed<'a>,
     _lock: ByteGuard<'a>,
 }
 
@@ -61,8 +61,8 @@ impl<'a> Children<'a> {
     ///
     /// # Errors
     ///
-    /// Returns the child if the parent is being cancelled or is done, or has
-    /// [`MAX_CHILDREN`](crate::task::state::MAX_CHILDREN).
+    /// Returns the child if the parent is being cancelled, unless the child is covered or a grace period runs;
+    /// if it is done or killed, or has [`MAX_CHILDREN`](crate::task::state::MAX_CHILDREN).
     ///
     /// # Panics
     ///
@@ -70,7 +70,8 @@ impl<'a> Children<'a> {
     #[inline]
     pub(crate) fn adopt<'c>(&self, child: Fresh<'c>) -> Result<Queued, Fresh<'c>> {
         self.check(&child);
-        if !self.parent.state.adopt() {
+        let rarely = child.is(kind::COVERED) || !self.parent.state.adopt();
+        if rarely && !self.adopt_rarely(&child) {
             return Err(child);
         }
         if child.is(kind::SUPERVISED) {
@@ -86,20 +87,23 @@ impl<'a> Children<'a> {
         Ok(Queued(child.into_raw()))
     }
 
-    /// Unlinks a task that is done, and takes it off the count of supervised children.
+    /// Unlinks a task that is done, and takes it off the count of supervised children. `true` if the
+    /// parent counts it by a pin from now on; it does not if other covered children are left.
     #[inline]
-    pub(super) fn unlink(&self, child: &Finished) {
+    pub(super) fn unlink(&self, child: &Finished) -> bool {
         self.check(&child.live());
         self.splice(&child.live(), &child.live());
         if child.live().is_counted() {
             self.supervised(-1);
         }
+        self.count_out_covered(child.live())
     }
 
     /// Unlinks tasks that are done, and takes them off the count of supervised children. A run of
     /// neighbours, oldest first, is unlinked in one step; a queue and a sweep produce this order.
-    pub(super) fn unlink_all(&self, done: &[Finished]) {
-        let [first, rest @ ..] = done else { return };
+    /// Returns how many of them the parent counts by pins from now on.
+    pub(super) fn unlink_all(&self, done: &[Finished]) -> u64 {
+        let [first, rest @ ..] = done else { return 0 };
         // All are checked before any of them is taken out.
         let mut counted = 0;
         for child in done {
@@ -118,6 +122,8 @@ impl<'a> Children<'a> {
         }
         self.splice(&oldest, &youngest);
         self.supervised(-counted);
+        let apart = |child: &&Finished| !self.count_out_covered(child.live());
+        (done.len() - done.iter().filter(apart).count()) as u64
     }
 
     /// Unlinks the children from `youngest` to `oldest`, which may be the same.

@@ -73,19 +73,20 @@ impl Finished {
     }
 
     /// Unlinks the task from its parent. Returns the count that the parent has for it as a pin on the
-    /// parent; `None` for a sentinel.
+    /// parent; `None` for a sentinel, and for a covered child if others are left.
     #[inline]
     pub(crate) fn take_off(self) -> Option<Pin> {
-        let parent = self.live().parent().map(|parent| {
-            Children::lock(parent.borrowed()).unlink(&self);
-            parent.raw()
+        let parent = self.live().parent().and_then(|parent| {
+            let pinned = Children::lock(parent.borrowed()).unlink(&self);
+            pinned.then(|| parent.raw())
         });
+        self.drop_hold();
         self.give_up();
         // The task is counted by its parent until this pin is released.
         parent.map(Pin)
     }
 
-    /// As [`Finished::take_off`], for siblings. `None` if `done` is empty.
+    /// As [`Finished::take_off`], for siblings. `None` if `done` is empty, too.
     ///
     /// # Panics
     ///
@@ -102,13 +103,14 @@ impl Finished {
     fn take_off_several(done: &mut Vec<Finished>) -> Option<Pins> {
         let first = done.first()?;
         let parent = first.live().parent()?;
-        Children::lock(parent.borrowed()).unlink_all(done);
+        let pins = Children::lock(parent.borrowed()).unlink_all(done);
         let parent = parent.raw();
-        let more = done.len() as u64 - 1;
         for task in done.drain(..) {
+            task.drop_hold();
             task.give_up();
         }
         // As above; each of them was counted.
+        let more = pins.checked_sub(1)?;
         let first = Pin(parent);
         Some(Pins { first, more })
     }

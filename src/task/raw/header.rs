@@ -28,6 +28,8 @@ pub(crate) mod kind {
     pub(crate) const GRACE: u8 = 8;
     /// It is a sentinel, the hidden parent of root tasks.
     pub(crate) const SENTINEL: u8 = 16;
+    /// It or one of its ancestors was spawned inside protection: see [`crate::task::cover`].
+    pub(crate) const COVERED: u8 = 32;
 }
 
 /// The payload of a panic.

@@ -4,12 +4,20 @@ use super::word::State;
 use super::*;
 use std::cell::RefCell;
 
-const FLAGS: [u64; 6] = [PROTECTED, GRACE, ENDED, JOIN_INTEREST, JOIN_WAKER, WAITERS];
+const FLAGS: [u64; 7] = [
+    PROTECTED,
+    GRACE,
+    ENDED,
+    COVERS,
+    JOIN_INTEREST,
+    JOIN_WAKER,
+    WAITERS,
+];
 
 const FLAG_PAIRS: [(bool, bool); 4] = [(false, false), (false, true), (true, false), (true, true)];
 
 /// Words whose turn is noted, if it has come.
-fn words() -> impl Iterator<Item = Word> {
+pub(super) fn words() -> impl Iterator<Item = Word> {
     // Grace begins with a cancellation, and a kill ends it.
     all()
         .map(Word::latched)
@@ -99,7 +107,7 @@ fn a_task_is_due_at_its_turn_unless_protected_and_when_killed_in_any_case() {
         );
         let shielded = word.is_protected() || word.has_ended();
         let due = leaf && (word.is_killed() || word.is_turn() && !shielded);
-        assert_eq!(word.is_due(), due, "{word:?}");
+        assert_eq!(word.is_due(), due && !word.covers(), "{word:?}");
     }
 }
 
@@ -137,7 +145,7 @@ fn a_task_without_future_and_children_is_done() {
         let (next, action) = word.end(false, false);
         check(word, next, action, PROTECTED | ENDED | JOIN_WAKER);
         assert!(!next.is_protected() && !next.has_ended(), "nothing is left");
-        if word.children() == 0 {
+        if word.children() == 0 && !word.covers() {
             assert_eq!(action, Action::Finish);
             assert!(next.is_done() && !next.has_join_waker());
         } else {
@@ -167,9 +175,12 @@ fn the_last_release_decides_what_follows() {
         assert_eq!(next.children(), word.children() - 1);
         let expected = match word.phase() {
             _ if next.children() > 0 => Action::Nothing,
+            Phase::Closed if word.covers() => Action::Nothing,
             Phase::Closed => Action::Finish,
             Phase::Idle if next.is_due() => Action::Close,
-            Phase::Idle if next.is_turn() && word.is_protected() => Action::Submit,
+            Phase::Idle if next.is_turn() && (word.is_protected() || word.covers()) => {
+                Action::Submit
+            }
             _ => Action::Nothing,
         };
         assert_eq!(action, expected, "{word:?}");
@@ -256,7 +267,7 @@ fn a_level_only_rises_and_the_marked_are_claimed_or_held() {
 fn a_cancelled_leaf_is_seen_by_whoever_has_it() {
     for word in words() {
         for at_once in [false, true] {
-            let open = !word.is_closing() && word.children() == 0 && !word.in_grace();
+            let open = !word.is_closing() && word.is_alone() && !word.in_grace();
             let quiet = !at_once && !word.has_waiters();
             let shielded = word.is_protected() || word.has_ended();
             let alone = match word.phase() {

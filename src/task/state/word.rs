@@ -2,7 +2,8 @@
 //! A thread that acts on a transition sees what was done before each earlier one.
 
 use super::{
-    Action, CHILD, JOIN_INTEREST, JOIN_WAKER, Level, Mark, Phase, REF, Start, WAITERS, Word,
+    Action, CHILD, GRACE, JOIN_INTEREST, JOIN_WAKER, LEVEL_SHIFT, Level, Mark, Phase, REF, Start,
+    WAITERS, Word,
 };
 use crate::sync::atomic::{AtomicWord, Ordering};
 
@@ -169,6 +170,36 @@ impl State {
     #[inline]
     pub(in crate::task) fn adopt(&self) -> bool {
         self.try_update(|s| Some((s.adopt()?, ()))).is_some()
+    }
+
+    /// Counts a new child of a closing task whose grace runs; `false` if it does not run.
+    pub(in crate::task) fn adopt_in_grace(&self) -> bool {
+        self.try_update(|s| Some((s.adopt_in_grace()?, ())))
+            .is_some()
+    }
+
+    /// Notes in a new task that it is being cancelled, and in the grace of its parent. No other thread knows
+    /// the task.
+    pub(in crate::task) fn begin_in_grace(&self) {
+        let closing = (Level::Cancel as u64) << LEVEL_SHIFT | GRACE;
+        self.update(|s| (Word(s.0 | closing), ()));
+    }
+
+    /// Notes that there is a covered child; `false` if the task is killed or done.
+    pub(in crate::task) fn cover(&self) -> bool {
+        self.try_update(|s| Some((s.cover()?, ()))).is_some()
+    }
+
+    /// Notes that there are no covered children any more, and pins the task.
+    pub(in crate::task) fn uncover(&self) {
+        self.update(|s| (s.uncover(), ()));
+    }
+
+    /// Makes ordinary children of `count` covered ones; `false` if the task is closing. `all`: no other
+    /// child is covered.
+    pub(in crate::task) fn lift(&self, count: u64, all: bool) -> bool {
+        self.try_update(|s| Some((s.lift(count, all)?, ())))
+            .is_some()
     }
 
     /// Raises the level. Claims the task if it is idle and due (and `may_claim`), and pins it otherwise.

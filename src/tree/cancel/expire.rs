@@ -10,6 +10,7 @@
 
 use super::sweep::{self, STEP};
 use crate::id::TaskId;
+use crate::task::cold::Cold;
 use crate::task::raw::Pin;
 use crate::task::{Job, Live, TaskRef, Walk};
 use crate::timer_queue::Fire;
@@ -172,9 +173,10 @@ impl Expire {
             let from = frontier.entries.len();
             let more = frontier.expand(|child, _, _| {
                 // An owner is in a region of its own. What is not marked yet, since it belongs to
-                // another cancellation, is passed over by this one's timer and met by the other's.
-                let is_owner = child.cold().is_some_and(|cold| cold.grace.is_some());
-                if is_owner {
+                // another cancellation, is passed over by this one's timer and met by the other's. So is what
+                // a protection covers, or has left.
+                let is_owner = child.cold().and_then(Cold::own_grace).is_some();
+                if is_owner || child.apart().is_some() {
                     return Visit::Skip;
                 }
                 match child.expire() {

@@ -1,0 +1,58 @@
+//! Which protection a task belongs to that the calling code spawns.
+
+use super::cover::here;
+use super::place;
+use crate::sync::Arc;
+use crate::task::cover::Cover;
+use crate::task::current::code::PlaceKind;
+use crate::task::current::{Current, look};
+use crate::task::{Borrowed, Live, kind};
+
+/// As [`cover_of`], for a child of the calling task, or of a task that is above no covered one.
+#[inline]
+pub(crate) fn cover_here(parent: Borrowed<'_>) -> Option<Arc<Cover>> {
+    if look(Current::place) == PlaceKind::Root {
+        None
+    } else {
+        find(parent)
+    }
+}
+
+/// Returns the cover for a child that the calling code spawns under `parent`. `None` if the child is not
+/// covered.
+#[inline]
+pub(crate) fn cover_of(parent: Borrowed<'_>) -> Option<Arc<Cover>> {
+    let may_cover = look(|current| {
+        current.place() != PlaceKind::Root
+            || current.task().is_some_and(|task| task.is(kind::COVERED))
+    });
+    if may_cover { find(parent) } else { None }
+}
+
+#[cold]
+fn find(parent: Borrowed<'_>) -> Option<Arc<Cover>> {
+    look(|current| {
+        current
+            .task()
+            .and_then(|task| find_below(current, task, parent))
+    })
+}
+
+fn find_below(current: &Current, task: Live<'_>, parent: Borrowed<'_>) -> Option<Arc<Cover>> {
+    if task.borrowed() == parent {
+        return place::is_hard(current).then(|| here(task))?;
+    }
+    if !task.is(kind::COVERED) || parent.is(kind::SENTINEL) {
+        return None;
+    }
+    // The calling task may be below a covered child of the parent.
+    let mut at = task;
+    while let Some(above) = at.parent() {
+        if above.borrowed() == parent {
+            let cover = at.cold()?.cover.get()?;
+            return cover.is_active().then(|| cover.clone());
+        }
+        at = above;
+    }
+    None
+}

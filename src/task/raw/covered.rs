@@ -1,0 +1,254 @@
+//! Covered children: how they are counted in and out, and the end of a [`Cover`]. [`crate::task::cover`] has
+//! the states and the proof.
+
+use super::children::Children;
+use super::header::{Header, kind};
+use super::reference::TaskRef;
+use super::rights::{Finished, Fresh, Live, Pin};
+use crate::sync::Arc;
+use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::task::cold::Cold;
+use crate::task::cover::{Cover, CoverState};
+use crate::task::requests::Requests;
+use crate::task::state::MAX_COVERED;
+use std::time::Duration;
+
+/// The owner of a cover: the protection of a task. The cover is active until [`Covering::end`].
+pub(crate) struct Covering {
+    cover: Arc<Cover>,
+    task: TaskRef,
+}
+
+impl Covering {
+    /// Makes a cover of a task.
+    pub(crate) fn new(task: Live<'_>) -> Covering {
+        // A child is adopted under a lock, under which nothing is allocated.
+        task.cold_or_new();
+        Covering {
+            cover: Arc::new(Cover::new(&task)),
+            task: task.retain(),
+        }
+    }
+
+    /// The cover, for a child.
+    pub(crate) fn cover(&self) -> &Arc<Cover> {
+        &self.cover
+    }
+
+    /// The task that is protected.
+    pub(crate) fn task(&self) -> &TaskRef {
+        &self.task
+    }
+
+    /// Ends the protection. If the task is being cancelled and covered children are left, this returns a pin
+    /// of the task, and the number of a request that has to mark them; `hold` is dropped when the last of them
+    /// is done. Otherwise it is dropped here.
+    pub(crate) fn end(self, hold: impl FnOnce() -> Option<Box<dyn Send>>) -> Option<Pin> {
+        let Some(pin) = self.task.pin() else {
+            // The task is done, and so are its children.
+            self.cover.lift();
+            return None;
+        };
+        if self.cover.children() > 0 {
+            self.cover.set_hold(hold());
+        }
+        let requests = &pin.live().shared().requests;
+        let called = Children::lock(pin.live().borrowed()).end_cover(&self.cover, requests);
+        if called {
+            return Some(pin);
+        }
+        drop(self.cover.take_hold());
+        None
+    }
+}
+
+impl Drop for Covering {
+    fn drop(&mut self) {
+        debug_assert!(
+            !self.cover.is_active() || std::thread::panicking(),
+            "a protection ends by `end`"
+        );
+    }
+}
+
+impl Header {
+    /// The number of the slot.
+    pub(in crate::task) fn slot(&self) -> u32 {
+        self.index.get()
+    }
+}
+
+impl Cold {
+    /// The task's own grace period. A task that was spawned in the grace of its parent has none: it ends
+    /// with that.
+    pub(crate) fn own_grace(&self) -> Option<Duration> {
+        self.grace
+            .filter(|_| !self.in_parents_grace.load(Ordering::Relaxed))
+    }
+}
+
+impl<'a> Live<'a> {
+    /// The cover that the task was spawned in, if it was spawned inside protection of its parent.
+    #[inline]
+    pub(crate) fn cover(self) -> Option<&'a Cover> {
+        if self.is(kind::COVERED) {
+            Some(&**self.cold()?.cover.get()?)
+        } else {
+            None
+        }
+    }
+
+    /// As [`Live::cover`], if the protection has not ended or its end has asked for the cancellation.
+    pub(crate) fn apart(self) -> Option<&'a Cover> {
+        self.cover()
+            .filter(|cover| cover.state() != CoverState::Lifted)
+    }
+}
+
+impl Fresh<'_> {
+    /// The cold data, which the task was written with.
+    fn cold(&self) -> Option<&Cold> {
+        // SAFETY: no other thread knows the task, and it owns its cold data, or a count of the record
+        // that has it.
+        unsafe { Live::new(self.0) }.cold()
+    }
+
+    /// Whether the protection is there that the task was spawned in.
+    pub(crate) fn is_covered(&self) -> bool {
+        self.is(kind::COVERED)
+            && self
+                .cold()
+                .and_then(|cold| cold.cover.get())
+                .is_some_and(|cover| cover.is_active())
+    }
+}
+
+impl Children<'_> {
+    /// Counts in a child that was spawned inside protection, or below a task that was, or that a closing parent
+    /// has refused; `false` if the parent refuses it.
+    #[cold]
+    pub(super) fn adopt_rarely(&self, child: &Fresh<'_>) -> bool {
+        if !child.is(kind::COVERED) {
+            return self.adopt_in_grace(child);
+        }
+        let cover = child.cold().and_then(|cold| cold.cover.get());
+        let Some(cover) = cover.filter(|cover| cover.is_active()) else {
+            // Once the protection has ended, the child is one like any other.
+            return self.parent.state.adopt() || cover.is_none() && self.adopt_in_grace(child);
+        };
+        assert!(cover.is_of(&self.parent), "another task's cover");
+        if !self.parent.state.cover() {
+            return false;
+        }
+        // SAFETY: the step has seen the parent not done, and that stays so until the flag is cleared, which
+        // happens under this lock.
+        let parent = unsafe { Live::new(self.parent.raw()) };
+        let covered = covered(parent);
+        let now = covered.load(Ordering::Relaxed);
+        // The flag was set before, if the count is not zero.
+        if now >= MAX_COVERED {
+            return false;
+        }
+        covered.store(now + 1, Ordering::Relaxed);
+        cover.count(1);
+        true
+    }
+
+    /// Counts in a child that is being cancelled from its birth, because the grace of its parent runs; `false`
+    /// if it does not run, or if the child has opted out of grace.
+    fn adopt_in_grace(&self, child: &Fresh<'_>) -> bool {
+        let cold = child.cold();
+        let none = cold.is_some_and(|cold| cold.grace.is_some_and(|grace| grace.is_zero()));
+        if none || !self.parent.state.adopt_in_grace() {
+            return false;
+        }
+        if let Some(cold) = cold {
+            cold.in_parents_grace.store(true, Ordering::Relaxed);
+        }
+        child.state.begin_in_grace();
+        child.set_swept();
+        if child.is(kind::SERVICE) {
+            // SAFETY: no other thread knows the task, and it owns a count of its record.
+            let child = unsafe { Live::new(child.0) };
+            if let Some(record) = child.record() {
+                record.mark_closing_with_tree();
+            }
+        }
+        true
+    }
+
+    /// Whether the parent would refuse a child, given that it has room.
+    #[cold]
+    pub(crate) fn refuses(&self, child: &Fresh<'_>) -> bool {
+        let word = self.parent.word();
+        word.is_closing() && !word.in_grace() && (word.is_killed() || !child.is_covered())
+    }
+
+    /// Counts a child out that is done; `true` if the parent counts it now by a pin.
+    #[inline(always)]
+    pub(super) fn count_out_covered(&self, child: Live<'_>) -> bool {
+        !child.is(kind::COVERED) || self.uncover(child)
+    }
+
+    #[cold]
+    fn uncover(&self, child: Live<'_>) -> bool {
+        let Some(cover) = child.apart() else {
+            return true;
+        };
+        // SAFETY: the child that is counted out here has kept the parent from being done until now.
+        let parent = unsafe { Live::new(self.parent.raw()) };
+        let covered = covered(parent);
+        let left = covered.load(Ordering::Relaxed) - 1;
+        covered.store(left, Ordering::Relaxed);
+        cover.count(-1);
+        if left == 0 {
+            parent.state.uncover();
+        }
+        left == 0
+    }
+
+    /// Ends the protection of a cover. `true` if its task is being cancelled, and children are left: their
+    /// cancellation is a request, which is marking from now on.
+    fn end_cover(&self, cover: &Cover, requests: &Requests) -> bool {
+        assert!(cover.is_of(&self.parent), "another task's cover");
+        let count = cover.children();
+        if count == 0 || !cover.is_active() {
+            cover.lift();
+            return false;
+        }
+        // SAFETY: it has a covered child, so it is not done.
+        let parent = unsafe { Live::new(self.parent.raw()) };
+        let covered = covered(parent);
+        let left = covered.load(Ordering::Relaxed) - count;
+        if parent.state.lift(count.into(), left == 0) {
+            covered.store(left, Ordering::Relaxed);
+            cover.lift();
+            return false;
+        }
+        cover.call(requests.begin());
+        true
+    }
+}
+
+/// The number of a task's covered children.
+fn covered(task: Live<'_>) -> &AtomicU32 {
+    let cold = task.cold().expect("made with the cover");
+    &cold.covered
+}
+
+impl Finished {
+    /// Drops what waits for the children of a cover, if this was the last of them. The task is unlinked.
+    #[inline(always)]
+    pub(super) fn drop_hold(&self) {
+        if self.live().is(kind::COVERED) {
+            self.drop_hold_of_cover();
+        }
+    }
+
+    #[cold]
+    fn drop_hold_of_cover(&self) {
+        if let Some(cover) = self.live().cover() {
+            drop(cover.take_hold_if_over());
+        }
+    }
+}

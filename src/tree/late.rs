@@ -1,0 +1,47 @@
+//! Whether what is scheduled in a service that is being cancelled still runs.
+
+use super::grace;
+use crate::protect::child;
+use crate::task::cover::Cover;
+use crate::task::raw::Parent;
+use crate::task::record::Record;
+use crate::task::{Live, current, kind};
+
+/// Whether a child that the calling code schedules under `parent` runs, although the service with this record
+/// is being cancelled: the calling code is inside protection, or below what was spawned inside protection, or
+/// its grace period runs. The parent's state word has the last word.
+#[cold]
+pub(crate) fn runs(parent: Parent<'_>, record: &Record) -> bool {
+    child::cover_of(parent.task()).is_some()
+        || current::with(|task| {
+            task.is_some_and(|task| {
+                if task.borrowed() == parent.task() {
+                    is_in_grace(task) || is_covered(task, record)
+                } else {
+                    task.word().in_grace() && parent.task().word().in_grace()
+                }
+            })
+        })
+}
+
+/// Whether the task's grace period runs, or begins when the mark of a cancellation comes.
+fn is_in_grace(task: Live<'_>) -> bool {
+    let word = task.word();
+    word.in_grace() || !word.is_closing() && grace::effective(task) != 0
+}
+
+/// Whether the task is below the task of the service with this record, and a protection in between keeps the
+/// cancellation of that service away from it.
+fn is_covered(task: Live<'_>, record: &Record) -> bool {
+    let mut at = Some(task).filter(|task| task.is(kind::COVERED));
+    while let Some(task) = at.filter(|task| !task.word().is_closing()) {
+        if task.is(kind::SERVICE) && task.is_of(record) {
+            return false;
+        }
+        if task.cover().is_some_and(Cover::is_active) {
+            return true;
+        }
+        at = task.parent();
+    }
+    false
+}
