@@ -1,6 +1,6 @@
 //! What the loom models in `loom-tests/` see of the crate's inside: the tasks and the tree behind a
 //! scheduler that the model drives ([`World`]), a place that hands a task over ([`Offer`]), the thread pool with loom's threads as its workers
-//! ([`Crew`]), the run queue ([`Ring`]), the parker ([`Sleeper`]) and the arena of pages ([`Slots`]).
+//! ([`Crew`]), the run queue ([`Ring`], [`Place`]), the parker ([`Sleeper`]) and the arena of pages ([`Slots`]).
 //!
 //! It exists only under `cfg(taskgrove_loom)` and is not part of the API. It guards nothing and lies
 //! above all rooms: nothing in the crate uses it. Its own counters are std's atomics, so that loom
@@ -11,7 +11,7 @@ mod offer;
 mod ring;
 
 pub use offer::{Offer, Reference};
-pub use ring::Ring;
+pub use ring::{Place, Ring};
 
 use crate::arena;
 pub use crate::arena::model::{LiveSlot, Slots};

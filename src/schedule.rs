@@ -4,7 +4,7 @@
 //! [`Schedule`](crate::task::Schedule), through which the rooms below push tasks and jobs, without
 //! knowing of threads. It guards that
 //!
-//! - a task that was pushed comes out of a queue exactly once ([`queue`]);
+//! - a task that was pushed comes out of a queue exactly once ([`queue`], [`run_next`]);
 //! - no wake-up is lost: not of a push, nor of a timer ([`idle`]);
 //! - each source of tasks is served within a bound, whatever is in the others ([`worker`]);
 //! - a worker holds no task, waker or batch while it runs code of the user's that may block.
@@ -18,4 +18,5 @@ pub(crate) mod deadlines;
 pub(crate) mod idle;
 pub(crate) mod pool;
 pub(crate) mod queue;
+pub(crate) mod run_next;
 pub(crate) mod worker;

@@ -7,8 +7,10 @@
 #![cfg(taskgrove_loom)]
 
 use loom::sync::Arc;
+use loom::sync::atomic::AtomicUsize;
+use loom::sync::atomic::Ordering::Relaxed;
 use loom::thread;
-use taskgrove::model::Ring;
+use taskgrove::model::{Place, Ring};
 use taskgrove_loom_tests::*;
 
 fn filled(numbers: std::ops::RangeInclusive<usize>) -> Arc<Ring> {
@@ -157,4 +159,49 @@ fn a_push_publishes_to_each_later_thief() {
         middle.join().unwrap();
         last.join().unwrap();
     });
+}
+
+/// Two thieves take from the place while the owner takes and puts again. What the owner has written before it
+/// put an item is seen by the thread that takes it.
+#[test]
+fn an_item_in_the_place_comes_out_once() {
+    explore(
+        &[
+            "the first stolen",
+            "the second stolen",
+            "none stolen",
+            "both stolen",
+        ],
+        |seen| {
+            let place = Arc::new(Place::new());
+            let written = Arc::new([0, 1, 2].map(|_| AtomicUsize::new(0)));
+            let put = |n: usize| {
+                written[n].store(n, Relaxed);
+                place.put(n)
+            };
+            assert!(put(1));
+            let thieves = [(); 2].map(|()| {
+                let (place, written) = (place.clone(), written.clone());
+                thread::spawn(move || {
+                    let item = place.take();
+                    item.inspect(|&n| assert_eq!(written[n].load(Relaxed), n, "published"))
+                })
+            });
+            let mut got: Vec<_> = place.take_own().into_iter().collect();
+            assert!(put(2), "the owner has taken, or a thief has");
+            let stolen: Vec<_> = thieves
+                .into_iter()
+                .filter_map(|thief| thief.join().unwrap())
+                .collect();
+            seen.saw(match stolen[..] {
+                [] => "none stolen",
+                [1] => "the first stolen",
+                [2] => "the second stolen",
+                _ => "both stolen",
+            });
+            got.extend(stolen);
+            got.extend(place.take_own());
+            assert_each_once(got, 1..=2);
+        },
+    );
 }

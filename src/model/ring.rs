@@ -1,7 +1,8 @@
-//! [`Ring`]: the run queue by itself.
+//! [`Ring`]: the run queue by itself; [`Place`]: the place before it.
 #![allow(missing_docs)]
 
 use crate::schedule::queue::Local;
+use crate::schedule::run_next::RunNext;
 use std::ptr::NonNull;
 
 /// A run queue. Its items are numbers above 0.
@@ -47,5 +48,34 @@ impl Ring {
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// The place before a run queue, by itself.
+pub struct Place(RunNext<u8>);
+
+impl Place {
+    #[allow(clippy::new_without_default, reason = "for models only")]
+    pub fn new() -> Place {
+        Place(RunNext::new())
+    }
+
+    /// Puts an item, as the owner, if the place accepts it.
+    pub fn put(&self, n: usize) -> bool {
+        let accepts = self.0.accepts(0);
+        if accepts {
+            self.0.put(item(n));
+        }
+        accepts
+    }
+
+    /// Takes the item, as the owner.
+    pub fn take_own(&self) -> Option<usize> {
+        self.0.take_own(0).map(number)
+    }
+
+    /// Takes the item, as a thief.
+    pub fn take(&self) -> Option<usize> {
+        self.0.take().map(number)
     }
 }

@@ -8,6 +8,7 @@
 
 use super::counters::Counters;
 use super::queue::{Local, STEAL_MAX};
+use super::run_next::RunNext;
 use crate::task::current;
 use crate::task::raw::{Header, Queued};
 use std::marker::PhantomData;
@@ -27,6 +28,8 @@ pub(super) struct Core {
     pub(super) index: usize,
     /// The tasks that wait for the worker, first in, first out.
     tasks: Local<Header>,
+    /// A task that is polled before those.
+    next: RunNext<Header>,
     pub(super) counters: Counters,
 }
 
@@ -42,6 +45,7 @@ impl Cores {
         let cores = (0..workers).map(|index| Core {
             index,
             tasks: Local::new(),
+            next: RunNext::new(),
             counters: Counters::new(),
         });
         Cores {
@@ -74,13 +78,13 @@ impl Core {
     /// How many tasks wait: a snapshot, for any thread.
     #[inline]
     pub(super) fn len(&self) -> usize {
-        self.tasks.len()
+        self.tasks.len() + usize::from(!self.next.is_empty())
     }
 
     /// Whether none waits: a snapshot, for any thread.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.tasks.is_empty()
+        self.tasks.is_empty() && self.next.is_empty()
     }
 }
 
@@ -102,6 +106,37 @@ impl OwnCore<'_> {
         pushed.map_err(|address| unsafe { Queued::from_address(address) })
     }
 
+    /// Adds a task that the worker may poll before the others, or that it adds at the end. Gives it back if the
+    /// queue is full.
+    #[inline]
+    pub(super) fn push_next(self, task: Queued) -> Result<(), Queued> {
+        if self.core.next.accepts(self.core.tasks.head()) {
+            self.core.next.put(task.into_address());
+            return Ok(());
+        }
+        self.push(task)
+    }
+
+    /// Whether the worker has added a task to be polled before the others, and has not taken it; another worker
+    /// may have.
+    #[inline]
+    pub(super) fn has_put_next(self) -> bool {
+        self.core.next.is_used()
+    }
+
+    /// Takes the task that may be polled before the others. Until the queue's head is at the position
+    /// `open_from`, no other is added as such.
+    pub(super) fn take_next(self, open_from: u64) -> Option<Queued> {
+        let address = self.core.next.take_own(open_from)?;
+        // SAFETY: each address that was put comes out once.
+        Some(unsafe { Queued::from_address(address) })
+    }
+
+    /// The positions of the queue's head and tail, which only grow.
+    pub(super) fn positions(self) -> (u64, u64) {
+        (self.core.tasks.head(), self.core.tasks.tail())
+    }
+
     /// Takes the oldest task.
     #[inline]
     pub(super) fn pop(self) -> Option<Queued> {
@@ -121,10 +156,13 @@ impl OwnCore<'_> {
     }
 
     /// Takes up to half of another queue's oldest tasks, at most 32: the first is returned, with how
-    /// many were taken in all, and the rest is put at the end of this queue.
+    /// many were taken in all, and the rest is put at the end of this queue. From an empty queue, takes the
+    /// task that its worker would poll next.
     pub(super) fn steal_from(self, victim: &Core) -> Option<(Queued, usize)> {
-        let (first, count) = victim.tasks.steal_into(&self.core.tasks, STEAL_MAX)?;
-        // SAFETY: each address that was pushed comes out once.
+        let stolen = victim.tasks.steal_into(&self.core.tasks, STEAL_MAX);
+        let stolen = stolen.or_else(|| Some((victim.next.take()?, 1)));
+        let (first, count) = stolen?;
+        // SAFETY: each address that was pushed or put comes out once.
         Some((unsafe { Queued::from_address(first) }, count))
     }
 }

@@ -58,7 +58,7 @@ pub(crate) struct PoolHandle(pub(crate) Arc<Pool>);
 impl Schedule for PoolHandle {
     fn push(&self, task: Queued) {
         match self.0.cores.own() {
-            Some(own) => self.0.push_local(own, task),
+            Some(own) => self.0.push_next(own, task),
             None => self.0.inject(task),
         }
     }
@@ -67,7 +67,7 @@ impl Schedule for PoolHandle {
         match self.0.cores.own() {
             Some(own) => {
                 own.counters.spawned.add(1);
-                self.0.push_local(own, task);
+                self.0.push_next(own, task);
             }
             None => {
                 self.0.spawned_outside.fetch_add(1, Ordering::Relaxed);
@@ -208,10 +208,22 @@ impl Pool {
         self.idle.notify();
     }
 
-    /// Puts a task into the queue of the calling worker.
+    /// Puts a task at the end of the calling worker's queue.
     #[inline]
     pub(super) fn push_local(&self, own: OwnCore<'_>, task: Queued) {
-        match own.push(task) {
+        self.pushed(own, own.push(task));
+    }
+
+    /// Puts a task that the calling worker's poll has woken or spawned into its queue, or into the place before
+    /// that.
+    #[inline]
+    fn push_next(&self, own: OwnCore<'_>, task: Queued) {
+        self.pushed(own, own.push_next(task));
+    }
+
+    #[inline]
+    fn pushed(&self, own: OwnCore<'_>, pushed: Result<(), Queued>) {
+        match pushed {
             Ok(()) => self.idle.pushed_locally(|| own.len()),
             Err(task) => self.give_away(own, task),
         }

@@ -163,6 +163,18 @@ impl<T> Local<T> {
         }
     }
 
+    /// The position of the oldest address: no address below it comes out any more.
+    #[inline]
+    pub(crate) fn head(&self) -> u64 {
+        self.head.load(Ordering::Relaxed)
+    }
+
+    /// The position of the next push. Owner only.
+    #[inline]
+    pub(crate) fn tail(&self) -> u64 {
+        self.tail.load(Ordering::Relaxed)
+    }
+
     /// How many addresses are in the queue: a snapshot, for any thread.
     #[inline]
     pub(crate) fn len(&self) -> usize {

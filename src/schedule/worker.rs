@@ -1,7 +1,7 @@
 //! [`Worker`]: the loop that runs jobs and tasks, and sleeps when there are none.
 //!
 //! In each round a worker reads the clock if that is due, and fires timers; then it does one step of a
-//! job, if there is one; then it polls one task, which [`Finder`] finds. Jobs come first, since cancelled
+//! job, if there is one; then it polls one task, which [`Turns`] or [`Finder`] finds. Jobs come first, since cancelled
 //! tasks wait for them; but only one step a round, since other tasks wait for that.
 //!
 //! With the feature `net` a worker that has nothing to do may wait for the events of sockets, and one that is
@@ -15,6 +15,7 @@ mod back_off;
 mod clock;
 mod finder;
 mod sockets;
+mod turns;
 
 use super::cores::OwnCore;
 use super::deadlines::fire_timers;
@@ -27,6 +28,7 @@ use crate::tree::{job, poll};
 use clock::ClockLooks;
 use finder::Finder;
 use sockets::Sockets;
+use turns::Turns;
 
 /// What a thread has while it is a worker.
 pub(crate) struct Worker<'a> {
@@ -34,6 +36,7 @@ pub(crate) struct Worker<'a> {
     shared: &'a Shared,
     own: OwnCore<'a>,
     finder: Finder<'a>,
+    turns: Turns,
     clock: ClockLooks,
     /// Whether the poll after the last reading of the clock was of the shared sources.
     was_shared: bool,
@@ -52,6 +55,7 @@ impl<'a> Worker<'a> {
             shared,
             own,
             finder: Finder::new(pool, own),
+            turns: Turns::default(),
             clock: ClockLooks::new(),
             was_shared: false,
             done: Batch::default(),
@@ -100,7 +104,7 @@ impl<'a> Worker<'a> {
             return true;
         };
         self.stop_searching();
-        if !self.own.is_empty() {
+        if self.pool.idle.can_wake() && !self.own.is_empty() {
             self.pool.idle.notify_before_poll();
         }
         self.own.counters.polls.add(1);
@@ -163,7 +167,11 @@ impl<'a> Worker<'a> {
             self.was_shared = true;
             return Some(task);
         }
-        let own = self.own.pop();
+        let own = if self.own.has_put_next() {
+            self.turns.next(self.own)
+        } else {
+            self.own.pop()
+        };
         own.or_else(|| self.finder.next_elsewhere(self.clock.is_slow()))
     }
 

@@ -1,6 +1,6 @@
 //! [`Finder`]: where a worker's next task comes from.
 //!
-//! A worker takes from its own queue. Besides, there are three *shared sources*: the injector, the
+//! A worker takes from its own queue, and from the place before it ([`turns`](super::turns)). Besides, there are three *shared sources*: the injector, the
 //! overflow, and what is queued behind a poll of another worker that does not end. They take turns:
 //!
 //! - After each reading of the clock, the next poll is of the shared sources, if one of them has a

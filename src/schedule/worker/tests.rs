@@ -1,6 +1,8 @@
 //! How long tasks wait, in virtual time. Polls take time only by moving the clock; each of a few workers,
 //! all on this thread, begins its next round when its last one is over.
 
+mod turns;
+
 use super::*;
 use crate::handle::Handle;
 use crate::schedule::idle::Deadlines as _;
