@@ -24,6 +24,7 @@ use crate::task::current::inside::InRuntime;
 use crate::task::raw::{Parent, Queued};
 use crate::task::shared::Counts;
 use crate::task::state::Level;
+use crate::task::watch::Watch;
 use crate::task::{Job, Schedule, Shared, fitting};
 use crate::timer_queue::Clock;
 use crate::tree::batch::Batch;
@@ -107,7 +108,7 @@ impl World {
     #[allow(clippy::new_without_default, reason = "it has side effects")]
     pub fn new() -> World {
         arena::end_model();
-        let shared = Arc::new(Shared::new(Clock::manual(), false));
+        let shared = Arc::new(Shared::new(Clock::manual(), Watch::default()));
         let queue = Arc::new(Queue {
             tasks: SegQueue::new(),
             jobs: SegQueue::new(),
@@ -330,7 +331,7 @@ impl Crew {
     /// worker.
     pub fn new(workers: usize) -> Crew {
         arena::end_model();
-        let shared = Arc::new(Shared::new(Clock::manual(), false));
+        let shared = Arc::new(Shared::new(Clock::manual(), Watch::default()));
         let pool = Arc::new(Pool::new(shared.serial, workers));
         Shared::open(&shared, Box::new(PoolHandle(pool.clone())), workers + 1);
         Crew { shared, pool }

@@ -10,6 +10,7 @@ mod driver;
 mod owner;
 mod shutdown;
 mod stuck;
+mod watchdog;
 
 pub use builder::Builder;
 pub use owner::Runtime;

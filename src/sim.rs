@@ -63,7 +63,6 @@
 // task, drop a future or walk the tree by itself: for that it calls `tree`.
 
 mod advance;
-mod awaits;
 mod check;
 mod deadlock;
 mod engine;

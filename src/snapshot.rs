@@ -82,8 +82,7 @@ pub struct Node {
     /// the task waits for several things, ` or ` separates them.
     pub awaiting: Option<String>,
     /// The time since the poll began that the task is in, if the runtime was built with
-    /// `track_busy_time(true)`, `track_awaits(true)` or `on_stall`. `None` for a task that is not being
-    /// polled.
+    /// `track_busy_time(true)` or `on_stall`. `None` for a task that is not being polled.
     pub running_for: Option<Duration>,
     /// Why the task is being cancelled, if it is: one line.
     pub cause: Option<String>,
@@ -209,6 +208,14 @@ impl Snapshot {
             nodes: Vec::new(),
             depths: Vec::new(),
         }
+    }
+
+    /// Leaves out what each task waits for.
+    pub(crate) fn without_awaits(mut self) -> Snapshot {
+        for node in &mut self.nodes {
+            node.awaiting = None;
+        }
+        self
     }
 
     /// Returns the nodes in pre-order: each node comes before its children, and siblings are in the

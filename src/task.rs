@@ -24,6 +24,7 @@ pub(crate) mod requests;
 pub(crate) mod shared;
 pub(crate) mod state;
 pub(crate) mod wakes;
+pub(crate) mod watch;
 
 pub(crate) use name::short;
 pub(crate) use raw::header::{Borrowed, kind};

@@ -31,6 +31,7 @@
 //! | [`hands`] | whether another thread is about to push something, for the simulator |
 //! | [`job`] | runs a worker's job |
 
+mod awaits;
 pub(crate) mod batch;
 mod cancel;
 mod close;

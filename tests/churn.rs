@@ -406,3 +406,53 @@ fn handles_and_wakers_may_be_dropped_after_the_runtime() {
         });
     });
 }
+
+/// The records of two tasks that wait for each other do not keep the two.
+#[test]
+fn tasks_that_wait_for_each_other_leave_nothing() {
+    alone(|| {
+        let rt = Runtime::builder().workers(2).track_awaits(true);
+        let rt = rt.build().expect("a runtime");
+        let handle = rt.handle().clone();
+        let round = move || {
+            rt.block_on(async {
+                for _ in 0..300 {
+                    let place: Arc<Mutex<Option<taskgrove::Task<()>>>> = Arc::default();
+                    let theirs = place.clone();
+                    let (parked, seen) = (Counter::new(), Counter::new());
+                    let (one, two) = (parked.clone(), seen.clone());
+                    let first = handle.spawn(async move {
+                        let other = loop {
+                            let found =
+                                theirs.lock().unwrap_or_else(PoisonError::into_inner).take();
+                            match found {
+                                Some(other) => break other,
+                                None => yield_now().await,
+                            }
+                        };
+                        one.add();
+                        let _ = other.await;
+                    });
+                    let cancel = first.cancel_handle();
+                    let second = handle.spawn(async move {
+                        two.add();
+                        let _ = first.await;
+                    });
+                    let other = second.cancel_handle();
+                    *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(second);
+                    while parked.get() + seen.get() < 2 {
+                        yield_now().await;
+                    }
+                    cancel.cancel();
+                    other.cancel();
+                    while !cancel.is_done() || !other.is_done() {
+                        yield_now().await;
+                    }
+                }
+            });
+        };
+        // A round in addition, since the arena takes its pages in steps.
+        round();
+        assert_flat("waits in circles", round);
+    });
+}

@@ -198,7 +198,7 @@ impl<T> Task<T> {
                 Poll::Pending
             }
         };
-        let awaited = || Some(Awaited::Done(Whom::task(self.name(), self.id())));
+        let awaited = || Some(Awaited::Done(Whom::task(self.joined.borrowed())));
         poll_fn(|cx| checkpoint::poll(cx, awaited, &mut poll)).await;
     }
 }
@@ -222,7 +222,7 @@ impl<T> Future for Task<T> {
         let polled = self.joined.poll(cx);
         let task = self.joined.borrowed();
         checkpoint::note_polled(polled.is_pending(), || {
-            Some(Awaited::Result(Whom::task(self.name(), self.id())))
+            Some(Awaited::Result(Whom::task(task)))
         });
         if polled.is_ready() {
             note_end(&task);

@@ -1,15 +1,19 @@
 //! [`Builder`]: configures and starts a runtime.
 
 use super::owner::Runtime;
+use super::watchdog::{StallHook, Watchdog};
 use crate::handle::Handle;
 use crate::panics::quietly;
 use crate::schedule::pool::{Pool, PoolHandle};
 use crate::schedule::worker::Worker;
+use crate::snapshot::stall::Stall;
 use crate::sync::{Arc, Parker};
 use crate::task::Shared;
 use crate::task::current::inside::InRuntime;
+use crate::task::watch::Watch;
 use crate::timer_queue::Clock;
 use std::io;
+use std::time::Duration;
 
 /// The most workers that a runtime may have.
 const MAX_WORKERS: usize = 1 << 15;
@@ -33,6 +37,8 @@ pub struct Builder {
     thread_name: String,
     stack_size: Option<usize>,
     track_busy: bool,
+    track_awaits: bool,
+    stalls: Option<StallHook>,
     hooks: Hooks,
 }
 
@@ -61,6 +67,8 @@ impl Builder {
             thread_name: "taskgrove".to_owned(),
             stack_size: None,
             track_busy: false,
+            track_awaits: false,
+            stalls: None,
             hooks: Hooks::default(),
         }
     }
@@ -133,6 +141,86 @@ impl Builder {
         self
     }
 
+    /// Sets whether snapshots say what each parked task waits for, in
+    /// [`Node::awaiting`](crate::Node::awaiting). By default it is off.
+    ///
+    /// Each poll then writes down the awaits of this crate in which it suspends, with a few atomic
+    /// operations, and a task that suspends in one gets memory for the record, once. `docs/decisions` has
+    /// the counts. A simulation always keeps these records.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// let runtime = taskgrove::Runtime::builder().workers(0).track_awaits(true).build()?;
+    /// let sleep = taskgrove::time::sleep;
+    /// runtime.spawn(async move { sleep(Duration::MAX).await });
+    /// runtime.block_on(taskgrove::yield_now());
+    /// let snapshot = runtime.snapshot();
+    /// assert_eq!(snapshot.nodes()[0].awaiting.as_deref(), Some("sleep without end"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn track_awaits(mut self, on: bool) -> Self {
+        self.track_awaits = on;
+        self
+    }
+
+    /// Calls `hook` when a poll has lasted for `after`, and again each time that this duration doubles.
+    ///
+    /// A poll that lasts holds up everything else on its worker: it computes, or it blocks the thread. The
+    /// hook may log the [`Stall`], take a snapshot, or end the process. It is called on a thread of its
+    /// own, the watchdog, which the runtime starts for it; so it is called also while every worker is in
+    /// such a poll, and in a runtime with `workers(0)`. The watchdog looks at the workers once in each
+    /// `after`, and at the moment at which a call is due. While the hook runs, other stalls wait; if
+    /// several calls for one poll became due meanwhile, the hook is called once. A panic in the hook ends
+    /// that call only.
+    ///
+    /// Only polls of tasks count, not the future in [`Runtime::block_on`], nor destructors. A duration of
+    /// less than 1 ms counts as 1 ms. A second call of this method replaces the first.
+    ///
+    /// With a watchdog each poll takes one reading of the clock and a few atomic operations more. Polls in
+    /// a simulation take no time, so it has no watchdog.
+    ///
+    /// # Shutdown
+    ///
+    /// The watchdog goes on until the workers have ended, and so reports a poll that holds up the drop of
+    /// the runtime. Once that drop, or [`shutdown_timeout`](Runtime::shutdown_timeout), has returned, the
+    /// hook is not called again. A call that is under way at that moment is not waited for.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{sync::mpsc, thread, time::Duration};
+    /// let (stalled, stalls) = mpsc::channel();
+    /// let runtime = taskgrove::Runtime::builder()
+    ///     .workers(1)
+    ///     .on_stall(Duration::from_millis(5), move |stall| {
+    ///         eprintln!("{stall}");
+    ///         let _ = stalled.send(stall.id);
+    ///     })
+    ///     .build()?;
+    /// let task = runtime.task(async { thread::sleep(Duration::from_millis(20)) }).name("blocks");
+    /// let task = task.spawn();
+    /// assert_eq!(stalls.recv().unwrap(), task.id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_stall(
+        mut self,
+        after: Duration,
+        hook: impl Fn(&Stall) + Send + Sync + 'static,
+    ) -> Self {
+        self.stalls = Some(StallHook::new(after, hook));
+        self
+    }
+
+    fn watch(&self, workers: usize) -> Watch {
+        let mut watch = Watch::new(self.track_busy, self.track_awaits);
+        if self.track_busy || self.stalls.is_some() {
+            watch.show_polls(workers);
+        }
+        watch
+    }
+
     /// Builds the runtime and starts its threads.
     ///
     /// # Errors
@@ -154,7 +242,7 @@ impl Builder {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         let cores = threads.max(1);
-        let shared = Arc::new(Shared::new(Clock::real(), self.track_busy));
+        let shared = Arc::new(Shared::new(Clock::real(), self.watch(cores)));
         let pool = Arc::new(Pool::new(shared.serial, threads));
         shared.set_block_on(Box::new(pool.clone()));
         Shared::open(&shared, Box::new(PoolHandle(pool.clone())), cores + 1);
@@ -163,6 +251,7 @@ impl Builder {
             pool: pool.clone(),
             threads: Vec::new(),
             is_shut_down: false,
+            watchdog: None,
         };
         for index in 0..threads {
             let (shared, pool, hooks) = (shared.clone(), pool.clone(), self.hooks.clone());
@@ -179,6 +268,10 @@ impl Builder {
             });
             // On an error the runtime is dropped, which ends the threads that were started.
             runtime.threads.push(spawned?);
+        }
+        if let Some(stalls) = self.stalls {
+            let name = format!("{}-watchdog", self.thread_name);
+            runtime.watchdog = Some(Watchdog::start(name, stalls, shared)?);
         }
         Ok(runtime)
     }

@@ -1,5 +1,6 @@
 //! [`Runtime`], and blocking on a future.
 
+use super::watchdog::Watchdog;
 use crate::error::ServiceError;
 use crate::handle::Handle;
 use crate::schedule::pool::Pool;
@@ -39,6 +40,8 @@ pub struct Runtime {
     pub(super) threads: Vec<JoinHandle<()>>,
     /// Whether [`Runtime::shutdown_timeout`] has done what the drop would do.
     pub(super) is_shut_down: bool,
+    /// Dropped last, after the workers have ended.
+    pub(super) watchdog: Option<Watchdog>,
 }
 
 impl Runtime {

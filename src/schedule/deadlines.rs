@@ -75,12 +75,13 @@ impl Deadlines for Shared {
 #[cfg(not(taskgrove_loom))]
 mod tests {
     use super::*;
+    use crate::task::watch::Watch;
     use crate::timer_queue::{Clock, Fire};
     use std::task::Waker;
 
     /// The next deadline after `count` timers were fired at 1 ms, with one that is due 10 us later.
     fn next_after(count: usize) -> Option<u64> {
-        let shared = Shared::new(Clock::manual(), false);
+        let shared = Shared::new(Clock::manual(), Watch::default());
         let insert = |at| shared.timers.insert(at, Fire::Waker(Waker::noop().clone()));
         for _ in 0..count {
             insert(1_000_000);
@@ -104,7 +105,7 @@ mod tests {
 
     #[test]
     fn without_timers_there_is_no_next_deadline() {
-        let shared = Shared::new(Clock::manual(), false);
+        let shared = Shared::new(Clock::manual(), Watch::default());
         for _ in 0..DENSE {
             shared.timers.insert(5, Fire::Waker(Waker::noop().clone()));
         }

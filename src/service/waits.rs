@@ -18,11 +18,7 @@ impl HasWaitList for &Record {
 impl Record {
     /// Describes a wait for the service, for snapshots and reports of deadlocks.
     pub(super) fn awaited(&self, event: Event) -> Awaited {
-        let whom = Whom {
-            name: self.name.to_string(),
-            id: self.task().map(|task| task.id()),
-        };
-        Awaited::Service(event, whom)
+        Awaited::Service(event, Whom::service(self))
     }
 }
 

@@ -25,7 +25,8 @@ struct Tree<'a> {
 
 /// Writes the report. `main` is what the main future was left waiting for.
 pub(super) fn describe(engine: &Engine, shared: &Shared, main: &[Awaited]) -> String {
-    let snapshot = look::all(shared);
+    let snapshot = look::all(shared).without_awaits();
+    let waits: HashMap<TaskId, Vec<Awaited>> = look::awaits(shared).into_iter().collect();
     let mut tree = Tree::default();
     for node in snapshot.nodes() {
         tree.nodes.insert(node.id, node);
@@ -43,8 +44,8 @@ pub(super) fn describe(engine: &Engine, shared: &Shared, main: &[Awaited]) -> St
     text.push_str("\nwhat each waits for:\n");
     let first = format!("the future in `block_on`: {}", tree.awaits(main));
     let tasks = snapshot.nodes().iter().map(|node| {
-        let awaited = engine.awaits.of(node.id);
-        format!("{}: {}", place(node), tree.reason(node, &awaited))
+        let awaited = waits.get(&node.id).map_or(&[][..], Vec::as_slice);
+        format!("{}: {}", place(node), tree.reason(node, awaited))
     });
     push_lines(&mut text, std::iter::once(first).chain(tasks));
     // Another thread may have a waker; the simulation cannot know.
@@ -111,8 +112,8 @@ impl Tree<'_> {
         match awaited {
             Awaited::Result(whom) => format!("the result of {}", self.whom(whom)),
             Awaited::Done(whom) => format!("{} to be done (`wait_done`)", self.whom(whom)),
-            Awaited::Time(NEVER) => "a sleep that never ends".to_owned(),
-            Awaited::Time(at) => {
+            Awaited::Time(NEVER) | Awaited::Limit(NEVER) => "a sleep that never ends".to_owned(),
+            Awaited::Time(at) | Awaited::Limit(at) => {
                 format!(
                     "a sleep until {:?} of virtual time",
                     Duration::from_nanos(*at)
@@ -134,13 +135,13 @@ impl Tree<'_> {
     }
 
     fn whom(&self, whom: &Whom) -> String {
-        let Some(id) = whom.id else {
-            return format!("{}, which has not been started", whom.name);
+        let Some(id) = whom.id() else {
+            return format!("{}, which has not been started", whom.name());
         };
         match self.nodes.get(&id) {
             // Ids are unique in one runtime only; the name tells this task from one of another.
-            Some(node) if node.name == whom.name => place(node),
-            _ => format!("{} {id}, which is not in this simulation", whom.name),
+            Some(node) if node.name == whom.name() => place(node),
+            _ => format!("{} {id}, which is not in this simulation", whom.name()),
         }
     }
 }

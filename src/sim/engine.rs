@@ -15,7 +15,6 @@
 //! of [`Engine::run`] may be held while the one of [`Engine::batch`] is taken; no lock is held while
 //! code of the program runs.
 
-use super::awaits::Awaits;
 use super::inbox::{Inbox, Pushed};
 use super::random::{Random, mix};
 use super::run::{Kind, Run, SOURCES, Source};
@@ -23,11 +22,10 @@ use super::unhandled::UnhandledPanics;
 use crate::panics::quietly;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Mutex, Parker};
-use crate::task::awaited;
 use crate::task::raw::Queued;
 use crate::task::{Job, Shared};
 use crate::tree::batch::Batch;
-use crate::tree::{job, look, poll};
+use crate::tree::{job, poll};
 
 /// The result of a step.
 #[derive(Clone, Copy)]
@@ -64,7 +62,6 @@ pub(super) struct Engine {
     batch: Mutex<Batch>,
     /// The numbers that the program draws, so that drawing them leaves the schedule as it is.
     pub(super) random: Mutex<Random>,
-    pub(super) awaits: Awaits,
     pub(super) unhandled: UnhandledPanics,
     /// A thread is in `block_on`.
     ///
@@ -82,7 +79,7 @@ pub(super) struct Engine {
     /// Polls so far, for metrics. The driving thread increments it, any thread reads it. Relaxed: it
     /// is a number and publishes nothing.
     polls: AtomicU64,
-    /// Tasks that are not done, for metrics and as a bound in [`Awaits::note`]. Any thread that
+    /// Tasks that are not done, for metrics. Any thread that
     /// spawns a task or makes one done changes it, any thread reads it. Relaxed: it is a number and
     /// publishes nothing, and a task's decrement follows its increment because its end follows its spawn.
     live: AtomicU64,
@@ -148,7 +145,6 @@ impl Engine {
             inbox: Inbox::new(),
             batch: Mutex::new(Batch::default()),
             random: Mutex::new(Random::new(!mix(seed))),
-            awaits: Awaits::default(),
             unhandled: UnhandledPanics::default(),
             driven: AtomicBool::new(false),
             given_back: Parker::new(),
@@ -305,20 +301,14 @@ impl Engine {
     }
 
     fn run_task(&self, shared: &Shared, task: Queued) {
-        // The task may be gone after its last poll.
-        let id = task.live().id();
         self.polls.fetch_add(1, Ordering::Relaxed);
-        let awaited = awaited::trace(|| {
-            let mut loan = Loan::of(self);
-            poll::run(
-                task,
-                &mut loan.batch,
-                || shared.schedule().on_done(),
-                Queued::submit,
-            );
-        });
-        let live = self.live() as usize;
-        self.awaits.note(id, awaited, live, || look::all(shared));
+        let mut loan = Loan::of(self);
+        poll::run(
+            task,
+            &mut loan.batch,
+            || shared.schedule().on_done(),
+            Queued::submit,
+        );
     }
 
     fn flush(&self) {

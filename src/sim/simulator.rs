@@ -15,6 +15,7 @@ use crate::task::current::inside::InRuntime;
 use crate::task::raw::fits;
 use crate::task::shared::BlockOn;
 use crate::task::state::Level;
+use crate::task::watch::Watch;
 use crate::timer_queue::Clock;
 use crate::tree::request::request_all;
 use std::pin::{Pin, pin};
@@ -45,7 +46,7 @@ pub struct Sim {
 impl Sim {
     /// Creates a simulation with this seed. All seeds are equally good.
     pub fn new(seed: u64) -> Sim {
-        let shared = Arc::new(Shared::new(Clock::manual(), false));
+        let shared = Arc::new(Shared::new(Clock::manual(), Watch::new(false, true)));
         let engine = Arc::new(Engine::new(shared.serial, seed));
         shared.set_block_on(Box::new(engine.clone()));
         Shared::open(&shared, Box::new(Scheduler(engine.clone())), 1);
@@ -203,8 +204,9 @@ fn drive(engine: &Engine, shared: &Arc<Shared>, poll: &mut dyn FnMut(&mut Contex
                 // A second wake may have come since the load above. The swap reads it, so that its
                 // writes are visible to the poll; a store would overwrite it unread.
                 woken.swap(false, Ordering::Acquire);
-                let mut ready = false;
-                waits = awaited::trace(|| ready = poll(&mut cx));
+                waits.clear();
+                let ready;
+                (ready, waits) = awaited::trace(waits, || poll(&mut cx));
                 if ready {
                     break;
                 }

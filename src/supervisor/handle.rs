@@ -192,10 +192,7 @@ impl SupervisorHandle {
             waiting.leave();
             Poll::Ready(found)
         };
-        let awaited = || {
-            let (name, id) = (name.to_owned(), None);
-            Some(Awaited::Service(Event::Ready, Whom { name, id }))
-        };
+        let awaited = || Some(Awaited::Service(Event::Ready, Whom::unknown(name)));
         poll_fn(|cx| checkpoint::poll(cx, awaited, &mut poll)).await
     }
 

@@ -53,6 +53,10 @@ pub(crate) struct Cold {
     rare: Mutex<Option<Box<Rare>>>,
 }
 
+/// What a task waits for. [`awaited`](super::awaited) knows the type: it refers to tasks, which this file may
+/// not.
+pub(crate) type AwaitedRecord = Box<dyn Any + Send>;
+
 /// The least used part, behind a lock. Flags beside it say whether to look.
 #[derive(Default)]
 struct Rare {
@@ -65,6 +69,8 @@ struct Rare {
     timer: Option<TimerKey>,
     /// The wakers that are woken at the turn.
     scopes: Option<Arc<WaitList>>,
+    /// What the last poll was left waiting for, if the runtime records that.
+    awaited: Option<AwaitedRecord>,
 }
 
 impl Cold {
@@ -138,6 +144,22 @@ impl Cold {
     #[cold]
     fn rare<R>(&self, f: impl FnOnce(&mut Rare) -> R) -> R {
         f(self.rare.lock().get_or_insert_default())
+    }
+
+    /// Keeps the record of what the task waits for. By the thread that polls it, after
+    /// [`Cold::take_awaited`].
+    pub(super) fn keep_awaited(&self, record: AwaitedRecord) {
+        self.rare(|rare| rare.awaited = Some(record));
+    }
+
+    /// Takes that record. The caller drops it outside of locks, since that may free the slot of a task.
+    pub(crate) fn take_awaited(&self) -> Option<AwaitedRecord> {
+        self.rare.lock().as_mut()?.awaited.take()
+    }
+
+    /// Calls `f` with that record, under a lock.
+    pub(super) fn with_awaited<R>(&self, f: impl FnOnce(&AwaitedRecord) -> R) -> Option<R> {
+        self.rare.lock().as_ref()?.awaited.as_ref().map(f)
     }
 
     fn cleanups<R>(&self, f: impl FnOnce(&mut Cleanups) -> R) -> R {

@@ -1,6 +1,6 @@
 //! Names of tasks, sliced from type names.
 
-use super::raw::header::kind;
+use super::raw::header::{Borrowed, kind};
 use super::raw::joined::Joined;
 use super::raw::rights::Live;
 use crate::path::sanitise;
@@ -80,11 +80,18 @@ impl<'a> Live<'a> {
     }
 }
 
+impl<'a> Borrowed<'a> {
+    /// The name of a task that is not a service's, as [`Live::name`].
+    pub(crate) fn plain_name(self) -> &'a str {
+        let given = self.plain_cold().and_then(|cold| cold.name.as_deref());
+        given.unwrap_or_else(|| short(self.type_name()))
+    }
+}
+
 impl<T> Joined<T> {
     /// As [`Live::name`].
     pub(crate) fn name(&self) -> &str {
-        let given = self.cold().and_then(|cold| cold.name.as_deref());
-        given.unwrap_or_else(|| short(self.borrowed().type_name()))
+        self.borrowed().plain_name()
     }
 }
 

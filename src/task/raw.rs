@@ -66,6 +66,7 @@ pub(super) mod stage;
 mod steps;
 mod submit;
 pub(super) mod waker;
+pub(super) mod window;
 
 pub(crate) use children::Children;
 pub(crate) use covered::Covering;

@@ -6,6 +6,7 @@ use super::raw::reference::TaskRef;
 use super::raw::rights::{Claimed, Finished, Live, Next, Pin, Queued};
 use super::requests::Requests;
 use super::state::Level;
+use super::watch::Watch;
 use crate::id::TaskId;
 #[cfg(feature = "net")]
 use crate::reactor::Reactor;
@@ -157,7 +158,9 @@ pub(crate) struct Shared {
     /// No sleeper wakes for a timer before this time, in nanoseconds of the clock, because many timers were
     /// fired shortly before. `schedule/deadlines.rs` has the accesses.
     pub(crate) timers_rest_until: AtomicU64,
-    pub(crate) track_busy: bool,
+    /// Whether [`watch`](Shared::watch) observes anything in a poll.
+    pub(crate) is_watched: bool,
+    pub(crate) watch: Watch,
     /// Numbers the requests for cancellation: an error is a consequence of one only if its poll began
     /// after it.
     pub(crate) requests: Requests,
@@ -193,15 +196,16 @@ impl Drop for Visit<'_> {
 static SERIALS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
 
 impl Shared {
-    /// Makes the state of a runtime that is not open yet. `track_busy`: measures the time in polls.
-    pub(crate) fn new(clock: Clock, track_busy: bool) -> Self {
+    /// Makes the state of a runtime that is not open yet.
+    pub(crate) fn new(clock: Clock, watch: Watch) -> Self {
         Self {
             serial: SERIALS.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
             clock,
             coarse_ms: AtomicU32::new(0),
             timers: Timers::new(),
             timers_rest_until: AtomicU64::new(0),
-            track_busy,
+            is_watched: watch.is_any(),
+            watch,
             requests: Requests::new(),
             heads: Heads::new(),
             sentinels: OnceLock::new(),

@@ -231,12 +231,16 @@ impl std::fmt::Debug for Sleep {
 #[cfg(not(taskgrove_loom))]
 mod tests {
     use super::*;
+    use crate::task::watch::Watch;
     use crate::timer_queue::Clock;
     use std::task::Waker;
 
     #[test]
     fn what_is_past_is_ready_at_once_also_if_nobody_has_looked_for_long() {
-        let shared = Arc::new(Shared::new(Clock::begun(Duration::from_secs(10)), false));
+        let shared = Arc::new(Shared::new(
+            Clock::begun(Duration::from_secs(10)),
+            Watch::default(),
+        ));
         let mut sleep = Sleep::until(shared.clone(), 5_000_000_000);
         let mut cx = Context::from_waker(Waker::noop());
         assert!(shared.clock.seems_ahead(sleep.deadline), "by the last look");

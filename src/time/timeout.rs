@@ -65,5 +65,5 @@ async fn timeout_from<F: Future>(
         }
         sleep.poll_timer(cx).map(|()| Err(Elapsed))
     };
-    poll_fn(|cx| checkpoint::poll(cx, || Some(Awaited::Time(at)), &mut poll)).await
+    poll_fn(|cx| checkpoint::poll(cx, || Some(Awaited::Limit(at)), &mut poll)).await
 }

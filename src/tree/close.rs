@@ -46,6 +46,9 @@ fn drop_rest(mut task: Closing<'_>) -> bool {
     let Some(cold) = live.cold() else {
         return false;
     };
+    if live.shared().watch.awaits {
+        drop(cold.take_awaited());
+    }
     fail::count_noted(live, cold);
     if cold.has_cleanups() {
         if !live.word().is_killed() {

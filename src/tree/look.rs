@@ -3,9 +3,12 @@
 //! A task that exists during the whole walk is met once, under its parent's lock. Names and other data are
 //! copied outside of locks, from tasks that are pinned.
 
+use super::awaits;
 use super::frontier::{AHEAD, Entry, Frontier, Visit};
+use crate::id::TaskId;
 use crate::snapshot::{Draft, NodeKind, NodeState, Snapshot};
 use crate::sync::atomic::Ordering;
+use crate::task::awaited::{self, Awaited};
 use crate::task::cold::Cold;
 use crate::task::raw::Pin;
 use crate::task::state::Phase;
@@ -23,11 +26,10 @@ pub(crate) fn of(task: Borrowed<'_>) -> Snapshot {
     let parent = above.map(|above| above.id());
     let path = above.map(Live::ancestry).unwrap_or_default();
     let frontier = collect(pin);
-    shared.refresh_clock();
     Snapshot::new(
         path.segments(),
         parent,
-        draw(&frontier, 0, shared.coarse_now()),
+        draw(&frontier, 0, &Now::of(&shared)),
     )
 }
 
@@ -36,11 +38,54 @@ pub(crate) fn all(shared: &Shared) -> Snapshot {
     let _visit = shared.visit();
     let pins = shared.sentinels().filter_map(|sentinel| sentinel.pin());
     let frontiers: Vec<Frontier> = pins.map(collect).collect();
-    shared.refresh_clock();
+    let now = Now::of(shared);
     let drafts = frontiers
         .iter()
-        .flat_map(|frontier| draw(frontier, 1, shared.coarse_now()));
+        .flat_map(|frontier| draw(frontier, 1, &now));
     Snapshot::new(Vec::new(), None, drafts)
+}
+
+/// What each task of a runtime that records it was left waiting for by its last poll.
+pub(crate) fn awaits(shared: &Shared) -> Vec<(TaskId, Vec<Awaited>)> {
+    let _visit = shared.visit();
+    let pins = shared.sentinels().filter_map(|sentinel| sentinel.pin());
+    let mut all = Vec::new();
+    for frontier in pins.map(collect) {
+        for entry in &frontier.entries {
+            let task = entry.task.live();
+            let awaited = awaited::of(task);
+            if !awaited.is_empty() {
+                all.push((task.id(), awaited));
+            }
+        }
+    }
+    all
+}
+
+/// The moment of a snapshot.
+struct Now {
+    /// In nanoseconds and, as birthdays are, in milliseconds of the runtime's clock.
+    ns: u64,
+    ms: u32,
+    /// The polls that last, and when they began.
+    polls: Vec<(TaskId, u64)>,
+}
+
+impl Now {
+    fn of(shared: &Shared) -> Now {
+        let ns = shared.refresh_clock();
+        Now {
+            ns,
+            ms: shared.coarse_now(),
+            polls: shared.watch.polls(),
+        }
+    }
+
+    /// How long the poll of a task has lasted.
+    fn running_for(&self, task: TaskId) -> Option<Duration> {
+        let (_, began) = self.polls.iter().find(|(id, _)| *id == task)?;
+        Some(Duration::from_nanos(self.ns.saturating_sub(*began)))
+    }
 }
 
 fn collect(top: Pin) -> Frontier {
@@ -54,7 +99,7 @@ fn collect(top: Pin) -> Frontier {
 
 /// Describes the tasks that were collected, parents first and older siblings first, without the `skip` top
 /// levels.
-fn draw(frontier: &Frontier, skip: usize, now_ms: u32) -> impl Iterator<Item = Draft<'_>> {
+fn draw<'a>(frontier: &'a Frontier, skip: usize, now: &'a Now) -> impl Iterator<Item = Draft<'a>> {
     let entries = &frontier.entries;
     let order = preorder(entries);
     (0..order.len()).filter_map(move |place| {
@@ -64,7 +109,7 @@ fn draw(frontier: &Frontier, skip: usize, now_ms: u32) -> impl Iterator<Item = D
         }
         let (at, depth) = order[place];
         let depth = (depth as usize).checked_sub(skip)?;
-        Some(draft(entries[at as usize].task.live(), depth, now_ms))
+        Some(draft(entries[at as usize].task.live(), depth, now))
     })
 }
 
@@ -90,7 +135,8 @@ fn preorder(entries: &[Entry]) -> Vec<(u32, u32)> {
     order
 }
 
-fn draft(task: Live<'_>, depth: usize, now_ms: u32) -> Draft<'_> {
+fn draft<'a>(task: Live<'a>, depth: usize, now: &Now) -> Draft<'a> {
+    let state = state(task);
     let busy = |cold: &Cold| Duration::from_nanos(cold.busy_ns.load(Ordering::Relaxed));
     Draft {
         id: task.id(),
@@ -101,17 +147,22 @@ fn draft(task: Live<'_>, depth: usize, now_ms: u32) -> Draft<'_> {
         } else {
             NodeKind::Task
         },
-        state: state(task),
+        state,
         daemon: task.is(kind::DAEMON),
         polls: task.polls(),
         busy: task
             .shared()
-            .track_busy
+            .watch
+            .busy
             .then(|| task.cold().map(busy).unwrap_or_default()),
-        age: age(now_ms, task.born_ms()),
+        age: age(now.ms, task.born_ms()),
         location: task.location(),
-        awaiting: None,
-        running_for: None,
+        awaiting: awaits::describe(task),
+        running_for: if state == NodeState::Running {
+            now.running_for(task.id())
+        } else {
+            None
+        },
         cause: None,
     }
 }

@@ -6,6 +6,7 @@ use super::fail;
 use super::settle::settle;
 use crate::sync::atomic::Ordering;
 use crate::task::Live;
+use crate::task::awaited;
 use crate::task::cleanups::Cleanup;
 use crate::task::cold::Cold;
 use crate::task::current;
@@ -84,8 +85,8 @@ fn settle_closed(task: Claimed) {
 
 #[inline(always)]
 fn poll(mut task: Polling<'_>, before: Word) -> Ended {
-    if task.live().shared().track_busy || before.has_ended() {
-        return poll_measured(task, before);
+    if task.live().shared().is_watched || before.has_ended() {
+        return poll_watched(task, before);
     }
     let pending = poll_future(task.again());
     if task.live().cold().is_some() {
@@ -103,20 +104,48 @@ fn poll(mut task: Polling<'_>, before: Word) -> Ended {
     }
 }
 
-/// As [`poll`], of a task whose future is gone, or in a runtime that measures polls.
+/// As [`poll`], of a task whose future is gone, or in a runtime that observes polls.
 #[inline(never)]
-fn poll_measured(mut task: Polling<'_>, before: Word) -> Ended {
-    let shared = task.live().shared();
-    let began = shared.track_busy.then(|| shared.clock.now_ns());
+fn poll_watched(task: Polling<'_>, before: Word) -> Ended {
+    let live = task.live();
+    let shared = live.shared();
+    let watch = &shared.watch;
+    let Some(window) = watch.window(current::worker(shared.serial)) else {
+        return poll_recorded(task, before);
+    };
+    let began = shared.clock.now_ns();
+    let ended = window.show(live, began, || poll_recorded(task, before));
+    if watch.busy {
+        let busy = shared.clock.now_ns().saturating_sub(began);
+        (live.cold_or_new().busy_ns).fetch_add(busy, Ordering::Relaxed);
+    }
+    ended
+}
+
+/// As [`poll`], and keeps what the task waits for after it, if the runtime records that.
+fn poll_recorded(task: Polling<'_>, before: Word) -> Ended {
+    let live = task.live();
+    if !live.shared().watch.awaits {
+        return poll_all(task, before);
+    }
+    awaited::record(
+        live,
+        || poll_all(task, before),
+        |ended| {
+            matches!(
+                ended,
+                Ended::Gone {
+                    cleanups: false,
+                    ..
+                }
+            )
+        },
+    )
+}
+
+fn poll_all(mut task: Polling<'_>, before: Word) -> Ended {
     let pending = !before.has_ended() && poll_future(task.again());
     let cleanups = poll_beside(task.again(), pending);
-    if let Some(began) = began {
-        let live = task.live();
-        let busy = live.shared().clock.now_ns().saturating_sub(began);
-        live.cold_or_new()
-            .busy_ns
-            .fetch_add(busy, Ordering::Relaxed);
-    }
     ended(task.live(), before, pending, cleanups)
 }
 

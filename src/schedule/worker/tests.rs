@@ -9,6 +9,7 @@ use crate::schedule::idle::Deadlines as _;
 use crate::schedule::pool::PoolHandle;
 use crate::sync::atomic::Ordering;
 use crate::task::current::inside::InRuntime;
+use crate::task::watch::Watch;
 use crate::timer_queue::Clock;
 use std::cell::Cell;
 use std::sync::atomic::AtomicU64 as Std64;
@@ -60,7 +61,7 @@ impl Mark {
 
 impl World {
     fn new(workers: usize) -> World {
-        let shared = Arc::new(Shared::new(Clock::manual(), false));
+        let shared = Arc::new(Shared::new(Clock::manual(), Watch::default()));
         let pool = Arc::new(Pool::new(shared.serial, workers));
         Shared::open(&shared, Box::new(PoolHandle(pool.clone())), workers + 1);
         World {

@@ -2,7 +2,6 @@
 
 use super::header::{Borrowed, RawTask};
 use crate::error::JoinError;
-use crate::task::cold::Cold;
 use crate::wait_list::KeptWaker;
 use std::marker::PhantomData;
 use std::task::{Context, Poll, Waker};
@@ -30,11 +29,6 @@ impl<T> Joined<T> {
     pub(crate) fn borrowed(&self) -> Borrowed<'_> {
         // SAFETY: this has a reference.
         unsafe { self.0.borrowed() }
-    }
-
-    /// The task's cold data, if there is any.
-    pub(crate) fn cold(&self) -> Option<&Cold> {
-        self.borrowed().plain_cold()
     }
 
     /// The output, once the task is done. Panics when polled again after that.

@@ -309,6 +309,11 @@ impl<'a> Borrowed<'a> {
         self.state.pin().then(|| Pin(self.0))
     }
 
+    /// As [`Borrowed::pin`]; also `None` if the task is of another runtime.
+    pub(crate) fn pin_in(self, shared: &Shared) -> Option<Pin> {
+        self.is_in(shared).then(|| self.pin()).flatten()
+    }
+
     /// Returns the cold data of a task that is not a service's, which is allocated if there is none. It
     /// is valid as long as the slot.
     ///
@@ -322,7 +327,7 @@ impl<'a> Borrowed<'a> {
     }
 
     /// As [`Borrowed::plain_cold_or_new`], if there is any.
-    pub(super) fn plain_cold(self) -> Option<&'a Cold> {
+    pub(in crate::task) fn plain_cold(self) -> Option<&'a Cold> {
         if self.is(kind::SERVICE) {
             return None;
         }
