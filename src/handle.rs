@@ -6,6 +6,8 @@
 //! functions panics outside a runtime with a message that says what to do. Services are above it.
 
 mod block_on;
+#[cfg(feature = "blocking")]
+pub(crate) mod blocking;
 mod caller;
 pub(crate) mod cancel_guard;
 pub(crate) mod child;
@@ -153,7 +155,7 @@ impl Handle {
     }
 
     /// As [`spawn_plain`](Handle::spawn_plain), with options.
-    fn spawn_with<N, F>(
+    pub(super) fn spawn_with<N, F>(
         &self,
         future: F,
         options: spawn::Options,

@@ -27,6 +27,7 @@
 //! - [`shielded`], [`finally`], [`defer`], and `grace` on the builders protect cleanup: a cancellation
 //!   waits for it.
 //! - [`Snapshot`], [`Stats`] and [`Metrics`] show what the tasks of a runtime do.
+//! - `run_blocking`, of the feature `blocking`, runs closures that block as tasks of the tree.
 //! - [`time`] has sleeps, timeouts and intervals.
 //! - `net`, with the feature of that name, has sockets that the workers wait for themselves.
 //! - [`sim`] runs the same tasks on one thread in an order that a seed determines, in virtual time.
@@ -66,6 +67,8 @@ pub use error::{
     BoxError, FailureKind, Failures, JoinError, LifecycleError, Panic, Result, ServiceError,
     SpawnError, StopError, StopTimeout, TaskFailure, TooManyChildren,
 };
+#[cfg(feature = "blocking")]
+pub use handle::blocking::run_blocking;
 pub use handle::child::spawn;
 pub use handle::defer::{Defer, defer};
 pub use handle::enter::Enter;

@@ -11,6 +11,8 @@
 //! [`Record`]: crate::task::record::Record
 
 mod background;
+#[cfg(feature = "blocking")]
+mod blocking;
 mod builders;
 mod context;
 mod interface;

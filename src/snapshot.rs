@@ -102,10 +102,12 @@ pub enum NodeKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NodeState {
-    /// The task was woken and waits for a worker to poll it.
+    /// The task was woken and waits for a worker to poll it, or for a thread of the blocking pool.
     Queued,
     /// The task is being polled.
     Running,
+    /// The task's closure runs on a thread of the blocking pool (the feature `blocking`).
+    Blocking,
     /// The task waits to be woken.
     Parked,
     /// The task's future has ended or the task is being cancelled, and it has children that are not
@@ -131,6 +133,7 @@ impl fmt::Display for NodeState {
         f.pad(match self {
             NodeState::Queued => "queued",
             NodeState::Running => "running",
+            NodeState::Blocking => "blocking",
             NodeState::Parked => "parked",
             NodeState::WaitingForChildren => "waiting for children",
             NodeState::Cancelling => "cancelling",

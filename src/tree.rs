@@ -23,6 +23,7 @@
 //! | [`close`], [`finish`] | drops the future of a claimed task; what follows when a task is done |
 //! | [`settle`], [`batch`] | goes on upward after a step; unlinks siblings together |
 //! | [`poll`], [`spawn`] | runs a task; adds one |
+//! | `blocking` | the poll of a closure that blocks, on the pool of the `blocking` crate (a feature) |
 //! | [`frontier`] | the tasks that a walk has met; every walk uses it |
 //! | [`cancel`] | the walks of a cancellation: mark, sweep, ends of grace periods |
 //! | [`late`] | what is scheduled in a service that is being cancelled |
@@ -33,6 +34,8 @@
 
 mod awaits;
 pub(crate) mod batch;
+#[cfg(feature = "blocking")]
+pub(crate) mod blocking;
 mod cancel;
 mod close;
 mod fail;

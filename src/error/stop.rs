@@ -57,6 +57,7 @@ fn reason(state: NodeState) -> &'static str {
     match state {
         NodeState::Queued => "waiting for a worker to poll it",
         NodeState::Running => "still running a poll",
+        NodeState::Blocking => "in a blocking call, which nothing can end",
         NodeState::Parked => "waiting to be woken",
         NodeState::WaitingForChildren => "waiting for children",
         NodeState::Cancelling => "being cancelled, but not ended",

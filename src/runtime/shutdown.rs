@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 impl Runtime {
     /// Cancels everything and waits up to `timeout` for the tasks that are protected by a shield, a
     /// cleanup or a grace period. Then it does what dropping the runtime does, except that it leaves a
-    /// thread behind that is stuck in a poll.
+    /// thread behind that is stuck in a poll, or in a blocking closure.
     ///
     /// A thread counts as stuck when no worker has got anything done for about 100 ms. On a worker of
     /// this runtime this does not wait at all.
@@ -52,14 +52,11 @@ impl Runtime {
         }
         let remaining = look::all(&shared);
         request_all(&shared, Level::Kill);
-        if on_worker {
-            // The worker that this thread is ends the tasks once it goes on.
-        } else if self.threads.is_empty() {
-            self.wait_done(&shared, Duration::MAX);
-        } else {
+        // A worker that is this thread ends the tasks once it goes on.
+        if !on_worker {
             let mut stuck = Stuck::new(self.pool.progress());
             while !self.pool.has_terminated() {
-                self.pool.end.park(Some(Instant::now() + stuck::LOOK));
+                self.wait_done(&shared, stuck::LOOK);
                 if stuck.look(self.pool.progress()) && !self.pool.has_terminated() {
                     // Every other worker is idle. The tasks that are left wait for a poll or a drop that
                     // does not end.

@@ -76,6 +76,17 @@ impl Schedule for PoolHandle {
         }
     }
 
+    #[cfg(feature = "blocking")]
+    fn on_spawn_blocking(&self, task: Queued) {
+        match self.0.cores.own() {
+            Some(own) => own.counters.spawned.add(1),
+            None => {
+                self.0.spawned_outside.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        crate::tree::blocking::hand_to_pool(task);
+    }
+
     fn on_done(&self) {
         match self.0.cores.own() {
             Some(own) => own.counters.on_done(),
@@ -284,12 +295,13 @@ impl Pool {
     }
 
     /// A number that changes as long as any worker makes progress: with each poll, each job and each
-    /// task that is done (one job may drop a thousand).
+    /// task that is done (one job may drop a thousand), also on a thread that is no worker.
     pub(crate) fn progress(&self) -> u64 {
+        let outside = self.done_outside.load(Ordering::Relaxed);
         self.cores
             .iter()
             .map(|core| &core.counters)
             .flat_map(|counters| [&counters.polls, &counters.jobs, &counters.done])
-            .fold(0, |sum, count| sum.wrapping_add(count.get()))
+            .fold(outside, |sum, count| sum.wrapping_add(count.get()))
     }
 }

@@ -171,7 +171,7 @@ impl<'a, F> TaskBuilder<'a, F> {
 }
 
 /// Schedules a task that is named after `N`, with a future that fits a slot.
-fn spawn_named<N, F, T>(
+pub(super) fn spawn_named<N, F, T>(
     context: &Context,
     future: F,
     mut options: spawn::Options,

@@ -83,7 +83,9 @@ impl Tree<'_> {
                 format!("inside protection or a cleanup, {}", self.awaits(awaited))
             }
             // A task that is ready makes no deadlock, unless the engine has lost it.
-            NodeState::Queued | NodeState::Running => "nothing, it is ready".to_owned(),
+            NodeState::Queued | NodeState::Running | NodeState::Blocking => {
+                "nothing, it is ready".to_owned()
+            }
             NodeState::Parked | NodeState::Cancelling => self.awaits(awaited),
         }
     }

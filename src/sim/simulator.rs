@@ -230,6 +230,11 @@ fn end(engine: &Engine, shared: &Shared) {
     }
 }
 
+fn kill_all(shared: &Shared) {
+    request_all(shared, Level::Kill);
+    shared.release_sentinels();
+}
+
 impl BlockOn for Arc<Engine> {
     fn block_on(&self, shared: &Arc<Shared>, poll: &mut dyn FnMut(&mut Context<'_>) -> bool) {
         drive(self, shared, poll);
@@ -239,15 +244,20 @@ impl BlockOn for Arc<Engine> {
 impl Drop for Sim {
     fn drop(&mut self) {
         let shared = self.handle.shared().clone();
-        request_all(&shared, Level::Kill);
-        shared.release_sentinels();
-        if current::is_worker_of(&shared) {
-            // This is inside a call of `Handle::block_on`, which takes the steps before it returns.
-            return;
+        let driving = Driving::begin(&self.engine);
+        if driving.is_some() {
+            let _in_runtime = InRuntime::enter(shared.clone(), Some(0));
+            kill_all(&shared);
+            return end(&self.engine, &shared);
         }
-        let _driving = Driving::await_begin(&self.engine);
-        let _in_runtime = InRuntime::enter(shared.clone(), Some(0));
-        end(&self.engine, &shared);
+        // There is a call of `Handle::block_on`. If this is inside it, it takes the steps before it returns; if it is
+        // another thread's, its future is given time to end.
+        kill_all(&shared);
+        if !current::is_worker_of(&shared) {
+            let _driving = Driving::await_begin(&self.engine);
+            let _in_runtime = InRuntime::enter(shared.clone(), Some(0));
+            end(&self.engine, &shared);
+        }
     }
 }
 

@@ -79,6 +79,12 @@ pub(crate) trait Schedule: Send + Sync {
     fn push(&self, task: Queued);
     /// Counts a new task, and takes it into a queue.
     fn on_spawn(&self, task: Queued);
+    /// As [`on_spawn`](Schedule::on_spawn), of a task whose only poll blocks the thread. Without threads for such
+    /// tasks it is polled as any other.
+    #[cfg(feature = "blocking")]
+    fn on_spawn_blocking(&self, task: Queued) {
+        self.on_spawn(task);
+    }
     /// Counts a task as done, just before the step that makes it done.
     fn on_done(&self);
     /// Takes that count back: another thread's step came first, and the task is not done.

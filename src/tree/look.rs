@@ -182,7 +182,9 @@ fn state(task: Live<'_>) -> NodeState {
                 || task
                     .cold()
                     .is_some_and(|cold| cold.is_protected() || cold.has_cleanups()));
+    let blocks = task.is(kind::BLOCKING);
     match word.phase() {
+        Phase::Running | Phase::RunningWoken if blocks && !word.has_ended() => NodeState::Blocking,
         Phase::Running | Phase::RunningWoken => NodeState::Running,
         Phase::Closed => NodeState::WaitingForChildren,
         // At its turn, what is below a task was spawned by what cleans up.
@@ -191,6 +193,8 @@ fn state(task: Live<'_>) -> NodeState {
         _ if cleans_up => NodeState::CleaningUp,
         _ if word.is_closing() => NodeState::Cancelling,
         Phase::Scheduled => NodeState::Queued,
+        // It waits for a thread.
+        Phase::Idle if blocks && !word.has_ended() => NodeState::Queued,
         _ => NodeState::Parked,
     }
 }

@@ -202,10 +202,10 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let parent = seed.parent;
+    let (parent, kind) = (seed.parent, seed.kind);
     let (task, joined) = allocate::task::<_, Plain, N>(seed, future);
     match attach(parent, task, None) {
-        Ok(task) => parent.shared().schedule().on_spawn(task),
+        Ok(task) => on_spawn(parent, kind, task),
         Err((task, _)) => task.refuse(),
     }
     joined
@@ -237,7 +237,7 @@ where
     match attached {
         Ok(task) => {
             count_in(parent);
-            parent.shared().schedule().on_spawn(task);
+            on_spawn(parent, options.kind, task);
             Ok(joined)
         }
         Err((task, Refusal::Closing)) => {
@@ -250,6 +250,20 @@ where
             Err(error)
         }
     }
+}
+
+/// Passes a task that is linked on to the scheduler.
+#[inline(always)]
+fn on_spawn(parent: Parent<'_>, kind: u8, task: Queued) {
+    #[cfg(feature = "blocking")]
+    use crate::task::kind::BLOCKING;
+    let schedule = parent.shared().schedule();
+    #[cfg(feature = "blocking")]
+    if kind & BLOCKING != 0 {
+        return schedule.on_spawn_blocking(task);
+    }
+    let _ = kind;
+    schedule.on_spawn(task);
 }
 
 /// Counts a task that was spawned in the record of its service.

@@ -30,6 +30,8 @@ pub(crate) mod kind {
     pub(crate) const SENTINEL: u8 = 16;
     /// It or one of its ancestors was spawned inside protection: see [`crate::task::cover`].
     pub(crate) const COVERED: u8 = 32;
+    /// Its future is a call of a closure that blocks.
+    pub(crate) const BLOCKING: u8 = 128;
 }
 
 /// The payload of a panic.

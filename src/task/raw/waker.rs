@@ -27,6 +27,12 @@ impl Borrowed<'_> {
             Queued(self.0).submit();
         }
     }
+
+    /// As [`wake`](Borrowed::wake), and returns the task if the caller has to put it into a queue, or to start it.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn schedule(self) -> Option<Queued> {
+        (self.state.wake() == Action::Submit).then(|| Queued(self.0))
+    }
 }
 
 /// Whether this is the waker of one of the crate's tasks, so that waking it runs no user code. A `false`
