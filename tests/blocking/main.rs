@@ -200,6 +200,31 @@ fn nothing_ends_a_closure_that_runs() {
     });
 }
 
+/// A kill does not end it either, and drops those that have not begun.
+#[test]
+fn a_kill_waits_for_a_closure_that_runs() {
+    everywhere(async |h| {
+        let (m, ctx) = app(&h).await;
+        let (mut gate, wait) = Gate::new();
+        let task = ctx
+            .run_blocking(move || {
+                wait();
+                Ok(3)
+            })
+            .unwrap();
+        gate.began.wait().await;
+        task.kill();
+        m.kill().unwrap();
+        let late = ctx.run_blocking(|| -> taskgrove::Result { unreachable!("it was killed") });
+        assert!(late.unwrap().is_done());
+        taskgrove::time::sleep(Duration::from_millis(1)).await;
+        assert!(!task.is_done() && !m.is_finished());
+        gate.open();
+        m.wait_finished().await;
+        assert_eq!(task.await.unwrap(), 3);
+    });
+}
+
 #[test]
 fn an_error_or_a_panic_is_a_failure() {
     everywhere(async |h| {
