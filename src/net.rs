@@ -54,9 +54,15 @@ mod polled;
 mod resolve;
 pub(crate) mod socket;
 mod stream;
+mod udp;
+#[cfg(unix)]
+mod unix;
 
 pub use listener::TcpListener;
 #[cfg(unix)]
 pub use polled::Polled;
 pub use resolve::ToSocketAddrs;
 pub use stream::TcpStream;
+pub use udp::UdpSocket;
+#[cfg(unix)]
+pub use unix::{datagram::UnixDatagram, listener::UnixListener, stream::UnixStream};

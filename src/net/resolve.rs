@@ -59,11 +59,11 @@ async fn look_up(
 /// Tries one address after the other until one does. Returns the last error.
 pub(super) async fn first_of<R>(
     addresses: &impl ToSocketAddrs,
-    mut make: impl AsyncFnMut(SocketAddr) -> io::Result<R>,
+    mut make: impl FnMut(SocketAddr) -> io::Result<R>,
 ) -> io::Result<R> {
     let mut last = None;
     for address in resolve(addresses).await? {
-        match make(address).await {
+        match make(address) {
             Ok(made) => return Ok(made),
             Err(error) => last = Some(error),
         }

@@ -1,6 +1,6 @@
 //! [`TcpStream`]: a TCP connection.
 
-use super::resolve::{ToSocketAddrs, first_of};
+use super::resolve::{ToSocketAddrs, resolve};
 use super::socket::Shared;
 use crate::reactor::{Direction, STREAM};
 use futures_io::{AsyncRead, AsyncWrite};
@@ -55,24 +55,32 @@ impl TcpStream {
     ///
     /// If the future is dropped, the attempt is given up.
     pub async fn connect(addresses: impl ToSocketAddrs) -> io::Result<TcpStream> {
-        let connect = async |address| {
-            let stream = TcpStream::new(mio::net::TcpStream::connect(address)?)?;
-            let connected = |stream: &mio::net::TcpStream| {
-                if let Some(error) = stream.take_error()? {
-                    return Err(error);
+        let mut last = None;
+        for address in resolve(&addresses).await? {
+            match TcpStream::connect_to(address).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.expect("at least one address"))
+    }
+
+    async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
+        let stream = TcpStream::new(mio::net::TcpStream::connect(address)?)?;
+        let connected = |stream: &mio::net::TcpStream| {
+            if let Some(error) = stream.take_error()? {
+                return Err(error);
+            }
+            match stream.peer_addr() {
+                Ok(_) => Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                    Err(io::ErrorKind::WouldBlock.into())
                 }
-                match stream.peer_addr() {
-                    Ok(_) => Ok(()),
-                    Err(error) if error.kind() == io::ErrorKind::NotConnected => {
-                        Err(io::ErrorKind::WouldBlock.into())
-                    }
-                    Err(error) => Err(error),
-                }
-            };
-            stream.socket.write_with(connected).await?;
-            Ok(stream)
+                Err(error) => Err(error),
+            }
         };
-        first_of(&addresses, connect).await
+        stream.socket.write_with(connected).await?;
+        Ok(stream)
     }
 
     /// Waits until there is something to read, or the end of the stream, or an error. That is as far as is
