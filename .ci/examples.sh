@@ -2,7 +2,7 @@
 # Runs each numbered example. Its `//= ` lines have to appear in its output, in this order.
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
-cargo build --locked --examples
+cargo build --locked --all-features --examples
 failed=0
 for source in examples/[0-9]*.rs; do
     name=$(basename "$source" .rs)

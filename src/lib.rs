@@ -39,6 +39,8 @@ mod arena;
 pub use arena::audit;
 mod error;
 mod handle;
+#[cfg(feature = "hyper")]
+pub mod hyper;
 mod id;
 #[cfg(taskgrove_loom)]
 #[doc(hidden)]

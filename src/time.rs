@@ -41,8 +41,8 @@ use std::time::Instant;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn now() -> Instant {
-    match current::shared() {
-        Some(shared) => shared.clock.instant(shared.clock.now_ns()),
+    current::with_shared(|shared| match shared {
+        Some(shared) => shared.clock.now(),
         None => Instant::now(),
-    }
+    })
 }

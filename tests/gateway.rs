@@ -42,7 +42,7 @@ fn program() -> PathBuf {
         .join(format!("gateway{}", env::consts::EXE_SUFFIX));
     assert!(
         program.is_file(),
-        "{} is missing: build it with `cargo build --example gateway`, in the profile of the tests",
+        "{} is missing: build it with `cargo build --features net --example gateway`, in the profile of the tests",
         program.display()
     );
     program

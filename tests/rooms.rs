@@ -34,6 +34,7 @@ const ROOMS: &[&[&str]] = &[
     &["handle"],
     &["time"],
     &["net"],
+    &["hyper"],
     &["schedule"],
     &["service"],
     &["supervisor"],

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use async_net::TcpStream;
 use futures_lite::{AsyncWriteExt, future};
+use taskgrove::net::TcpStream;
 use taskgrove::{Context, defer, time};
 
 use crate::state::State;

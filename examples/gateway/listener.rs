@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use async_net::{TcpListener, TcpStream};
 use futures_lite::future;
+use taskgrove::net::{TcpListener, TcpStream};
 use taskgrove::{Context, ManagerSlot, Service, SpawnError, time};
 
 use crate::connection;

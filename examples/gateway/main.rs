@@ -2,8 +2,8 @@
 //! its clients.
 //!
 //! ```text
-//! cargo run --release --example gateway                             # with its own clients
-//! cargo run --release --example gateway -- --listen 127.0.0.1:4000  # serves until Ctrl-C
+//! cargo run --release --features net --example gateway                             # with its own clients
+//! cargo run --release --features net --example gateway -- --listen 127.0.0.1:4000  # serves until Ctrl-C
 //! ```
 //!
 //! A request is a line of up to 64 KiB, so `nc 127.0.0.1 4000` will do as a client. The gateway
@@ -21,8 +21,8 @@
 //! clients           the demonstration's own load         clients.rs
 //! ```
 //!
-//! taskgrove does no I/O. The sockets are async-net's, whose reactor (async-io) polls them on a
-//! thread of its own and wakes the task that waits; any library that wakes through
+//! The sockets are the crate's own, which its workers wait for. The signals are async-signal's, which has
+//! a thread of its own and wakes the task that waits; any library that wakes through
 //! `std::task::Waker` works like this, without an adapter.
 
 mod clients;

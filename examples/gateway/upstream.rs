@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
-use async_net::{TcpListener, TcpStream};
+use taskgrove::net::{TcpListener, TcpStream};
 use taskgrove::{Context, Service};
 
 use crate::wire::Wire;

@@ -3,8 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
-use async_net::TcpStream;
 use futures_lite::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use taskgrove::net::TcpStream;
 
 /// The longest line that is accepted, in bytes, with its newline. Without a limit one peer could
 /// fill the memory.

@@ -170,6 +170,15 @@ pub(crate) fn shared() -> Option<Arc<Shared>> {
     })
 }
 
+/// Calls `f` with the runtime the calling thread is in. `f` may not run code of the user's.
+#[inline]
+pub(crate) fn with_shared<R>(f: impl FnOnce(Option<&Shared>) -> R) -> R {
+    with(|task| match task {
+        Some(task) => f(Some(task.shared())),
+        None => SHARED.with(|shared| f(shared.borrow().as_deref())),
+    })
+}
+
 /// Tells the scheduler that the calling code has received a task's panic.
 #[cold]
 pub(crate) fn heard(id: TaskId, location: &'static Location<'static>) {

@@ -70,6 +70,15 @@ impl Clock {
         }
     }
 
+    /// The time, as an instant.
+    #[inline]
+    pub(crate) fn now(&self) -> Instant {
+        match &self.manual {
+            None => Instant::now(),
+            Some(_) => self.instant(self.now_ns()),
+        }
+    }
+
     /// Records the time of a reading, which a worker does at each of its own.
     #[inline]
     pub(crate) fn saw(&self, now: u64) {
