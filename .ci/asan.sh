@@ -15,4 +15,4 @@ cargo test --locked --target "$triple" --lib --test parity --test rules --test o
     --test panics --test outlive --test reentrancy --test misuse --test churn --test attack \
     --test lifecycle --test sim -- --skip a_day_with_a_million_timers
 # Sockets: what the system writes to, and registrations that are used again.
-cargo test --locked --target "$triple" --features hyper --test hyper
+cargo test --locked --target "$triple" --features hyper --test sockets --test hyper

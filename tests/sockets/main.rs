@@ -1,0 +1,20 @@
+//! Sockets under fault: peers that reset, half-close, dribble or never read; no file descriptors left;
+//! waits that are cancelled; sockets that are shared, moved to another runtime, or outlive theirs.
+//!
+//! The peers are blocking sockets on threads of their own, so that a mistake of this crate cannot hide a
+//! mistake of this crate. What the tests wait for is bounded by the watchdog alone.
+
+#[path = "../common/mod.rs"]
+#[allow(unreachable_pub)]
+mod common;
+
+mod accept;
+mod cancelled;
+mod datagrams;
+mod peers;
+mod recycled;
+mod runtimes;
+mod shared;
+mod streams;
+#[cfg(unix)]
+mod unix;
