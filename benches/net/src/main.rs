@@ -5,7 +5,9 @@
 //! cargo run --release -- http echo    # the rows whose names contain one of the words
 //! cargo run --release -- --rounds 5   # fewer rounds
 //! cargo run --release -- --threads 2  # threads of the load generator
-//! cargo run --release -- --check      # a short run that checks answers only
+//! cargo run --release -- --check      # a short run: answers, and system calls a request
+//! cargo run --release -- serve RUNTIME KIND                # one server, for a profiler
+//! cargo run --release -- load ADDRESS CONNECTIONS EACH     # so many requests on each connection
 //! ```
 //!
 //! Each runtime serves in a process of its own, with two workers. A round loads each runtime once, in
@@ -23,6 +25,10 @@ mod serve;
 use process::Server;
 use report::{Row, Sample};
 use rows::Workload;
+
+/// By how much the short run lets system calls a request exceed a row's target: under strace a request takes
+/// longer, and what happens by the clock weighs more.
+const MARGIN: f64 = 1.15;
 
 struct Arguments {
     rounds: usize,
@@ -129,6 +135,15 @@ fn main() {
         let kind = given.next().expect("serve RUNTIME KIND");
         return serve::run(&runtime, &kind);
     }
+    if given.next_if(|word| word == "load").is_some() {
+        let mut next = || given.next().expect("load ADDRESS CONNECTIONS EACH");
+        let address = next().parse().expect("an address");
+        let (connections, each) = (next().parse(), next().parse());
+        let connections = connections.expect("a number");
+        let mut load = load::Load::connect(address, connections, load::Request::Small);
+        let answered = load.run(load::Until::Each(each.expect("a number")));
+        return println!("{answered} right answers");
+    }
     let arguments = arguments(given);
     let check = arguments.check;
     let _ = load::THREADS.set(arguments.threads);
@@ -159,6 +174,7 @@ fn main() {
         }
         if check {
             println!("{}: every answer is right", row.name);
+            few_calls(workload, &row);
         } else {
             row.print();
         }
@@ -171,4 +187,26 @@ fn main() {
         std::fs::write(here.join("results.md"), table).expect("results.md");
         std::fs::write(here.join("results.svg"), plot::svg(&done)).expect("results.svg");
     }
+}
+
+/// The short run fails where taskgrove makes more system calls a request than its target and a margin.
+fn few_calls(workload: Workload, row: &Row) {
+    let Workload::Counts { calls: target, .. } = workload else {
+        return;
+    };
+    let lines = row.lines();
+    let counted = lines
+        .iter()
+        .find(|line| line.runtime == "taskgrove" && line.figure.name.ends_with("strace"))
+        .map_or(f64::NAN, |line| line.values[1]);
+    if counted.is_nan() {
+        println!("  not checked: there is no strace, or it may not trace");
+        return;
+    }
+    let most = target * MARGIN;
+    assert!(
+        counted <= most,
+        "{}: {counted:.2} system calls a request, at most {most:.2}",
+        row.name
+    );
 }
