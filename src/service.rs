@@ -19,6 +19,7 @@ mod interface;
 mod launch;
 mod launcher;
 mod manager;
+mod readiness;
 mod record;
 mod service_fn;
 mod slot;

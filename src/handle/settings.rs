@@ -15,6 +15,7 @@ pub(crate) struct Settings {
     pub(crate) daemon: bool,
     pub(crate) grace: Option<Duration>,
     pub(crate) max_children: usize,
+    pub(crate) ready_with_children: bool,
 }
 
 impl Default for Settings {
@@ -24,6 +25,7 @@ impl Default for Settings {
             daemon: false,
             grace: None,
             max_children: MAX_CHILDREN,
+            ready_with_children: false,
         }
     }
 }

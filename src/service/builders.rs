@@ -3,6 +3,7 @@
 use super::context::Context;
 use super::interface::Service;
 use super::manager::Manager;
+use super::readiness::ReadyWithChildren;
 use super::start::start_child;
 use crate::error::{LifecycleError, SpawnError};
 use crate::handle::Handle;
@@ -94,7 +95,14 @@ pub struct ManagerBuilder {
 impl ManagerBuilder {
     fn new<S: Service>(service: Arc<S>) -> Self {
         ManagerBuilder {
-            make: Box::new(move |settings| Manager::manage(service, settings)),
+            make: Box::new(move |settings| {
+                if settings.ready_with_children {
+                    let service = Arc::new(ReadyWithChildren::new(service));
+                    Manager::manage(service, settings)
+                } else {
+                    Manager::manage(service, settings)
+                }
+            }),
             settings: Settings::default(),
         }
     }
@@ -121,6 +129,40 @@ impl ManagerBuilder {
     /// as long as the longest period, not as long as their sum.
     pub fn grace(mut self, period: Duration) -> Self {
         self.settings.grace = Some(period);
+        self
+    }
+
+    /// Makes the service ready when all of its child services are.
+    ///
+    /// It is ready at the first moment at which its `run` is suspended or has returned, and all child services
+    /// that it has scheduled are ready or have finished. While `run` is suspended, there has to be one at
+    /// least. If `run` waits in between for something other than the readiness of its child services, it may
+    /// be found ready before it has scheduled the others. The service may call
+    /// [`set_ready`](Context::set_ready) as well, which makes it ready at once.
+    ///
+    /// A wait for the readiness ends with an error if the service fails before, for instance because a child
+    /// service has failed; [`Manager::result`] then has the failures.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use taskgrove::{Context, Manager, Runtime, service_fn};
+    /// let app = service_fn("app", async |ctx: Context| {
+    ///     for name in ["db", "web"] {
+    ///         ctx.run_child_service(service_fn(name, async |ctx: Context| {
+    ///             ctx.set_ready();
+    ///             std::future::pending().await
+    ///         }))?;
+    ///     }
+    ///     Ok(())
+    /// });
+    /// let runtime = Runtime::new()?;
+    /// let app = Manager::builder(app).ready_with_children().start(&runtime)?;
+    /// runtime.block_on(app.wait_ready())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn ready_with_children(mut self) -> Self {
+        self.settings.ready_with_children = true;
         self
     }
 
@@ -226,6 +268,13 @@ impl<'a, S: Service> ChildServiceBuilder<'a, S> {
         self
     }
 
+    /// Makes the service ready when all of its child services are; see
+    /// [`ManagerBuilder::ready_with_children`].
+    pub fn ready_with_children(mut self) -> Self {
+        self.settings.ready_with_children = true;
+        self
+    }
+
     /// Starts the service.
     ///
     /// # Errors
@@ -238,7 +287,14 @@ impl<'a, S: Service> ChildServiceBuilder<'a, S> {
 
     fn spawn_at(self, location: &'static Location<'static>) -> Result<Manager, SpawnError> {
         let context = self.context;
-        context.with_spawn_point(|at| start_child(self.service, self.settings, &at, location))?
+        context.with_spawn_point(|at| {
+            if self.settings.ready_with_children {
+                let service = Arc::new(ReadyWithChildren::new(self.service));
+                start_child(service, self.settings, &at, location)
+            } else {
+                start_child(self.service, self.settings, &at, location)
+            }
+        })?
     }
 }
 

@@ -56,6 +56,8 @@ pub(super) struct SpawnPoint<'a> {
     /// Whether the service is being cancelled, so that its new children never run; not if the calling code is
     /// inside protection, or in a grace period.
     pub(super) closing: bool,
+    /// The service that schedules.
+    pub(super) record: &'a Record,
 }
 
 impl Context {
@@ -88,6 +90,7 @@ impl Context {
                 parent,
                 limit: record.max_children,
                 closing: record.is_closing() && !late::runs(parent, record),
+                record,
             }))
         })
     }

@@ -156,6 +156,11 @@ impl BoxService {
     pub(crate) fn new<S: Service>(service: Arc<S>) -> Self {
         BoxService(service)
     }
+
+    /// Returns another one of the same service.
+    pub(super) fn share(&self) -> BoxService {
+        BoxService(self.0.clone())
+    }
 }
 
 impl Service for BoxService {

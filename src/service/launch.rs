@@ -37,7 +37,11 @@ pub(super) fn make_record<S: Service, const N: usize>(
 ) -> [Counted<Record>; N] {
     let own = service.name();
     let name = settings.name.map_or(own, Cow::Owned);
-    Counted::several(Record::new(name, settings.max_children, settings.grace))
+    let mut record = Record::new(name, settings.max_children, settings.grace);
+    if settings.ready_with_children {
+        record.ready_children = Some(Box::default());
+    }
+    Counted::several(record)
 }
 
 /// Returns the slot that has to be filled when the service is given a manager.

@@ -51,6 +51,13 @@ pub(super) fn start_child<S: Service>(
     };
     let launched = launch(service, counts, &site);
     drop(starting);
+    if launched.is_ok()
+        && let Some(children) = &at.record.ready_children
+        && !at.record.is_ready()
+    {
+        children.lock().push(record.clone());
+        at.record.waiters().wake_all();
+    }
     match launched {
         Ok(()) if is_known => record.waiters().wake_all(),
         Ok(()) | Err(spawn::Refusal::Closing) => {}

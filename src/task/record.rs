@@ -13,6 +13,7 @@ use super::cold::Cold;
 use super::raw::header::Borrowed;
 use super::raw::reference::{OnceTaskRef, TaskRef};
 use super::shared::Shared;
+use crate::arena::counted::Counted;
 use crate::error::{Failures, TaskFailure};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, OnceLock};
@@ -48,12 +49,18 @@ pub(crate) struct Record {
     /// The cold data of the service's task.
     pub(crate) cold: Cold,
     failed: Mutex<Failed>,
+    /// The child services whose readiness is a part of this one's, if it is ready with its children.
+    pub(crate) ready_children: Option<Box<ReadyChildren>>,
     /// Tasks done. Counted just before the step that makes the task done (Release), so that a thread
     /// that sees the task done sees it counted (Acquire).
     pub(crate) done: AtomicU64,
 }
 
 const _: () = assert!(offset_of!(Record, done) - offset_of!(Record, finished) >= 64);
+
+/// The child services that a service waits for until it is ready. Each spawn of a child service adds one; the
+/// service's own task takes them.
+pub(crate) type ReadyChildren = Mutex<Vec<Counted<Record>>>;
 
 /// The failures of a service.
 enum Failed {
@@ -88,6 +95,7 @@ impl Record {
             runtime: OnceLock::new(),
             cold: Cold::of_service(grace),
             failed: Mutex::new(Failed::Nothing),
+            ready_children: None,
         }
     }
 

@@ -7,6 +7,7 @@ mod calls;
 mod common;
 mod kinds;
 mod limits;
+mod readiness;
 mod significant;
 mod starts;
 mod strategies;
