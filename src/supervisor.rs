@@ -45,8 +45,9 @@
 //!
 //! When the supervisor is cancelled, its children do not notice. It stops them itself, the last one first, each after
 //! the one behind it is gone, and each as [`ChildSpec::shutdown`] says. Then it ends. So the times that the children
-//! have for their cleanup add up. A failure that a child has while it is stopped so, such as a panic in its cleanup, is
-//! a failure of the supervisor. A supervisor that is killed takes its children with it at once.
+//! have for their cleanup add up. As in OTP, a failure of a child that is being stopped, such as a panic in its cleanup, does
+//! not fail the supervisor; [`SupervisorHandle::children`] shows it. A supervisor that is killed takes its children with it
+//! at once.
 //!
 //! A supervisor that was started with children ends by itself when no child is left that could run again: all have
 //! ended, and will not be restarted, and none of those that are left was stopped through a handle. A supervisor that was

@@ -112,8 +112,9 @@ impl Live {
     }
 
     pub(super) fn kill(&mut self) {
-        // A cancellation is all that there is until managers can kill.
-        self.cancel();
+        if let Some(manager) = &self.manager {
+            let _ = manager.kill();
+        }
     }
 }
 

@@ -10,5 +10,7 @@ mod limits;
 mod readiness;
 mod significant;
 mod starts;
+mod stops;
 mod strategies;
+mod threads;
 mod world;

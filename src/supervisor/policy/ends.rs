@@ -86,13 +86,13 @@ impl Policy {
         let phase = std::mem::replace(&mut child.phase, Phase::Waiting);
         // Put back at once, so that the indices change with the phase.
         let (plan, is_up) = match phase {
-            Phase::Leaving { plan } => (Some((plan, false)), false),
+            Phase::Leaving { plan } => (Some(plan), false),
             Phase::Stopping { plan, kill_at } => {
                 child.phase = Phase::Stopping {
                     kill_at,
                     plan: Plan::Start,
                 };
-                (Some((plan, true)), false)
+                (Some(plan), false)
             }
             phase => {
                 let is_up = matches!(phase, Phase::Running { .. });
@@ -100,14 +100,10 @@ impl Policy {
                 (None, is_up)
             }
         };
-        if let Some((plan, was_told)) = plan {
+        if let Some(plan) = plan {
             if let Some(kind) = failed {
                 let failure = child.failure(kind);
                 self.note(key, &failure, now);
-                // It failed in its cleanup, which the end of the supervisor has begun.
-                if was_told && self.mode != Mode::Open {
-                    self.failures.push(failure);
-                }
             }
             self.gone(key, plan, now);
         } else {
