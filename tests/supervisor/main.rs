@@ -12,5 +12,6 @@ mod significant;
 mod starts;
 mod stops;
 mod strategies;
+mod sweep;
 mod threads;
 mod world;
