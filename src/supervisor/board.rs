@@ -7,6 +7,7 @@
 use super::info::{ChildInfo, ChildState};
 use super::policy::Key;
 use crate::error::ServiceError;
+use crate::panics::quietly;
 use crate::service::Manager;
 use crate::sync::Mutex;
 use crate::wait_list::WaitList;
@@ -114,7 +115,9 @@ impl Board {
             }
         }
         drop(state);
-        drop(old);
+        for entry in old {
+            quietly(|| drop(entry));
+        }
         self.waiters.wake_all();
     }
 
@@ -128,7 +131,7 @@ impl Board {
             old.extend(entry.manager.take());
         }
         drop(state);
-        drop(old);
+        quietly(|| drop(old));
         self.waiters.wake_all();
     }
 

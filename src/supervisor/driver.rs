@@ -20,6 +20,7 @@ use super::spec::ChildSpec;
 use crate::error::{ChildFailures, Result};
 use crate::handle::current_shared;
 use crate::id::TaskId;
+use crate::panics::quietly;
 use crate::path::sanitise;
 use crate::protect::shield::shielded;
 use crate::service::Context;
@@ -263,7 +264,10 @@ impl Driver {
                 Effect::Spawn(key) => self.spawn(key),
                 Effect::Cancel(key) => self.with_live(key, Live::cancel),
                 Effect::Kill(key) => self.with_live(key, Live::kill),
-                Effect::Forget(key) => drop(self.live.remove(&key)),
+                Effect::Forget(key) => {
+                    let live = self.live.remove(&key);
+                    quietly(|| drop(live));
+                }
                 Effect::Answer(ticket, answer) => self.answer(ticket, answer),
                 Effect::End => self.ended = true,
             }
@@ -364,6 +368,17 @@ impl Driver {
             last_failure: child.last_failure(),
             manager: live.and_then(|live| live.manager.clone()),
         })
+    }
+}
+
+/// The specs and the errors are the user's. One whose drop panics does not keep the others from being dropped, and two
+/// do not end the process.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        for (_, live) in self.live.drain() {
+            quietly(|| drop(live));
+        }
+        self.policy.forget_all();
     }
 }
 

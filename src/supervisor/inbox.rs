@@ -7,8 +7,10 @@
 use super::policy::{Key, Ticket};
 use super::reply::Asked;
 use super::spec::ChildSpec;
+use crate::panics::quietly;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::task::wakes;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -60,7 +62,7 @@ impl Inbox {
             state.waker.take()
         };
         if let Some(waker) = waker {
-            waker.wake();
+            wakes::wake(waker);
         }
     }
 
@@ -90,7 +92,11 @@ impl Inbox {
         state.closed = true;
         let left = (std::mem::take(&mut state.events), state.waker.take());
         drop(state);
-        drop(left);
+        let Events { calls, .. } = left.0;
+        for call in calls {
+            quietly(|| drop(call));
+        }
+        drop(left.1);
     }
 
     /// Returns a waker that tells the supervisor which child has woken it, and the flag that is set from the wake

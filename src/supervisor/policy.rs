@@ -308,7 +308,15 @@ impl Policy {
         self.answer_not_up(key);
         if let Some(child) = self.children.remove(&key) {
             self.names.remove(&child.name);
+            child.forget();
             self.effects.push_back(Effect::Forget(key));
+        }
+    }
+
+    /// Drops all children.
+    pub(super) fn forget_all(&mut self) {
+        for (_, child) in std::mem::take(&mut self.children) {
+            child.forget();
         }
     }
 

@@ -3,6 +3,7 @@
 use super::info::SupervisorError;
 use crate::service::Manager;
 use crate::sync::Mutex;
+use crate::task::wakes;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -39,7 +40,7 @@ impl Asked {
         let waker = state.waker.take();
         drop(state);
         if let Some(waker) = waker {
-            crate::task::wakes::wake(waker);
+            wakes::wake(waker);
         }
     }
 }

@@ -5,6 +5,7 @@ use super::handle::{Core, SupervisorHandle};
 use super::rules::{AutoShutdown, Rules, Strategy};
 use super::spec::ChildSpec;
 use crate::error::Result;
+use crate::panics::quietly;
 use crate::service::{Context, ManagerSlot, Service};
 use std::any::TypeId;
 use std::sync::Arc;
@@ -70,6 +71,9 @@ impl Drop for Supervisor {
         // The driver closes what it has begun. This is for a supervisor that was never started, or that was ended
         // before its first poll.
         self.core.close();
+        for spec in self.specs.drain(..) {
+            quietly(|| drop(spec));
+        }
     }
 }
 

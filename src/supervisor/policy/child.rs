@@ -5,6 +5,7 @@ use crate::error::{
     FailureKind, Failures, History, Moment, PastFailure, ServiceError, TaskFailure,
 };
 use crate::id::TaskId;
+use crate::panics::quietly;
 use std::collections::VecDeque;
 use std::panic::Location;
 use std::sync::Arc;
@@ -123,6 +124,13 @@ impl Child {
         }
     }
 
+    /// Drops a child. Its errors are the user's.
+    pub(super) fn forget(mut self) {
+        for failure in self.failures.drain(..) {
+            quietly(|| drop(failure));
+        }
+    }
+
     pub(super) fn failure(&self, kind: FailureKind) -> TaskFailure {
         let Identity {
             task,
@@ -144,7 +152,8 @@ impl Child {
     /// Keeps a failure. `after`: since the start of the supervisor.
     pub(super) fn note(&mut self, past: PastFailure) {
         if self.failures.len() == KEPT {
-            self.failures.pop_front();
+            let old = self.failures.pop_front();
+            quietly(|| drop(old));
         }
         self.failures.push_back(past);
     }
