@@ -12,3 +12,4 @@ export LOOM_MAX_PREEMPTIONS=${LOOM_MAX_PREEMPTIONS:-3}
 export CARGO_TARGET_DIR=$target/loom
 cd loom-tests
 cargo test --release
+cargo test --release --features net --test net

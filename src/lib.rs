@@ -51,6 +51,10 @@ mod panics;
 mod path;
 mod protect;
 #[cfg(feature = "net")]
+#[cfg_attr(
+    taskgrove_loom,
+    allow(dead_code, unused_imports, reason = "the room above is not modelled")
+)]
 mod reactor;
 mod runtime;
 mod schedule;

@@ -9,9 +9,13 @@
 
 mod offer;
 mod ring;
+#[cfg(feature = "net")]
+mod sockets;
 
 pub use offer::{Offer, Reference};
 pub use ring::{Place, Ring};
+#[cfg(feature = "net")]
+pub use sockets::{Ready, Socket, Sockets};
 
 use crate::arena;
 pub use crate::arena::model::{LiveSlot, Slots};
@@ -346,6 +350,13 @@ impl Crew {
         let Crew { shared, pool } = self;
         let _in_runtime = InRuntime::enter(shared.clone(), Some(index));
         Worker::new(&pool, &shared, Arc::new(Parker::new())).run();
+    }
+
+    /// Returns the runtime's sockets; with the first call it has some.
+    #[cfg(feature = "net")]
+    pub fn sockets(&self) -> Sockets {
+        let reactor = self.shared.schedule().reactor();
+        Sockets(reactor.expect("it has not ended").clone())
     }
 
     /// Returns whether a worker is parked and none searches.

@@ -75,5 +75,7 @@ pub(crate) use lazy::LazyReactor;
 pub(crate) use readiness::Direction;
 pub(crate) use registration::Registration;
 pub(crate) use shared::Reactor;
+#[cfg(taskgrove_loom)]
+pub(crate) use system::ModelSocket;
 pub(crate) use system::{Events, Interest, STREAM, Source};
 pub(crate) use wakers::Waiter;

@@ -23,6 +23,8 @@ impl Source for ModelSocket {
 /// A model's socket is registered for everything.
 pub(crate) struct Interest;
 
+pub(crate) const STREAM: Interest = Interest;
+
 /// The events that a thread has taken.
 #[derive(Default)]
 pub(crate) struct Events(Vec<(usize, Bits)>);

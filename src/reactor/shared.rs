@@ -40,6 +40,12 @@ impl Reactor {
         self.system.look(events)
     }
 
+    /// The system of a model reports an event.
+    #[cfg(taskgrove_loom)]
+    pub(crate) fn happen(&self, token: usize, bits: super::readiness::Bits) {
+        self.system.happen(token, bits);
+    }
+
     /// Notes the events, and gives the wakers of the code that waits for them to `wake`.
     pub(crate) fn dispatch(&self, events: &mut Events, mut wake: impl FnMut(Waker)) {
         events.each(|token, bits| self.table.event(token, bits, &mut wake));

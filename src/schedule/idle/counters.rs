@@ -14,6 +14,13 @@ impl Counts {
     #[cfg(test)]
     pub(super) const ALL_ACTIVE: Counts = Counts(0);
 
+    /// So many sleep, and none searches.
+    #[cfg(test)]
+    #[cfg(feature = "net")]
+    pub(super) fn sleeping(workers: u64) -> Counts {
+        Counts(workers * SLEEPING)
+    }
+
     pub(super) fn any_sleeps(self) -> bool {
         self.0 & (SEARCHING - 1) != 0
     }

@@ -1,6 +1,8 @@
 //! Which threads are woken, and which keep the time. All on one thread: a sleeper is in the list
 //! when it looks at the queues for the last time, and what happens while it sleeps happens there.
 
+#[cfg(feature = "net")]
+mod poller;
 mod timekeeper;
 
 use super::*;

@@ -1,6 +1,8 @@
 //! Sockets: reading, writing, accepting, waiting from several tasks, and the end of their runtime.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod watch;
 
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
