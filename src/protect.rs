@@ -62,6 +62,7 @@ pub(crate) mod entered;
 pub(crate) mod finally;
 mod hold;
 pub(crate) mod last_poll;
+pub(crate) mod own_end;
 pub(crate) mod place;
 mod protection;
 pub(crate) mod scope;

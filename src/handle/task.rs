@@ -3,8 +3,8 @@
 use crate::error::JoinError;
 use crate::handle::cancel_guard::{CancelGuard, RequestCancel};
 use crate::id::TaskId;
-use crate::protect::checkpoint;
 use crate::protect::wait::TaskWait;
+use crate::protect::{checkpoint, own_end};
 use crate::task::awaited::{Awaited, Whom};
 use crate::task::raw::{Header, Joined, Parent};
 use crate::task::state::Level;
@@ -12,6 +12,7 @@ use crate::task::{TaskRef, current, kind};
 use crate::tree::request::request;
 use std::future::poll_fn;
 use std::ops::Deref;
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -33,7 +34,8 @@ use std::task::{Context, Poll};
 ///
 /// # Panics
 ///
-/// Panics if it is polled again after it has resolved.
+/// Panics if it is polled again after it has resolved. Panics if the calling task waits for its own end, or
+/// for that of a task above it, outside of a cancellation or inside protection: such a wait never ends.
 ///
 /// # Examples
 ///
@@ -177,6 +179,11 @@ impl<T> Task<T> {
     ///
     /// Several waits of one task may be active at once. Dropping one changes nothing.
     ///
+    /// # Panics
+    ///
+    /// Panics if the calling task waits for its own end, or for that of a task above it, outside of a
+    /// cancellation or inside protection: such a wait never ends.
+    ///
     /// # Examples
     ///
     /// ```
@@ -187,16 +194,24 @@ impl<T> Task<T> {
     /// assert_eq!(runtime.block_on(task)?, 4);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub async fn wait_done(&self) {
+    #[track_caller]
+    pub fn wait_done(&self) -> impl Future<Output = ()> {
+        self.wait_done_from(Location::caller())
+    }
+
+    async fn wait_done_from(&self, location: &'static Location<'static>) {
         let task = self.joined.borrowed().retain();
         let mut wait = TaskWait::default();
+        let mut is_new = true;
         let mut poll = |cx: &mut Context<'_>| {
             if task.word().is_done() || wait.register(&task, cx).is_done() {
                 note_end(&task);
-                Poll::Ready(())
-            } else {
-                Poll::Pending
+                return Poll::Ready(());
             }
+            if std::mem::take(&mut is_new) {
+                own_end::check(task.borrowed(), Some(location));
+            }
+            Poll::Pending
         };
         let awaited = || Some(Awaited::Done(Whom::task(self.joined.borrowed())));
         poll_fn(|cx| checkpoint::poll(cx, awaited, &mut poll)).await;
@@ -219,8 +234,12 @@ impl<T> Future for Task<T> {
         if !checkpoint::may_look(cx) {
             return Poll::Pending;
         }
+        let is_new = !self.joined.borrowed().word().has_join_waker();
         let polled = self.joined.poll(cx);
         let task = self.joined.borrowed();
+        if is_new && polled.is_pending() {
+            own_end::check(task, None);
+        }
         checkpoint::note_polled(polled.is_pending(), || {
             Some(Awaited::Result(Whom::task(task)))
         });

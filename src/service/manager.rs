@@ -9,14 +9,15 @@ use super::waits::{RecordWait, note_closing, note_end, wait};
 use crate::arena::counted::Counted;
 use crate::error::{LifecycleError, ServiceError};
 use crate::id::TaskId;
-use crate::protect::checkpoint;
 use crate::protect::last_poll::poll_to_its_end;
+use crate::protect::{checkpoint, own_end};
 use crate::snapshot::Snapshot;
 use crate::sync::atomic::Ordering;
 use crate::task::awaited::Event;
 use crate::task::record::Record;
 use crate::tree::look;
 use std::future::poll_fn;
+use std::panic::Location;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -27,7 +28,8 @@ use std::task::{Context, Poll};
 /// service was never started, dropping its last manager drops the service, and it is finished.
 ///
 /// All waits may be dropped at any time, which changes nothing but for [`run`](Manager::run). A wait
-/// for the end of the calling task's own service, or of one above it, never resolves inside a shield.
+/// for the end of the calling task's own service, or of one above it, cannot end: it panics, except during
+/// a cancellation outside of protection, where the waiting code is dropped at its turn.
 ///
 /// # Examples
 ///
@@ -140,11 +142,31 @@ impl Manager {
     }
 
     /// Waits until the service is finished; see [`is_finished`](Manager::is_finished).
-    pub async fn wait_finished(&self) {
-        wait(&self.record, Event::End, |record| {
-            record.is_finished().then_some(())
-        })
-        .await;
+    ///
+    /// # Panics
+    ///
+    /// Panics if the calling task is part of the service, outside of a cancellation or inside
+    /// protection: such a wait never ends.
+    #[track_caller]
+    pub fn wait_finished(&self) -> impl Future<Output = ()> {
+        self.wait_finished_from(Location::caller())
+    }
+
+    pub(super) async fn wait_finished_from(&self, location: &'static Location<'static>) {
+        let mut waiting = RecordWait::new(&self.record);
+        let mut is_new = true;
+        let mut poll = |cx: &mut Context<'_>| {
+            let polled = waiting.poll(cx, |record| record.is_finished().then_some(()));
+            if polled.is_pending()
+                && std::mem::take(&mut is_new)
+                && let Some(task) = self.record.task()
+            {
+                own_end::check(task, Some(location));
+            }
+            polled
+        };
+        let awaited = || Some(self.record.awaited(Event::End));
+        poll_fn(|cx| checkpoint::poll(cx, awaited, &mut poll)).await;
         note_end(&self.record);
     }
 

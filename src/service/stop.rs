@@ -15,6 +15,7 @@ use crate::task::state::Level;
 use crate::time::Sleep;
 use crate::tree::request::request_and;
 use std::future::poll_fn;
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -77,6 +78,11 @@ impl Manager {
     ///
     /// Returns [`NotStarted`](LifecycleError::NotStarted) before the start.
     ///
+    /// # Panics
+    ///
+    /// Panics if the calling task is part of the service and calls this inside protection, where the wait
+    /// never ends. Outside of protection a task may stop its own service: it is dropped while it waits.
+    ///
     /// # Examples
     ///
     /// ```
@@ -88,11 +94,16 @@ impl Manager {
     /// assert!(manager.result().is_some_and(|result| result.is_ok()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub async fn stop(&self) -> Result<(), LifecycleError> {
+    #[track_caller]
+    pub fn stop(&self) -> impl Future<Output = Result<(), LifecycleError>> {
+        self.stop_from(Location::caller())
+    }
+
+    async fn stop_from(&self, location: &'static Location<'static>) -> Result<(), LifecycleError> {
         if let Err(error) = self.cancel() {
             return checkpoint::refused(error).await;
         }
-        self.wait_finished().await;
+        self.wait_finished_from(location).await;
         Ok(())
     }
 
