@@ -20,6 +20,7 @@ use std::num::NonZeroU64;
 /// # }
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct TaskId(NonZeroU64);
 
 impl TaskId {

@@ -10,6 +10,8 @@
 pub(crate) mod changes;
 mod dot;
 mod draw;
+#[cfg(feature = "serde")]
+mod serialize;
 pub(crate) mod stall;
 pub(crate) mod totals;
 
@@ -51,6 +53,7 @@ pub struct Snapshot {
 
 /// A task or a service in a [`Snapshot`].
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Node {
     /// The id of the task.
@@ -75,6 +78,7 @@ pub struct Node {
     /// The time since the task was spawned. The runtime's coarse clock is exact to about 1 ms.
     pub age: Duration,
     /// The place in the sources where the task was spawned.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "as_text"))]
     pub location: &'static Location<'static>,
     /// What the task waits for while it is not being polled, if the runtime was built with
     /// `track_awaits(true)`: for instance `sleep, 1.2s left`, `task app/db/conn-3 #17`,
@@ -88,8 +92,22 @@ pub struct Node {
     pub cause: Option<String>,
 }
 
+/// Serialises a place in the sources as its text.
+#[cfg(feature = "serde")]
+fn as_text<S: serde::Serializer>(
+    location: &&'static Location<'static>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(location)
+}
+
 /// The kind of a [`Node`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum NodeKind {
     /// A service, whose future is its `run`.
@@ -100,6 +118,11 @@ pub enum NodeKind {
 
 /// The state of a [`Node`] when the snapshot was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum NodeState {
     /// The task was woken and waits for a worker to poll it, or for a thread of the blocking pool.

@@ -5,6 +5,7 @@
 /// Each count is exact, but they are not read in one step: while the runtime works, two of them may
 /// be from different moments.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Metrics {
     /// Worker threads; 0 for a runtime without threads and for a simulation.

@@ -2,6 +2,7 @@
 
 /// Counts of one service. [`Manager::stats`](crate::Manager::stats) reads them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Stats {
     /// The counts of the service's tasks.
@@ -13,6 +14,7 @@ pub struct Stats {
 /// The service's `run` is not counted. A child service counts as one task, whatever runs in it. A
 /// task that failed or was cancelled counts as finished.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct TaskStats {
     /// Tasks that were scheduled so far.

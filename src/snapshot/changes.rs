@@ -15,6 +15,7 @@ const PRINTED: usize = 100;
 /// `+` for one that appeared, `-` for one that is gone and `=` for one that was not polled. It prints up
 /// to 100 nodes of each group.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Changes<'a> {
     /// The nodes that are only in the later snapshot, in its order.

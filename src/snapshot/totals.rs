@@ -6,6 +6,7 @@ use std::time::Duration;
 
 /// Sums over a task and everything below it. [`Snapshot::totals`] returns them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Totals {
     /// The number of tasks, including the one at the top.
