@@ -89,6 +89,7 @@ pub use service::{
     ServiceFn, Stats, TaskBuilder, TaskStats, background_service, service_fn,
 };
 pub use snapshot::changes::Changes;
+pub use snapshot::crowd::{ChildPlace, Crowd};
 pub use snapshot::stall::Stall;
 pub use snapshot::totals::Totals;
 pub use snapshot::{Node, NodeKind, NodeState, Snapshot};

@@ -8,6 +8,7 @@
 //! describes each task that it visits in a [`Draft`] and builds a [`Snapshot`] from them.
 
 pub(crate) mod changes;
+pub(crate) mod crowd;
 mod dot;
 mod draw;
 #[cfg(feature = "serde")]

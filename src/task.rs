@@ -14,6 +14,7 @@ pub(crate) mod awaited;
 pub(crate) mod cleanups;
 pub(crate) mod cold;
 pub(crate) mod cover;
+pub(crate) mod crowd;
 pub(crate) mod current;
 mod heads;
 mod name;

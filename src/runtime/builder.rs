@@ -6,9 +6,11 @@ use crate::handle::Handle;
 use crate::panics::quietly;
 use crate::schedule::pool::{Pool, PoolHandle};
 use crate::schedule::worker::Worker;
+use crate::snapshot::crowd::Crowd;
 use crate::snapshot::stall::Stall;
 use crate::sync::{Arc, Parker};
 use crate::task::Shared;
+use crate::task::crowd::CrowdHook;
 use crate::task::current::inside::InRuntime;
 use crate::task::watch::Watch;
 use crate::timer_queue::Clock;
@@ -39,6 +41,7 @@ pub struct Builder {
     track_busy: bool,
     track_awaits: bool,
     stalls: Option<StallHook>,
+    crowd: Option<CrowdHook>,
     hooks: Hooks,
 }
 
@@ -69,6 +72,7 @@ impl Builder {
             track_busy: false,
             track_awaits: false,
             stalls: None,
+            crowd: None,
             hooks: Hooks::default(),
         }
     }
@@ -213,6 +217,46 @@ impl Builder {
         self
     }
 
+    /// Calls `hook` when the supervised children of a task or a service reach `share` of the limit that it
+    /// has, such as 0.8 of [`max_children`](crate::ManagerBuilder::max_children). What leaks is found before
+    /// the limit refuses it.
+    ///
+    /// The hook is called once for each crossing: again only after the number of children has been below
+    /// three quarters of the share. It runs as code of the task that has spawned the child, after the spawn,
+    /// and outside of all locks. A panic in it ends that call only. A second call of this method replaces
+    /// the first. The hook is dropped with the runtime.
+    ///
+    /// # Panics
+    ///
+    /// Panics unless `share` is above 0 and at most 1.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use taskgrove::{Context, Manager, Runtime, service_fn};
+    /// let (tell, told) = mpsc::channel();
+    /// let builder = Runtime::builder().workers(0);
+    /// let runtime = builder.on_crowd(0.8, move |crowd| drop(tell.send(crowd.to_string()))).build()?;
+    /// let app = service_fn("app", async |ctx: Context| {
+    ///     for _ in 0..900 {
+    ///         ctx.run_daemon_task(std::future::pending())?;
+    ///     }
+    ///     ctx.cancel()?;
+    ///     Ok(())
+    /// });
+    /// runtime.run(app)?;
+    /// let told: Vec<String> = told.try_iter().collect();
+    /// assert!(told[0].starts_with("`app` #") && told.len() == 1);
+    /// assert!(told[0].contains("has 800 children, and may have 1000; most common: "));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn on_crowd(mut self, share: f64, hook: impl Fn(&Crowd) + Send + Sync + 'static) -> Self {
+        self.crowd = Some(CrowdHook::new(share, hook));
+        self
+    }
+
     fn watch(&self, workers: usize) -> Watch {
         let mut watch = Watch::new(self.track_busy, self.track_awaits);
         if self.track_busy || self.stalls.is_some() {
@@ -243,6 +287,9 @@ impl Builder {
         }
         let cores = threads.max(1);
         let shared = Arc::new(Shared::new(Clock::real(), self.watch(cores)));
+        if let Some(crowd) = self.crowd {
+            shared.set_crowd_hook(crowd);
+        }
         let pool = Arc::new(Pool::new(shared.serial, threads));
         shared.set_block_on(Box::new(pool.clone()));
         Shared::open(&shared, Box::new(PoolHandle(pool.clone())), cores + 1);

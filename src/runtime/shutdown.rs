@@ -121,6 +121,7 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
+        self.handle.shared().forget_crowd_hook();
         if self.is_shut_down {
             return;
         }

@@ -6,10 +6,12 @@ use super::scheduler::Scheduler;
 use super::{deadlock, livelock};
 use crate::handle::Handle;
 use crate::protect::last_poll::poll_to_its_end;
+use crate::snapshot::crowd::Crowd;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::task::Shared;
 use crate::task::awaited;
+use crate::task::crowd::CrowdHook;
 use crate::task::current;
 use crate::task::current::inside::InRuntime;
 use crate::task::raw::fits;
@@ -54,6 +56,19 @@ impl Sim {
             handle: Handle::new(shared),
             engine,
         }
+    }
+
+    /// Calls `hook` when the supervised children of a task reach `share` of its limit, as
+    /// [`Builder::on_crowd`](crate::Builder::on_crowd) does.
+    ///
+    /// # Panics
+    ///
+    /// Panics unless `share` is above 0 and at most 1, and if the simulation has such a hook.
+    #[track_caller]
+    pub fn on_crowd(self, share: f64, hook: impl Fn(&Crowd) + Send + Sync + 'static) -> Sim {
+        let shared = self.handle.shared();
+        shared.set_crowd_hook(CrowdHook::new(share, hook));
+        self
     }
 
     /// Returns the simulation's handle. Tasks that are spawned through it between two calls of
@@ -244,6 +259,7 @@ impl BlockOn for Arc<Engine> {
 impl Drop for Sim {
     fn drop(&mut self) {
         let shared = self.handle.shared().clone();
+        shared.forget_crowd_hook();
         let driving = Driving::begin(&self.engine);
         if driving.is_some() {
             let _in_runtime = InRuntime::enter(shared.clone(), Some(0));

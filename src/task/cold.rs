@@ -42,6 +42,8 @@ pub(crate) struct Cold {
     /// Written by the walk that pins the task, read by its finisher after the pin was given back:
     /// the state word orders the two, so Relaxed suffices.
     has_timer: AtomicBool,
+    /// Whether the children were many when they were last counted: see [`super::crowd`].
+    pub(super) crowded: AtomicBool,
     /// Nanoseconds in polls. Written by the worker that polls, read for statistics: Relaxed.
     pub(crate) busy_ns: AtomicU64,
     /// The number of the first request to cancel this task; 0: none. Written before the mark (AcqRel);
@@ -90,6 +92,7 @@ impl Cold {
             panicked: AtomicBool::new(false),
             has_noted: AtomicBool::new(false),
             has_timer: AtomicBool::new(false),
+            crowded: AtomicBool::new(false),
             busy_ns: AtomicU64::new(0),
             asked: AtomicU64::new(0),
             inherited: AtomicU64::new(0),

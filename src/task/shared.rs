@@ -1,6 +1,7 @@
 //! [`Shared`]: the state that all tasks of a runtime share; [`Schedule`]: what its scheduler does for them;
 //! [`Job`]: what a worker runs besides tasks.
 
+use super::crowd::CrowdHook;
 use super::heads::Heads;
 use super::raw::reference::TaskRef;
 use super::raw::rights::{Claimed, Finished, Live, Next, Pin, Queued};
@@ -167,6 +168,8 @@ pub(crate) struct Shared {
     /// Whether [`watch`](Shared::watch) observes anything in a poll.
     pub(crate) is_watched: bool,
     pub(crate) watch: Watch,
+    /// Called when a parent has many children. Set before the runtime is opened.
+    pub(crate) crowd: OnceLock<CrowdHook>,
     /// Numbers the requests for cancellation: an error is a consequence of one only if its poll began
     /// after it.
     pub(crate) requests: Requests,
@@ -212,6 +215,7 @@ impl Shared {
             timers_rest_until: AtomicU64::new(0),
             is_watched: watch.is_any(),
             watch,
+            crowd: OnceLock::new(),
             requests: Requests::new(),
             heads: Heads::new(),
             sentinels: OnceLock::new(),
@@ -222,6 +226,22 @@ impl Shared {
             block_on: OnceLock::new(),
             own: Mutex::new(None),
             life: Life::new(),
+        }
+    }
+
+    /// Sets the hook for crowds, before anything else uses the runtime.
+    ///
+    /// # Panics
+    ///
+    /// Panics if there is one.
+    pub(crate) fn set_crowd_hook(&self, hook: CrowdHook) {
+        assert!(self.crowd.set(hook).is_ok(), "set once");
+    }
+
+    /// Drops the hook for crowds.
+    pub(crate) fn forget_crowd_hook(&self) {
+        if let Some(hook) = self.crowd.get() {
+            hook.forget();
         }
     }
 

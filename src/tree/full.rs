@@ -7,10 +7,13 @@
 use super::frontier::{CHUNK, Frontier, Visit};
 use crate::error::TooManyChildren;
 use crate::path::sanitise;
-use crate::task::raw::Parent;
+use crate::snapshot::crowd::{Census, Crowd};
+use crate::task::crowd::{CrowdHook, Edge};
+use crate::task::raw::{Parent, Pin};
 use crate::task::{kind, short};
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::panic::Location;
 
 /// Counts out the children that are done; `true` if there was one.
 #[cold]
@@ -26,40 +29,55 @@ pub(super) fn make_room(parent: Parent<'_>) -> bool {
     made
 }
 
-/// How often each name occurs that is a static string, found by its address.
+/// The most children whose names are looked at.
+const LOOKED_AT: usize = 10_000;
+
+/// A static name, and whether it is yet to be cut out of the name of a type.
+type StaticName = (&'static str, bool);
+
+/// The address and the length of a static name, whether it is a type's, and the address of a place.
+type Key = (*const u8, usize, bool, *const ());
+
+/// How often each name occurs that is a static string, with each place, found by their addresses.
 #[derive(Default)]
 struct Statics {
-    counts: HashMap<(*const u8, usize, bool), (&'static str, usize)>,
+    counts: HashMap<Key, (&'static str, Place, usize)>,
     /// Children of one kind mostly come one after another.
-    last: Option<(&'static str, bool, usize)>,
+    last: Option<(StaticName, Place, usize)>,
 }
 
+/// Where a child was spawned.
+type Place = &'static Location<'static>;
+
 impl Statics {
-    /// `is_type`: the name is yet to be cut out of the name of a type.
-    fn add(&mut self, name: &'static str, is_type: bool) {
+    fn add(&mut self, name: StaticName, place: Place) {
         match &mut self.last {
-            Some((last, of_type, count)) if std::ptr::eq(*last, name) && *of_type == is_type => {
+            Some((last, at, count))
+                if std::ptr::eq(last.0, name.0) && last.1 == name.1 && std::ptr::eq(*at, place) =>
+            {
                 *count += 1;
             }
             _ => {
                 self.store();
-                self.last = Some((name, is_type, 1));
+                self.last = Some((name, place, 1));
             }
         }
     }
 
     fn store(&mut self) {
-        if let Some((name, is_type, count)) = self.last.take() {
-            let key = (name.as_ptr(), name.len(), is_type);
-            self.counts.entry(key).or_insert((name, 0)).1 += count;
+        if let Some(((name, is_type), place, count)) = self.last.take() {
+            let at = std::ptr::from_ref(place).cast();
+            let key = (name.as_ptr(), name.len(), is_type, at);
+            self.counts.entry(key).or_insert((name, place, 0)).2 += count;
         }
     }
 
-    fn finish<'a>(mut self) -> impl Iterator<Item = (Cow<'a, str>, usize)> {
+    fn finish<'a>(mut self) -> impl Iterator<Item = (Cow<'a, str>, Place, usize)> {
         self.store();
         let counts = self.counts.into_iter();
-        counts.map(|((_, _, is_type), (name, count))| {
-            (sanitise(if is_type { short(name) } else { name }), count)
+        counts.map(|((_, _, is_type, _), (name, place, count))| {
+            let name = if is_type { short(name) } else { name };
+            (sanitise(name), place, count)
         })
     }
 }
@@ -69,14 +87,21 @@ impl Statics {
 pub(crate) fn too_many(parent: Parent<'_>, limit: usize) -> TooManyChildren {
     let Some(pin) = parent.task().pin() else {
         let name = (parent.service_name()).unwrap_or_else(|| short(parent.task().type_name()));
-        return TooManyChildren::new(name.to_owned(), limit, std::iter::empty());
+        return TooManyChildren::new(name.to_owned(), limit, Census::default());
     };
     let path = pin.live().path();
-    let mut frontier = Frontier::below(pin, 0);
+    TooManyChildren::new(path, limit, census(pin))
+}
+
+/// Looks which supervised children a task has that are not done.
+fn census(parent: Pin) -> Census {
+    let mut frontier = Frontier::below(parent, 0);
     let mut statics = Statics::default();
-    let mut seen: Vec<(&'static str, bool)> = Vec::with_capacity(CHUNK);
+    let mut seen: Vec<(StaticName, Place)> = Vec::with_capacity(CHUNK);
+    let mut looked_at = 0;
     loop {
         let more = frontier.expand_one(|child, _| {
+            looked_at += 1;
             if !child.is(kind::SUPERVISED) || child.word().is_done() {
                 return Visit::Skip;
             }
@@ -84,7 +109,7 @@ pub(crate) fn too_many(parent: Parent<'_>, limit: usize) -> TooManyChildren {
             if seen.len() < seen.capacity()
                 && let Some(name) = child.static_name()
             {
-                seen.push(name);
+                seen.push((name, child.location()));
                 return Visit::Skip;
             }
             // Its name is its own: it is pinned until that has been looked at.
@@ -93,13 +118,47 @@ pub(crate) fn too_many(parent: Parent<'_>, limit: usize) -> TooManyChildren {
                 None => Visit::Skip,
             }
         });
-        for (name, is_type) in seen.drain(..) {
-            statics.add(name, is_type);
+        for (name, place) in seen.drain(..) {
+            statics.add(name, place);
         }
-        if !more {
+        if !more || looked_at >= LOOKED_AT {
             break;
         }
     }
-    let own = frontier.taken().map(|child| (child.segment(), 1));
-    TooManyChildren::new(path, limit, own.chain(statics.finish()))
+    let own = frontier.taken();
+    let own = own.map(|child| (child.segment(), child.location(), 1));
+    Census::new(own.chain(statics.finish()))
+}
+
+/// Tells the hook of the runtime that a parent has got its child number `count`, which is an edge. The child is
+/// in a queue by now.
+#[cold]
+pub(super) fn tell_crowd(parent: Parent<'_>, edge: Edge, count: usize, limit: usize) {
+    let Some(hook) = parent.shared().crowd.get() else {
+        return;
+    };
+    // Children that are done may be counted. If some are, the edge comes again.
+    if edge == Edge::Reached && make_room(parent) {
+        return;
+    }
+    let Some(pin) = parent.task().pin() else {
+        return;
+    };
+    if !CrowdHook::crosses(edge, pin.live().cold_or_new()) {
+        return;
+    }
+    let (id, path) = (pin.live().id(), pin.live().path());
+    // The parent is given back here: it does not wait for the hook.
+    let Census {
+        most_common,
+        places,
+    } = census(pin);
+    hook.call(&Crowd {
+        id,
+        parent: path,
+        children: count,
+        limit,
+        most_common,
+        places,
+    });
 }

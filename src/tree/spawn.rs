@@ -54,6 +54,13 @@ pub(crate) enum Refusal {
     Limit,
 }
 
+/// A task that was linked.
+struct Attached {
+    task: Queued,
+    /// The number of supervised children that the parent had before.
+    before: u32,
+}
+
 /// Links a new task under its parent.
 // Not inlined into the code that is generic over the future: one copy of it is enough.
 #[inline(never)]
@@ -61,7 +68,7 @@ fn attach<'a>(
     parent: Parent<'_>,
     task: Fresh<'a>,
     limit: Option<usize>,
-) -> Result<Queued, (Fresh<'a>, Refusal)> {
+) -> Result<Attached, (Fresh<'a>, Refusal)> {
     match link(parent, task, limit) {
         Err((task, Refusal::Limit)) => attach_to_full(parent, task, limit),
         linked => linked,
@@ -73,7 +80,7 @@ fn attach_to_full<'a>(
     parent: Parent<'_>,
     mut task: Fresh<'a>,
     limit: Option<usize>,
-) -> Result<Queued, (Fresh<'a>, Refusal)> {
+) -> Result<Attached, (Fresh<'a>, Refusal)> {
     loop {
         let made = full::make_room(parent);
         // Each round needs new room: if none was made, this link is the last attempt.
@@ -89,16 +96,33 @@ fn link<'a>(
     parent: Parent<'_>,
     task: Fresh<'a>,
     limit: Option<usize>,
-) -> Result<Queued, (Fresh<'a>, Refusal)> {
+) -> Result<Attached, (Fresh<'a>, Refusal)> {
     let view = parent.task();
     let children = Children::lock(view);
-    let full = limit.is_some_and(|limit| children.supervised_count() as usize >= limit);
+    let count = children.supervised_count();
+    let full = limit.is_some_and(|limit| count as usize >= limit);
     if full && !children.refuses(&task) {
         return Err((task, Refusal::Limit));
     }
-    children
-        .adopt(task)
-        .map_err(|task| (task, Refusal::Closing))
+    match children.adopt(task) {
+        Ok(task) => Ok(Attached {
+            task,
+            before: count,
+        }),
+        Err(task) => Err((task, Refusal::Closing)),
+    }
+}
+
+/// Tells the hook for crowds of a new supervised child that is in a queue. `before` is the number of
+/// its siblings.
+#[inline]
+fn count_crowd(parent: Parent<'_>, before: u32, limit: Option<usize>) {
+    if let (Some(hook), Some(limit)) = (parent.shared().crowd.get(), limit) {
+        let count = before as usize + 1;
+        if let Some(edge) = hook.edge(count, limit) {
+            full::tell_crowd(parent, edge, count, limit);
+        }
+    }
 }
 
 #[cold]
@@ -205,7 +229,7 @@ where
     let (parent, kind) = (seed.parent, seed.kind);
     let (task, joined) = allocate::task::<_, Plain, N>(seed, future);
     match attach(parent, task, None) {
-        Ok(task) => on_spawn(parent, kind, task),
+        Ok(Attached { task, .. }) => on_spawn(parent, kind, task),
         Err((task, _)) => task.refuse(),
     }
     joined
@@ -235,9 +259,10 @@ where
         attach(parent, task, options.limit)
     };
     match attached {
-        Ok(task) => {
+        Ok(Attached { task, before }) => {
             count_in(parent);
             on_spawn(parent, options.kind, task);
+            count_crowd(parent, before, options.limit);
             Ok(joined)
         }
         Err((task, Refusal::Closing)) => {
@@ -306,8 +331,8 @@ where
         seed.kind |= kind::COVERED;
     }
     let (task, reference) = allocate::service::<_, Fallible, N>(seed, own, future);
-    let task = match attach(parent, task, options.limit) {
-        Ok(task) => task,
+    let Attached { task, before } = match attach(parent, task, options.limit) {
+        Ok(attached) => attached,
         Err((task, refusal)) => {
             task.refuse();
             return Err(refusal);
@@ -318,5 +343,6 @@ where
     }
     record.start(reference);
     parent.shared().schedule().on_spawn(task);
+    count_crowd(parent, before, options.limit);
     Ok(())
 }

@@ -5,6 +5,7 @@
 mod common;
 
 mod awaits;
+mod crowd;
 mod own_end;
 mod running;
 mod stall;

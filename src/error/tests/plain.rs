@@ -5,6 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use super::*;
+use crate::snapshot::crowd::Census;
 use crate::snapshot::{Draft, NodeKind, NodeState, Snapshot};
 
 #[test]
@@ -61,7 +62,9 @@ fn too_many_children_names_the_most_common() {
     let names = (0..12)
         .flat_map(|n| std::iter::repeat_n(format!("name-{n:02}"), 1 + n / 2))
         .chain(["conn\n".to_owned()].into_iter().cycle().take(40));
-    let error = TooManyChildren::new("app/db".to_owned(), 82, names.map(|name| (name.into(), 1)));
+    let here = Location::caller();
+    let children = Census::new(names.map(|name| (name.into(), here, 1)));
+    let error = TooManyChildren::new("app/db".to_owned(), 82, children);
     let names: Vec<(&str, usize)> = error
         .most_common
         .iter()
@@ -86,7 +89,9 @@ fn too_many_children_names_the_most_common() {
         "{text}"
     );
     assert!(
-        text.contains("most common: conn_ (x40), name-10 (x6), "),
+        text.contains(&format!(
+            "most common: conn_ (x40, spawned at {here}), name-10 (x6, spawned at {here}), "
+        )),
         "{text}"
     );
     assert_eq!(text.lines().count(), 1);
@@ -94,7 +99,7 @@ fn too_many_children_names_the_most_common() {
 
 #[test]
 fn too_many_children_of_none() {
-    let error = TooManyChildren::new("app".to_owned(), 0, std::iter::empty());
+    let error = TooManyChildren::new("app".to_owned(), 0, Census::default());
     assert!(error.most_common.is_empty());
     assert!(!error.to_string().contains("common"), "{error}");
 }
@@ -110,7 +115,7 @@ fn question_marks_convert() {
     assert_eq!(lifecycle::<StopError>().unwrap_err().to_string(), text);
     assert_eq!(lifecycle::<BoxError>().unwrap_err().to_string(), text);
 
-    let full = TooManyChildren::new("app".to_owned(), 1, std::iter::empty());
+    let full = TooManyChildren::new("app".to_owned(), 1, Census::default());
     assert_eq!(
         SpawnError::from(full.clone()),
         SpawnError::TooManyChildren(full)
