@@ -5,6 +5,7 @@
 mod calls;
 #[path = "../common/mod.rs"]
 mod common;
+mod contract;
 mod hostile;
 mod kinds;
 mod limits;
