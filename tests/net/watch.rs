@@ -11,7 +11,7 @@ use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use taskgrove::net::TcpListener;
 #[cfg(target_os = "linux")]
 use taskgrove::time::sleep;
-use taskgrove::{Runtime, spawn};
+use taskgrove::{Runtime, spawn, yield_now};
 
 use crate::common::watchdog;
 
@@ -84,6 +84,40 @@ fn while_a_worker_is_free_no_poll_keeps_an_event_waiting() {
                     assert_eq!(answer(stream), b'!');
                 }
             }
+        }
+    });
+}
+
+/// The only worker never runs out of tasks, and so never waits for the sockets. With `workers(0)` it is the thread
+/// in `block_on`.
+#[test]
+fn a_worker_that_is_never_idle_serves_the_sockets() {
+    watchdog(|| {
+        for workers in [0, 1] {
+            let rt = Runtime::builder()
+                .workers(workers)
+                .build()
+                .expect("a runtime");
+            rt.block_on(async {
+                let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+                let address = listener.local_addr().expect("an address");
+                let server = spawn(serve(listener, Arc::new(Mutex::new(mpsc::channel().1))));
+                let busy = spawn(async {
+                    loop {
+                        yield_now().await;
+                    }
+                });
+                let client = std::thread::spawn(move || {
+                    let mut client = StdStream::connect(address).expect("connected");
+                    (0..20).for_each(|n| ask(&mut client, n));
+                });
+                while !client.is_finished() {
+                    yield_now().await;
+                }
+                client.join().expect("it was served");
+                busy.cancel();
+                server.cancel();
+            });
         }
     });
 }
