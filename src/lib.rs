@@ -32,12 +32,18 @@
 //! - `net`, with the feature of that name, has sockets that the workers wait for themselves.
 //! - [`sim`] runs the same tasks on one thread in an order that a seed determines, in virtual time.
 //!
+//! With the feature `serde`, snapshots, changes, statistics and metrics can be serialised. With the feature
+//! `tracing`, each task has a span `task` with its `path`, which is entered for its polls, and there are events
+//! for starts, cancellations, failures, restarts and stalls, all with the target `taskgrove`. A subscriber
+//! runs on the thread on which these happen, and outside of all locks; a panic in it ends there.
+//!
 //! With `panic = "abort"`, a panic in a task ends the process.
 
 mod arena;
 #[doc(hidden)]
 pub use arena::audit;
 mod error;
+mod events;
 mod handle;
 #[cfg(feature = "hyper")]
 pub mod hyper;

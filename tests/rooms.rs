@@ -28,6 +28,7 @@ const ROOMS: &[&[&str]] = &[
     &["timer_queue", "reactor"],
     &["snapshot"],
     &["error"],
+    &["events"],
     &["task"],
     &["protect"],
     &["tree"],

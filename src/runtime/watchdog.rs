@@ -12,6 +12,7 @@
 //! watchdog joins the thread unless `in_hook` is set. So once the owner has set `stopped`, no call begins;
 //! and a thread that is joined makes no call.
 
+use crate::events;
 use crate::panics::quietly;
 use crate::snapshot::stall::Stall;
 use crate::sync::{Arc, Mutex, Parker};
@@ -119,6 +120,7 @@ impl Control {
             }
             state.in_hook = true;
         }
+        events::stalled(stall);
         quietly(|| (hook.hook)(stall));
         self.state.lock().in_hook = false;
     }

@@ -18,6 +18,7 @@ use super::reply::{Asked, Outcome};
 use super::rules::Rules;
 use super::spec::ChildSpec;
 use crate::error::{ChildFailures, Result};
+use crate::events;
 use crate::handle::current_shared;
 use crate::id::TaskId;
 use crate::panics::quietly;
@@ -293,6 +294,10 @@ impl Driver {
                     location: live.spec.location,
                 };
                 live.wake();
+                let restarts = self.policy.child(key).map_or(0, |child| child.restarts);
+                if restarts > 0 {
+                    events::restarted(path, &live.spec.name, restarts);
+                }
                 self.policy.spawned(key, Ok(identity), now);
             }
             Ok(None) => self.policy.refused(key, now),

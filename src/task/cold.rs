@@ -71,6 +71,9 @@ struct Rare {
     timer: Option<TimerKey>,
     /// The wakers that are woken at the turn.
     scopes: Option<Arc<WaitList>>,
+    /// The span of the task, between two polls.
+    #[cfg(feature = "tracing")]
+    span: Option<crate::events::Span>,
     /// What the last poll was left waiting for, if the runtime records that.
     awaited: Option<AwaitedRecord>,
 }
@@ -147,6 +150,18 @@ impl Cold {
     #[cold]
     fn rare<R>(&self, f: impl FnOnce(&mut Rare) -> R) -> R {
         f(self.rare.lock().get_or_insert_default())
+    }
+
+    /// Keeps the task's span until its next poll. By the thread that polls the task.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn keep_span(&self, span: crate::events::Span) {
+        self.rare(|rare| rare.span = Some(span));
+    }
+
+    /// Takes the task's span. The caller ends it outside of locks.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn take_span(&self) -> Option<crate::events::Span> {
+        self.rare.lock().as_mut()?.span.take()
     }
 
     /// Keeps the record of what the task waits for. By the thread that polls it, after

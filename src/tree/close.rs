@@ -61,6 +61,10 @@ fn drop_rest(mut task: Closing<'_>) -> bool {
             quietly(|| drop(cleanup));
         }
     }
+    #[cfg(feature = "tracing")]
+    if let Some(span) = cold.take_span() {
+        span.end();
+    }
     if let Some(error) = kept_panic(cold) {
         task.store_error(error);
     }

@@ -11,6 +11,7 @@
 use super::request::{notify, request, request_and};
 use super::{grace, requested};
 use crate::error::{ChildFailures, FailureKind, JoinError, Moment, Panic, TaskFailure};
+use crate::events;
 use crate::panics::{discard, quietly};
 use crate::task::cold::Cold;
 use crate::task::current;
@@ -149,10 +150,12 @@ fn count_panic(task: Live<'_>, panic: &Panic, moment: Option<Moment>, may_go_on:
 /// Records a failure of a supervised task, or of a service's `run`, and cancels the service. Without a
 /// `moment`, it happens now.
 fn fail(task: Live<'_>, moment: Option<Moment>, kind: FailureKind) -> TaskFailure {
-    fail_service(task, || {
+    let failure = fail_service(task, || {
         let moment = moment.unwrap_or_else(Moment::next);
         TaskFailure::new(task.id(), task.path(), task.location(), moment, kind)
-    })
+    });
+    current::outside_tasks(|| events::failed(&failure));
+    failure
 }
 
 /// Records a failure of the service of `parent`: its child service has ended with `kind`.

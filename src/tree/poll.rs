@@ -4,6 +4,7 @@ use super::batch::Batch;
 use super::close::{close, kept_panic};
 use super::fail;
 use super::settle::settle;
+use crate::events;
 use crate::sync::atomic::Ordering;
 use crate::task::Live;
 use crate::task::awaited;
@@ -85,7 +86,7 @@ fn settle_closed(task: Claimed) {
 
 #[inline(always)]
 fn poll(mut task: Polling<'_>, before: Word) -> Ended {
-    if task.live().shared().is_watched || before.has_ended() {
+    if task.live().shared().is_watched || before.has_ended() || events::is_on() {
         return poll_watched(task, before);
     }
     let pending = poll_future(task.again());
@@ -111,13 +112,45 @@ fn poll_watched(task: Polling<'_>, before: Word) -> Ended {
     let shared = live.shared();
     let watch = &shared.watch;
     let Some(window) = watch.window(current::worker(shared.serial)) else {
-        return poll_recorded(task, before);
+        return poll_in_span(task, before);
     };
     let began = shared.clock.now_ns();
-    let ended = window.show(live, began, || poll_recorded(task, before));
+    let ended = window.show(live, began, || poll_in_span(task, before));
     if watch.busy {
         let busy = shared.clock.now_ns().saturating_sub(began);
         (live.cold_or_new().busy_ns).fetch_add(busy, Ordering::Relaxed);
+    }
+    ended
+}
+
+#[cfg(not(feature = "tracing"))]
+#[inline(always)]
+fn poll_in_span(task: Polling<'_>, before: Word) -> Ended {
+    poll_recorded(task, before)
+}
+
+/// As [`poll`], in the span of the task.
+#[cfg(feature = "tracing")]
+fn poll_in_span(task: Polling<'_>, before: Word) -> Ended {
+    let live = task.live();
+    let known = live.cold().and_then(Cold::take_span);
+    let make = || events::Span::begin(|| live.path(), live.id(), live.location());
+    let is_first = live.polls() == 1 && events::is_on();
+    let Some(span) = known.or_else(|| is_first.then(make).flatten()) else {
+        return poll_recorded(task, before);
+    };
+    let (ended, span) = span.run(|| poll_recorded(task, before));
+    let is_over = matches!(
+        ended,
+        Ended::Gone {
+            cleanups: false,
+            ..
+        }
+    );
+    match span {
+        Some(span) if is_over => span.end(),
+        Some(span) => live.cold_or_new().keep_span(span),
+        None => {}
     }
     ended
 }

@@ -4,6 +4,8 @@
 //! A request is plain data here; [`super::job`] turns it into the walk of [`super::cancel`].
 
 use super::grace;
+use crate::events;
+use crate::id::TaskId;
 use crate::sync::atomic::Ordering;
 use crate::task::raw::{Marked, Next};
 use crate::task::shared::Cancellation;
@@ -22,6 +24,29 @@ pub(crate) fn request(target: Borrowed<'_>, level: Level) {
 /// consequence of this request. So the request draws its number before the service closes.
 #[inline]
 pub(crate) fn request_and(target: Borrowed<'_>, level: Level, close: impl FnOnce()) {
+    if !events::is_on() {
+        return request_now(target, level, close);
+    }
+    // The path is found before: the task may be done after the request.
+    let told = describe(target, level);
+    request_now(target, level, close);
+    if let Some((path, id)) = told {
+        events::cancelled(&path, id, level == Level::Kill, None);
+    }
+}
+
+/// The path and the id of a task that is not being ended at this level yet.
+#[cold]
+fn describe(target: Borrowed<'_>, level: Level) -> Option<(String, TaskId)> {
+    if target.is(kind::SENTINEL) || target.word().level() >= level as u64 {
+        return None;
+    }
+    let pin = target.pin()?;
+    Some((pin.live().path(), pin.live().id()))
+}
+
+#[inline]
+fn request_now(target: Borrowed<'_>, level: Level, close: impl FnOnce()) {
     // The common case needs no walk: there is nothing below the target.
     let plain = !target.is(kind::SENTINEL | kind::GRACE);
     if level == Level::Cancel
