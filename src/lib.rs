@@ -28,6 +28,7 @@
 //!   waits for it.
 //! - [`Snapshot`], [`Stats`] and [`Metrics`] show what the tasks of a runtime do.
 //! - `run_blocking`, of the feature `blocking`, runs closures that block as tasks of the tree.
+//! - `process`, of the feature `process`, runs a service as a program, with signals and exit codes.
 //! - [`time`] has sleeps, timeouts and intervals.
 //! - `net`, with the feature of that name, has sockets that the workers wait for themselves.
 //! - [`sim`] runs the same tasks on one thread in an order that a seed determines, in virtual time.
@@ -55,6 +56,8 @@ pub mod model;
 pub mod net;
 mod panics;
 mod path;
+#[cfg(feature = "process")]
+pub mod process;
 mod protect;
 #[cfg(feature = "net")]
 #[cfg_attr(

@@ -40,6 +40,7 @@ const ROOMS: &[&[&str]] = &[
     &["service"],
     &["supervisor"],
     &["runtime", "sim"],
+    &["process"],
     &["lib", "model"],
 ];
 

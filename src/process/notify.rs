@@ -1,0 +1,178 @@
+//! What an init system is told: the protocol of systemd's `sd_notify`.
+
+use super::print::print;
+use crate::handle::Handle;
+use crate::service::Manager;
+use crate::time::{self, MissedTicks};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Tells the init system about the state of the process. The messages of a state are sent once.
+pub(super) struct Notifier {
+    socket: Option<Socket>,
+    watchdog: Option<Duration>,
+    /// Whether a message was sent. Each thread that sends swaps it; only who was first matters, so Relaxed suffices.
+    is_ready: AtomicBool,
+    is_stopping: AtomicBool,
+}
+
+impl Notifier {
+    pub(super) fn from_environment() -> Notifier {
+        let socket = std::env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty());
+        let socket = socket.and_then(|name| match Socket::to(&name) {
+            Ok(socket) => Some(socket),
+            Err(error) => {
+                print(format!(
+                    "cannot use NOTIFY_SOCKET {}: {error}",
+                    name.display()
+                ));
+                None
+            }
+        });
+        let number = |name| std::env::var(name).ok()?.trim().parse::<u64>().ok();
+        let of_this = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
+        let period = number("WATCHDOG_USEC").filter(|&us| us > 0 && of_this && socket.is_some());
+        Notifier {
+            socket,
+            watchdog: period.map(Duration::from_micros),
+            is_ready: AtomicBool::new(false),
+            is_stopping: AtomicBool::new(false),
+        }
+    }
+
+    fn send(&self, message: &str) {
+        if let Some(socket) = &self.socket {
+            // There is nobody to whom it matters: an init system that is gone, or does not read.
+            let _ = socket.send(message);
+        }
+    }
+
+    fn ready(&self) {
+        if !self.is_ready.swap(true, Ordering::Relaxed) {
+            self.send("READY=1");
+        }
+    }
+
+    pub(super) fn stopping(&self) {
+        if !self.is_stopping.swap(true, Ordering::Relaxed) {
+            self.send("STOPPING=1");
+        }
+    }
+
+    /// The service has ended. One that has ended well without having said that it was ready was started.
+    pub(super) fn ended(&self, well: bool) {
+        if well && !self.is_stopping.load(Ordering::Relaxed) {
+            self.ready();
+        }
+        self.stopping();
+    }
+}
+
+/// Spawns the tasks that follow the service, and prove that the runtime runs.
+pub(super) fn spawn_tasks(
+    handle: &Handle,
+    manager: &Manager,
+    notifier: &Arc<Notifier>,
+    ready_within: Duration,
+) {
+    if notifier.socket.is_none() {
+        return;
+    }
+    let (manager, told) = (manager.clone(), notifier.clone());
+    let follow = async move {
+        let ready = time::timeout(ready_within, manager.wait_ready());
+        // `Err` outside: it is cancelled or over. Inside: the time is over, or it has ended.
+        if let Ok(Ok(Ok(())) | Err(_)) = manager.external_api(ready).await {
+            told.ready();
+        }
+        let _ = manager.external_api(std::future::pending::<()>()).await;
+        // An end by itself is told by the thread that waits for it.
+        if manager.is_cancelled() {
+            told.stopping();
+        }
+    };
+    handle.task(follow).name("sd_notify").spawn();
+    if let Some(period) = notifier.watchdog {
+        let told = notifier.clone();
+        let prove = async move {
+            let half = (period / 2).max(Duration::from_micros(1));
+            let mut ticks = time::interval(half).missed_ticks(MissedTicks::Skip);
+            loop {
+                ticks.tick().await;
+                told.send("WATCHDOG=1");
+            }
+        };
+        handle.task(prove).name("sd_watchdog").spawn();
+    }
+}
+
+#[cfg(unix)]
+use unix::Socket;
+
+#[cfg(unix)]
+mod unix {
+    use std::ffi::OsStr;
+    use std::io;
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::net::{SocketAddr, UnixDatagram};
+
+    /// A socket of the init system's.
+    pub(super) struct Socket {
+        from: UnixDatagram,
+        to: SocketAddr,
+    }
+
+    impl Socket {
+        /// Opens the socket of this name: a path, or, after `@`, a name in Linux's abstract namespace.
+        pub(super) fn to(name: &OsStr) -> io::Result<Socket> {
+            let to = match name.as_bytes() {
+                [b'@', rest @ ..] => abstract_address(rest)?,
+                [b'/', ..] => SocketAddr::from_pathname(name)?,
+                _ => {
+                    let what = "neither an absolute path nor an abstract name";
+                    return Err(io::Error::new(io::ErrorKind::Unsupported, what));
+                }
+            };
+            let from = UnixDatagram::unbound()?;
+            // A task sends: it must not block its worker.
+            from.set_nonblocking(true)?;
+            Ok(Socket { from, to })
+        }
+
+        pub(super) fn send(&self, message: &str) -> io::Result<()> {
+            self.from
+                .send_to_addr(message.as_bytes(), &self.to)
+                .map(drop)
+        }
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn abstract_address(name: &[u8]) -> io::Result<SocketAddr> {
+        #[cfg(target_os = "android")]
+        use std::os::android::net::SocketAddrExt;
+        #[cfg(target_os = "linux")]
+        use std::os::linux::net::SocketAddrExt;
+        SocketAddr::from_abstract_name(name)
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    fn abstract_address(_: &[u8]) -> io::Result<SocketAddr> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// Where there are no such sockets.
+#[cfg(not(unix))]
+enum Socket {}
+
+#[cfg(not(unix))]
+impl Socket {
+    fn to(_: &std::ffi::OsStr) -> std::io::Result<Socket> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
+
+    fn send(&self, _: &str) -> std::io::Result<()> {
+        match *self {}
+    }
+}

@@ -1,0 +1,131 @@
+//! The signals that a process gets while it runs a service.
+
+use super::event::Event;
+use std::io;
+use std::sync::mpsc::Sender;
+
+#[cfg(not(unix))]
+pub(super) use elsewhere::{QUIT, Signals};
+#[cfg(unix)]
+pub(super) use unix::{QUIT, Signals};
+
+#[cfg(unix)]
+mod unix {
+    use super::{Event, Sender, io};
+    use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
+    use signal_hook::flag;
+    use signal_hook::iterator::{Handle, Signals as Iterator};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::sync::{Arc, OnceLock};
+
+    /// The signal that prints the tree.
+    pub(in crate::process) const QUIT: i32 = SIGQUIT;
+    const ALL: [i32; 3] = [SIGINT, SIGTERM, SIGQUIT];
+
+    /// Sends the signals to the control, until it is dropped.
+    pub(in crate::process) struct Signals(Handle);
+
+    /// The calls of `run` that have begun and not ended.
+    ///
+    /// Changed by the threads that call it, with `SeqCst`, as `UNHANDLED` is, so that the latter says in the end what
+    /// the former came to.
+    static RUNS: AtomicUsize = AtomicUsize::new(0);
+
+    /// Whether a signal has its usual effect, because no service runs. Read by the signal handler.
+    static UNHANDLED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+    impl Signals {
+        pub(in crate::process) fn begin(events: Sender<Event>) -> io::Result<Signals> {
+            let mut signals = Iterator::new(ALL)?;
+            RUNS.fetch_add(1, Ordering::SeqCst);
+            let this = Signals(signals.handle());
+            if UNHANDLED.get().is_none() {
+                // Registered for as long as the process lives: a handler that is taken away does not restore the usual
+                // effect.
+                let unhandled = Arc::new(AtomicBool::new(false));
+                if UNHANDLED.set(unhandled.clone()).is_ok() {
+                    for signal in ALL {
+                        flag::register_conditional_default(signal, unhandled.clone())?;
+                    }
+                }
+            }
+            set_unhandled();
+            let thread = std::thread::Builder::new().name("taskgrove-signals".to_owned());
+            thread.spawn(move || {
+                for signal in &mut signals {
+                    // The control is gone once the service has ended.
+                    let _ = events.send(Event::Signal(signal));
+                }
+            })?;
+            Ok(this)
+        }
+    }
+
+    fn set_unhandled() {
+        if let Some(unhandled) = UNHANDLED.get() {
+            unhandled.store(RUNS.load(Ordering::SeqCst) == 0, Ordering::SeqCst);
+        }
+    }
+
+    impl Drop for Signals {
+        fn drop(&mut self) {
+            self.0.close();
+            RUNS.fetch_sub(1, Ordering::SeqCst);
+            set_unhandled();
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod elsewhere {
+    use super::{Event, Sender, io};
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    /// No event has this number: the tree cannot be asked for.
+    pub(in crate::process) const QUIT: i32 = 3;
+    /// The number that Ctrl-C has where there are signals.
+    const INT: i32 = 2;
+
+    /// Sends Ctrl-C to the control, until it is dropped.
+    pub(in crate::process) struct Signals(u64);
+
+    /// Where to send. The handler of the process is set once and stays.
+    static SENDERS: Mutex<Vec<(u64, Sender<Event>)>> = Mutex::new(Vec::new());
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+
+    fn senders() -> std::sync::MutexGuard<'static, Vec<(u64, Sender<Event>)>> {
+        SENDERS
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn on_ctrl_c() {
+        let senders = senders();
+        if senders.is_empty() {
+            // No service runs: the usual effect.
+            std::process::exit(crate::process::event::code_of(INT).into());
+        }
+        for (_, events) in senders.iter() {
+            let _ = events.send(Event::Signal(INT));
+        }
+    }
+
+    impl Signals {
+        pub(in crate::process) fn begin(events: Sender<Event>) -> io::Result<Signals> {
+            // Only a number; Relaxed suffices.
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            if number == 0 {
+                ctrlc::set_handler(on_ctrl_c).map_err(io::Error::other)?;
+            }
+            senders().push((number, events));
+            Ok(Signals(number))
+        }
+    }
+
+    impl Drop for Signals {
+        fn drop(&mut self) {
+            senders().retain(|(number, _)| *number != self.0);
+        }
+    }
+}

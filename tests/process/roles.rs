@@ -1,0 +1,164 @@
+//! What the child does.
+
+use std::future::pending;
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+use taskgrove::process::{self, Process};
+use taskgrove::{Context, Handle, ManagerSlot, Runtime, Service, finally, service_fn, spawn};
+
+const SOON: Duration = Duration::from_millis(100);
+const NEVER: Duration = Duration::from_secs(3600);
+
+fn process() -> Process {
+    Process::new().runtime(Runtime::builder().workers(2))
+}
+
+/// A service that waits for its cancellation.
+async fn waits(ctx: Context) -> taskgrove::Result {
+    ctx.task({
+        let ctx = ctx.clone();
+        async move {
+            println!("up");
+            ctx.cancelled().await;
+            println!("cancelled");
+            Ok(())
+        }
+    })
+    .name("waiter")
+    .grace(NEVER)
+    .spawn()?;
+    Ok(())
+}
+
+/// A service whose cleanup does not end.
+async fn stubborn(_: Context) -> taskgrove::Result {
+    let body = async {
+        println!("up");
+        pending::<()>().await
+    };
+    let cleanup = async {
+        println!("cleans up");
+        pending::<()>().await
+    };
+    finally(body, cleanup).await;
+    Ok(())
+}
+
+/// Blocks the thread for ever.
+fn block() -> ! {
+    println!("up");
+    loop {
+        std::thread::park();
+    }
+}
+
+async fn stuck(ctx: Context) -> taskgrove::Result {
+    ctx.set_ready();
+    let waiter = ctx.clone();
+    let waiter = async move {
+        waiter.cancelled().await;
+        println!("cancelled");
+        Ok(())
+    };
+    ctx.task(waiter).grace(NEVER).spawn()?;
+    ctx.task::<_, ()>(async { block() }).name("stuck").spawn()?;
+    Ok(())
+}
+
+/// Writes to stderr until nobody reads it any more, and holds its lock then.
+async fn floods(_: Context) -> taskgrove::Result {
+    println!("up");
+    let mut err = std::io::stderr().lock();
+    loop {
+        err.write_all(&[b'x'; 1 << 12])?;
+    }
+}
+
+/// A service that cannot be managed, because it is managed.
+#[derive(Default)]
+struct Managed(ManagerSlot);
+
+impl Service for Managed {
+    async fn run(self: std::sync::Arc<Self>, _: Context) -> taskgrove::Result {
+        Ok(())
+    }
+    fn manager_slot(&self) -> Option<&ManagerSlot> {
+        Some(&self.0)
+    }
+}
+
+pub(crate) fn run(role: &str) -> ExitCode {
+    match role {
+        "clean" => process::run(service_fn("app", async |_| Ok(()))),
+        "fails" => process().run(service_fn("app", async |ctx: Context| {
+            let fails = async { Err::<(), _>("no disk".into()) };
+            ctx.task(fails).name("db").spawn()?;
+            pending().await
+        })),
+        "managed" => {
+            let service = std::sync::Arc::new(Managed::default());
+            let _manager = taskgrove::Manager::new(service.clone()).unwrap();
+            process().run(service)
+        }
+        "waits" => process().run(service_fn("app", waits)),
+        "waits alone" => {
+            let alone = Runtime::builder().workers(0);
+            Process::new().runtime(alone).run(service_fn("app", waits))
+        }
+        "stubborn" => process().drain(SOON).run(service_fn("app", stubborn)),
+        "stubborn for ever" => process()
+            .drain(Duration::MAX)
+            .run(service_fn("app", stubborn)),
+        "stuck" => process().drain(SOON).run(service_fn("app", stuck)),
+        "stuck alone" => {
+            let alone = Runtime::builder().workers(0);
+            Process::new()
+                .drain(SOON)
+                .runtime(alone)
+                .run(service_fn("app", stuck))
+        }
+        "stuck for ever" => process().drain(NEVER).run(service_fn("app", stuck)),
+        "stuck worker" => {
+            let one = Runtime::builder().workers(1);
+            Process::new()
+                .drain(SOON)
+                .runtime(one)
+                .run(service_fn("app", stuck))
+        }
+        "floods" => process().drain(SOON).run(service_fn("app", floods)),
+        "leaves" => process().drain(SOON).run(service_fn("app", async |_| {
+            let root = Handle::current();
+            let cleans = async { finally(pending::<()>(), pending::<()>()).await };
+            root.task(cleans).name("left").spawn();
+            root.task(pending::<()>()).name("harmless").spawn();
+            // It has begun, so that its cleanup runs.
+            while root.snapshot().nodes().iter().any(|node| node.polls == 0) {
+                taskgrove::yield_now().await;
+            }
+            Ok(())
+        })),
+        "afterwards" => {
+            let code = process().run(service_fn("app", async |_| Ok(())));
+            assert_eq!(code, ExitCode::SUCCESS);
+            block()
+        }
+        "twice" => {
+            let first = process().run(service_fn("app", async |_| Ok(())));
+            assert_eq!(first, ExitCode::SUCCESS);
+            process().run(service_fn("app", waits))
+        }
+        "says" => process().run(service_fn("app", async |ctx: Context| {
+            taskgrove::time::sleep(SOON).await;
+            println!("ready");
+            ctx.set_ready();
+            waits(ctx).await
+        })),
+        "never says" => process().ready_within(SOON).run(service_fn("app", waits)),
+        "fails later" => process().run(service_fn("app", async |_| {
+            spawn(async {}).await?;
+            Err("no disk".into())
+        })),
+        other => panic!("there is no role {other:?}"),
+    }
+}

@@ -1,0 +1,139 @@
+//! Signals and exit codes.
+
+use crate::child::Child;
+
+const INT: i32 = 2;
+const TERM: i32 = 15;
+
+pub(crate) fn a_clean_end() {
+    let ended = Child::start("clean").end();
+    assert_eq!((ended.code, &*ended.err), (Ok(0), ""));
+}
+
+pub(crate) fn a_failure() {
+    let ended = Child::start("fails").end();
+    assert_eq!(ended.code, Ok(1));
+    assert!(
+        ended.err.contains("app/db") && ended.err.contains("no disk"),
+        "{}",
+        ended.err
+    );
+}
+
+pub(crate) fn a_service_that_is_managed() {
+    let ended = Child::start("managed").end();
+    assert_eq!(ended.code, Ok(1));
+    assert!(ended.err.contains("has a manager already"), "{}", ended.err);
+}
+
+pub(crate) fn a_signal_cancels() {
+    for role in ["waits", "waits alone"] {
+        for name in ["INT", "TERM"] {
+            let mut child = Child::start(role);
+            child.prints("up");
+            child.signal(name);
+            let ended = child.end();
+            assert_eq!((ended.code, &*ended.err), (Ok(0), ""), "{role} {name}");
+            assert_eq!(ended.out, ["cancelled"]);
+        }
+    }
+}
+
+pub(crate) fn what_outlives_the_drain_is_killed() {
+    let mut child = Child::start("stubborn");
+    child.prints("up");
+    child.signal("TERM");
+    let ended = child.end();
+    assert_eq!(ended.code, Ok(128 + TERM));
+    assert_eq!(ended.out, ["cleans up"]);
+    let err = ended.err;
+    assert!(
+        err.contains("killed: ") && err.contains("app #") && err.contains("cleaning up"),
+        "{err}"
+    );
+}
+
+pub(crate) fn a_second_signal_kills() {
+    let mut child = Child::start("stubborn for ever");
+    child.prints("up");
+    child.signal("TERM");
+    child.prints("cleans up");
+    child.signal("INT");
+    let ended = child.end();
+    assert_eq!(ended.code, Ok(128 + INT));
+    assert!(ended.err.contains("cleaning up"), "{}", ended.err);
+}
+
+pub(crate) fn a_stuck_poll_holds_nothing_up() {
+    for role in ["stuck", "stuck alone", "stuck worker"] {
+        let mut child = Child::start(role);
+        child.prints("up");
+        child.signal("TERM");
+        let ended = child.end();
+        assert_eq!(ended.code, Ok(128 + TERM), "{role}");
+        let err = ended.err;
+        assert!(
+            err.contains("app/stuck") && err.contains("still running a poll"),
+            "{role}: {err}"
+        );
+    }
+}
+
+/// The second one kills, but the poll stays; nothing has to be waited for then.
+pub(crate) fn a_third_signal_ends_at_once() {
+    let mut child = Child::start("stuck for ever");
+    child.prints("up");
+    child.signal("TERM");
+    child.prints("cancelled");
+    child.signal("INT");
+    child.says("app/stuck");
+    child.signal("INT");
+    assert_eq!(child.end().code, Ok(128 + INT));
+}
+
+pub(crate) fn a_blocked_stderr_holds_nothing_up() {
+    let mut child = Child::start("floods");
+    child.prints("up");
+    child.signal("TERM");
+    // Nobody reads what it prints.
+    assert_eq!(child.end_unread(), Ok(128 + TERM));
+}
+
+pub(crate) fn a_picture_on_quit() {
+    for role in ["waits", "waits alone"] {
+        let mut child = Child::start(role);
+        child.prints("up");
+        for _ in 0..2 {
+            child.signal("QUIT");
+            let said = child.says("waiter");
+            assert!(said.contains("app"), "{role}: {said}");
+        }
+        child.signal("TERM");
+        assert_eq!(child.end().code, Ok(0), "{role}");
+    }
+}
+
+/// Roots beside the service have the drain for their cleanups; others are dropped without a word.
+pub(crate) fn what_is_left_beside_the_service() {
+    let ended = Child::start("leaves").end();
+    assert_eq!(ended.code, Ok(1));
+    let err = ended.err;
+    assert!(
+        err.contains("killed: ") && err.contains("left #") && !err.contains("harmless"),
+        "{err}"
+    );
+}
+
+pub(crate) fn the_usual_effect_afterwards() {
+    let mut child = Child::start("afterwards");
+    child.prints("up");
+    child.signal("TERM");
+    assert_eq!(child.end().code, Err(TERM));
+}
+
+pub(crate) fn one_run_after_another() {
+    let mut child = Child::start("twice");
+    child.prints("up");
+    child.signal("INT");
+    assert_eq!(child.end().code, Ok(0));
+}
