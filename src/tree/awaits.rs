@@ -1,16 +1,24 @@
 //! What the tasks of a snapshot wait for, as text.
 
 use crate::path::sanitise;
+use crate::snapshot::NodeState;
 use crate::task::awaited::{self, Awaited, Event, Whom};
 use crate::task::state::Phase;
 use crate::task::{Live, Shared};
 use crate::timer_queue::NEVER;
 use std::time::Duration;
 
-/// Describes what a task waits for; `None` if the runtime does not record that, or if the task is not idle.
-pub(super) fn describe(task: Live<'_>) -> Option<String> {
+/// Describes what a task waits for; `None` if the runtime does not record that, or if the task is neither idle
+/// nor a blocking job.
+pub(super) fn describe(task: Live<'_>, state: NodeState) -> Option<String> {
     let shared = task.shared();
-    if !shared.watch.awaits || task.word().phase() != Phase::Idle {
+    if !shared.watch.awaits {
+        return None;
+    }
+    if state == NodeState::Blocking {
+        return Some("a blocking job".to_owned());
+    }
+    if task.word().phase() != Phase::Idle {
         return None;
     }
     let awaited = awaited::of(task);

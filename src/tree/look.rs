@@ -157,7 +157,7 @@ fn draft<'a>(task: Live<'a>, depth: usize, now: &Now) -> Draft<'a> {
             .then(|| task.cold().map(busy).unwrap_or_default()),
         age: age(now.ms, task.born_ms()),
         location: task.location(),
-        awaiting: awaits::describe(task),
+        awaiting: awaits::describe(task, state),
         running_for: if state == NodeState::Running {
             now.running_for(task.id())
         } else {

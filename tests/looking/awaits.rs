@@ -253,3 +253,36 @@ fn without_track_awaits_there_is_nothing() {
     assert_eq!(awaiting(&rt.snapshot(), task.id()), None);
     assert!(!rt.snapshot().to_string().contains("awaiting"));
 }
+
+#[cfg(feature = "blocking")]
+#[test]
+fn a_blocking_job_is_one() {
+    watchdog(|| {
+        let rt = tracked(1);
+        let (go_on, goes_on) = std::sync::mpsc::channel::<()>();
+        let (tell, told) = std::sync::mpsc::channel();
+        let waits = rt.spawn(async move {
+            let job = taskgrove::run_blocking(move || {
+                tell.send(()).expect("the test waits");
+                let _ = goes_on.recv();
+            });
+            job.await.expect("no panic");
+        });
+        told.recv().expect("the job runs");
+        let look = || {
+            let snapshot = rt.snapshot();
+            let job = snapshot.nodes()[1].clone();
+            (awaiting(&snapshot, waits.id()).map(str::to_owned), job)
+        };
+        let (text, job) = loop {
+            match look() {
+                (Some(text), job) => break (text, job),
+                _ => std::thread::yield_now(),
+            }
+        };
+        assert_eq!(job.awaiting.as_deref(), Some("a blocking job"));
+        assert_eq!(text, format!("task {} {}", job.path, job.id));
+        drop(go_on);
+        rt.block_on(waits).expect("it ends");
+    });
+}
