@@ -31,6 +31,8 @@ pub(crate) use local::*;
 pub(crate) use loom::sync::Arc;
 pub(crate) use mutex::{Mutex, MutexGuard};
 pub(crate) use once_lock::OnceLock;
+#[cfg(feature = "net")]
+pub(crate) use parker::Bell;
 pub(crate) use parker::Parker;
 pub(crate) use seg_queue::*;
 #[cfg(not(taskgrove_loom))]

@@ -1,7 +1,7 @@
 //! What the loom models have in place of the operating system's queue of events: a list that they fill.
 
 use super::readiness::Bits;
-use crate::sync::{Arc, Mutex, Parker};
+use crate::sync::{Arc, Bell, Mutex, Parker};
 use std::io;
 use std::time::Instant;
 
@@ -81,11 +81,9 @@ impl System {
         _exact: bool,
     ) -> bool {
         let _waiting = self.waiting.lock();
-        let bell = || {
-            let bell = self.bell.clone();
-            Box::new(move || bell.unpark()) as Box<_>
-        };
-        parker.park_in(bell, || {
+        let bell = self.bell.clone();
+        let ring: Bell = std::sync::Arc::new(move || bell.unpark());
+        parker.park_in(&ring, || {
             self.bell.park(until);
             events.0.append(&mut self.ready.lock());
         });

@@ -8,8 +8,9 @@
 //! The events are the thread's own, and it dispatches them after it has released the lock.
 
 use super::readiness::Bits;
-use crate::sync::{Arc, Mutex, Parker};
+use crate::sync::{Bell, Mutex, Parker};
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(crate) use mio::Interest;
@@ -78,15 +79,18 @@ fn bits(event: &mio::event::Event) -> Bits {
 pub(super) struct System {
     poll: Mutex<mio::Poll>,
     registry: mio::Registry,
-    /// Unparks the thread that waits. Not a part of the reactor, since a parker may outlive that.
-    bell: Arc<mio::Waker>,
+    /// Gets the thread that waits out of the queue.
+    bell: Bell,
 }
 
 impl System {
     pub(super) fn new() -> io::Result<Self> {
         let poll = mio::Poll::new()?;
         let registry = poll.registry().try_clone()?;
-        let bell = Arc::new(mio::Waker::new(&registry, BELL)?);
+        let waker = mio::Waker::new(&registry, BELL)?;
+        // An error means that the user has closed the descriptor. The queue is broken then, too, and the
+        // thread does not wait in it for long.
+        let bell = Arc::new(move || drop(waker.wake()));
         Ok(System {
             poll: Mutex::new(poll),
             registry,
@@ -120,12 +124,7 @@ impl System {
         let mut failed = false;
         {
             let mut poll = self.poll.lock();
-            let bell = || {
-                let bell = self.bell.clone();
-                // Its error would be that of a write to an event counter, which has none.
-                Box::new(move || bell.wake().expect("the system's queue is open")) as Box<_>
-            };
-            parker.park_in(bell, || {
+            parker.park_in(&self.bell, || {
                 failed = poll_until(&mut poll, buffer, until, exact).is_err();
             });
         }

@@ -12,8 +12,6 @@
 use super::atomic::{AtomicU8, Ordering};
 use super::condvar::Condvar;
 use super::mutex::Mutex;
-#[cfg(feature = "net")]
-use super::once_lock::OnceLock;
 use std::time::Instant;
 
 /// No token, and no thread waits.
@@ -28,7 +26,7 @@ const ELSEWHERE: u8 = 3;
 
 /// Gets a thread out of the queue that it waits in; if no thread waits there, the next one.
 #[cfg(feature = "net")]
-pub(crate) type Bell = Box<dyn Fn() + Send + Sync>;
+pub(crate) type Bell = std::sync::Arc<dyn Fn() + Send + Sync>;
 
 /// Blocks one thread until it is unparked, by a token that `unpark` puts and `park` takes.
 ///
@@ -43,9 +41,9 @@ pub(crate) struct Parker {
     state: AtomicU8,
     lock: Mutex<()>,
     changed: Condvar,
-    /// Set before the first wait in another queue. It is the same queue each time.
+    /// That of the queue in which the thread waits, or is about to.
     #[cfg(feature = "net")]
-    bell: OnceLock<Bell>,
+    bell: Mutex<Option<Bell>>,
 }
 
 impl Parker {
@@ -55,7 +53,7 @@ impl Parker {
             lock: Mutex::new(()),
             changed: Condvar::new(),
             #[cfg(feature = "net")]
-            bell: OnceLock::new(),
+            bell: Mutex::new(None),
         }
     }
 
@@ -87,8 +85,8 @@ impl Parker {
     /// Calls `wait`, which blocks in another queue until `bell` is rung, or for as long as it likes;
     /// does not call it if there is a token. Takes the token. Returns whether there was one.
     #[cfg(feature = "net")]
-    pub(crate) fn park_in(&self, bell: impl FnOnce() -> Bell, wait: impl FnOnce()) -> bool {
-        self.bell.get_or_init(bell);
+    pub(crate) fn park_in(&self, bell: &Bell, wait: impl FnOnce()) -> bool {
+        *self.bell.lock() = Some(bell.clone());
         // An unpark before this step makes it fail; one after it rings the bell. Relaxed on failure: the
         // token that is found is taken by the swap below, which acquires.
         let waits =
@@ -97,7 +95,10 @@ impl Parker {
         if waits.is_ok() {
             wait();
         }
-        self.state.swap(EMPTY, Ordering::Acquire) == TOKEN
+        let had_token = self.state.swap(EMPTY, Ordering::Acquire) == TOKEN;
+        // The parker may outlive the queue, and its next wait may be in another one.
+        *self.bell.lock() = None;
+        had_token
     }
 
     /// Puts a token, and wakes the thread that is parked; a second token before the first is taken
@@ -109,7 +110,13 @@ impl Parker {
                 self.changed.notify_one();
             }
             #[cfg(feature = "net")]
-            ELSEWHERE => self.bell.get().expect("set before it waits")(),
+            ELSEWHERE => {
+                // There is none if the thread has left the queue since.
+                let bell = self.bell.lock().clone();
+                if let Some(ring) = bell {
+                    ring();
+                }
+            }
             _ => {}
         }
     }
@@ -148,6 +155,29 @@ mod tests {
         assert!(parker.park(None));
         let again = parker.park(Some(Instant::now()));
         assert!(!again, "two tokens are one");
+    }
+
+    /// Each queue is a parker, whose token is its bell.
+    #[cfg(feature = "net")]
+    #[test]
+    fn an_unpark_rings_the_bell_of_the_queue_that_the_thread_waits_in() {
+        let parker = Arc::new(Parker::new());
+        assert!(!parker.park_in(&(std::sync::Arc::new(|| ()) as Bell), || ()));
+        for _ in 0..2 {
+            let queue = Arc::new(Parker::new());
+            let bell = queue.clone();
+            let bell: Bell = std::sync::Arc::new(move || bell.unpark());
+            let other = parker.clone();
+            let had_token = parker.park_in(&bell, || {
+                let unparks = std::thread::spawn(move || other.unpark());
+                assert!(queue.park(None));
+                unparks.join().unwrap();
+            });
+            assert!(had_token);
+            parker.unpark();
+            assert!(parker.park_in(&bell, || unreachable!("there is a token")));
+            assert_eq!(std::sync::Arc::strong_count(&bell), 1, "it is not kept");
+        }
     }
 
     #[test]
