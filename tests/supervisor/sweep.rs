@@ -3,14 +3,14 @@
 //! `TASKGROVE_SEEDS` sets how many seeds `the_rules_hold_for_many_seeds` runs; `TASKGROVE_SEED` replays one. The ignored
 //! test runs 100,000.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use taskgrove::supervisor::{
-    AutoShutdown, Backoff, ChildSpec, ChildState, Restart, Shutdown, Strategy, Supervisor,
-    SupervisorError, SupervisorHandle,
+    AutoShutdown, Backoff, ChildInfo, ChildSpec, ChildState, Restart, Shutdown, Strategy,
+    Supervisor, SupervisorError, SupervisorHandle,
 };
 use taskgrove::{Context, Handle, Manager, defer, finally, service_fn, shielded, sim, spawn, time};
 
@@ -27,7 +27,13 @@ fn one_of<T: Copy>(all: &[T]) -> T {
 
 /// What is known of the children, by supervisor and name.
 #[derive(Clone, Default)]
-struct Watch(Arc<Mutex<HashMap<(u64, &'static str), usize>>>);
+struct Watch(Arc<Mutex<Known>>);
+
+#[derive(Default)]
+struct Known {
+    alive: HashMap<(u64, &'static str), usize>,
+    permanent: HashSet<(u64, &'static str)>,
+}
 
 /// An incarnation that exists: until the drop of the last thing that it or what is below it has.
 struct Alive {
@@ -36,30 +42,44 @@ struct Alive {
 }
 
 impl Watch {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn begin(&self, key: (u64, &'static str)) -> Arc<Alive> {
-        let mut all = self.0.lock().unwrap();
-        let alive = all.entry(key).or_default();
-        assert_eq!(*alive, 0, "two incarnations of {key:?} overlap");
-        *alive += 1;
-        drop(all);
-        Arc::new(Alive {
-            watch: self.clone(),
-            key,
-        })
+        let alive = {
+            let mut known = self.known();
+            let alive = known.alive.entry(key).or_default();
+            *alive += 1;
+            *alive
+        };
+        assert_eq!(alive, 1, "two incarnations of {key:?} overlap");
+        let watch = self.clone();
+        Arc::new(Alive { watch, key })
     }
 
     fn alive(&self) -> Vec<(u64, &'static str)> {
-        let all = self.0.lock().unwrap();
-        let alive = all.iter().filter(|(_, n)| **n > 0);
+        let known = self.known();
+        let alive = known.alive.iter().filter(|(_, n)| **n > 0);
         let mut alive: Vec<_> = alive.map(|(key, _)| *key).collect();
         alive.sort();
         alive
+    }
+
+    fn is_permanent(&self, of: u64, child: &str) -> bool {
+        let known = self.known();
+        known
+            .permanent
+            .iter()
+            .any(|(at, name)| (*at, *name) == (of, child))
     }
 }
 
 impl Drop for Alive {
     fn drop(&mut self) {
-        *self.watch.0.lock().unwrap().get_mut(&self.key).unwrap() -= 1;
+        if let Some(alive) = self.watch.known().alive.get_mut(&self.key) {
+            *alive -= 1;
+        }
     }
 }
 
@@ -116,6 +136,10 @@ async fn life(ctx: Context, alive: Arc<Alive>) -> taskgrove::Result {
 }
 
 fn spec(watch: &Watch, of: u64, name: &'static str, depth: u32) -> ChildSpec {
+    let restart = one_of(&[Restart::Permanent, Restart::Transient, Restart::Temporary]);
+    if restart == Restart::Permanent {
+        watch.known().permanent.insert((of, name));
+    }
     let watch = watch.clone();
     let nests = depth > 0 && below(5) == 0;
     let fails = below(6) == 0;
@@ -133,11 +157,7 @@ fn spec(watch: &Watch, of: u64, name: &'static str, depth: u32) -> ChildSpec {
             service_fn(name, async move |ctx| life(ctx, alive).await)
         })
     };
-    let spec = match below(3) {
-        0 => spec.restart(Restart::Permanent),
-        1 => spec.restart(Restart::Transient),
-        _ => spec.restart(Restart::Temporary),
-    };
+    let spec = spec.restart(restart);
     let spec = match below(4) {
         0 => spec.backoff(Backoff::constant(MS * below(30) as u32)),
         1 => spec.backoff(Backoff::exponential(MS, MS * 50).jitter(0.3)),
@@ -248,6 +268,21 @@ async fn program() {
     for _ in 0..below(4) {
         time::sleep(MS * below(60) as u32 + Duration::from_nanos(1)).await;
         look(&watch, &handle, number);
+    }
+    if callers.is_empty() {
+        time::sleep(MS * 200).await;
+        let is_off = |child: &ChildInfo| {
+            child.state == ChildState::Stopped && watch.is_permanent(number, &child.name)
+        };
+        if handle.children().iter().any(is_off) {
+            // The supervisor is stopping, or else it has lost a child.
+            time::sleep(Duration::from_secs(9)).await;
+            assert!(
+                manager.is_finished(),
+                "a child is lost: {:?}",
+                handle.children()
+            );
+        }
     }
     match below(6) {
         0 => {
