@@ -7,11 +7,13 @@
 //! explores the crate's accesses alone.
 #![allow(missing_docs, missing_debug_implementations)]
 
+mod deadlines;
 mod offer;
 mod ring;
 #[cfg(feature = "net")]
 mod sockets;
 
+pub use deadlines::Deadlines;
 pub use offer::{Offer, Reference};
 pub use ring::{Place, Ring};
 #[cfg(feature = "net")]
@@ -335,7 +337,8 @@ impl Crew {
     /// worker.
     pub fn new(workers: usize) -> Crew {
         arena::end_model();
-        let shared = Arc::new(Shared::new(Clock::manual(), Watch::default()));
+        let shared = Shared::with_timer_queues(Clock::manual(), Watch::default(), workers + 1);
+        let shared = Arc::new(shared);
         let pool = Arc::new(Pool::new(shared.serial, workers));
         Shared::open(&shared, Box::new(PoolHandle(pool.clone())), workers + 1);
         Crew { shared, pool }

@@ -1,4 +1,4 @@
-//! A refused spawn costs little: counted in allocations of the thread that is refused.
+//! A refused spawn and a `block_on` cost little: counted in allocations of the calling thread.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -80,4 +80,51 @@ fn a_refusal_allocates_the_same_beside_any_number_of_children() {
             "named: {named}, {few} allocations, then {many}"
         );
     }
+}
+
+/// Only a thread's first call of `block_on` allocates what the thread sleeps with.
+#[test]
+fn a_block_on_of_a_ready_future_allocates_nothing() {
+    for workers in [0, 2] {
+        let runtime = Runtime::builder()
+            .workers(workers)
+            .build()
+            .expect("a runtime");
+        let call = || {
+            let before = ALLOCATIONS.get();
+            runtime.block_on(async {});
+            ALLOCATIONS.get() - before
+        };
+        call();
+        assert_eq!((call(), call()), (0, 0), "{workers} workers");
+    }
+}
+
+/// A waker of an earlier call is woken during a later one, which only polls once more; and calls nest.
+#[test]
+fn a_waker_of_an_earlier_block_on_does_no_harm() {
+    let runtimes = [(); 2].map(|()| Runtime::builder().workers(1).build().expect("a runtime"));
+    let old = runtimes[0].block_on(std::future::poll_fn(|cx| {
+        std::task::Poll::Ready(cx.waker().clone())
+    }));
+    let mut polls = 0;
+    runtimes[0].block_on(async {
+        let task = runtimes[0].spawn(async {
+            for _ in 0..100 {
+                taskgrove::yield_now().await;
+            }
+            7
+        });
+        let mut task = std::pin::pin!(task);
+        let result = std::future::poll_fn(|cx| {
+            polls += 1;
+            if polls < 5 {
+                old.wake_by_ref();
+            }
+            let nested = runtimes[1].block_on(async { runtimes[1].spawn(async { 1 }).await });
+            assert_eq!(nested.expect("it ends"), 1);
+            task.as_mut().poll(cx)
+        });
+        assert_eq!(result.await.expect("it ends"), 7);
+    });
 }

@@ -110,7 +110,7 @@ fn is_same(fired: Fire<usize>, entry: &Entry) {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    let timers: Timers<usize> = Timers::new();
+    let timers: Timers<usize> = Timers::new(1);
     let mut model = Model::default();
     let mut now = 0u64;
     let mut number = 0;

@@ -5,7 +5,7 @@ use loom::thread;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
-use taskgrove::model::World;
+use taskgrove::model::{Deadlines, World};
 use taskgrove::time;
 use taskgrove_loom_tests::*;
 
@@ -49,7 +49,9 @@ fn the_last_waker_of_a_sleep_is_woken() {
         if over {
             seen.saw("ready");
         } else {
-            assert_eq!((first.wakes(), second.wakes()), (0, 1));
+            // Polled after it had fired, it has a timer again, which is due.
+            world.advance_to(11);
+            assert_eq!(second.wakes(), 1);
             seen.saw("woken");
         }
         drop(sleep);
@@ -110,5 +112,52 @@ fn a_sleep_resolves_at_the_end_of_the_runtime() {
         }
         drop(sleep);
         world.end();
+    });
+}
+
+/// A timer is removed, and a thread parks, while another thread inserts into another queue. As the protocol of
+/// parking has it, the parked thread has the new deadline or an earlier one.
+#[test]
+fn a_new_deadline_is_covered_while_an_earlier_one_is_removed() {
+    explore(&["planned", "told", "sleeps until the earlier"], |seen| {
+        let timers = loom::sync::Arc::new(Deadlines::new());
+        let (earlier, is_next) = timers.insert(0, 5);
+        assert!(is_next);
+        // Until when the thread sleeps, once it is parked.
+        let sleeper = loom::sync::Arc::new(loom::sync::Mutex::new(None));
+        let inserter = thread::spawn({
+            let (timers, sleeper) = (timers.clone(), sleeper.clone());
+            move || {
+                let (_, is_next) = timers.insert(1, 10);
+                let mut told = false;
+                if is_next
+                    && let Some(until) = &mut *sleeper.lock().unwrap()
+                    && *until > 10
+                {
+                    *until = 10;
+                    told = true;
+                }
+                told
+            }
+        });
+        let remover = thread::spawn({
+            let timers = timers.clone();
+            move || assert!(timers.remove(&earlier))
+        });
+        {
+            let mut sleeper = sleeper.lock().unwrap();
+            *sleeper = Some(timers.next().unwrap_or(u64::MAX));
+        }
+        let told = inserter.join().unwrap();
+        remover.join().unwrap();
+        let until = sleeper.lock().unwrap().expect("it has parked");
+        match (until, told) {
+            (5, _) => seen.saw("sleeps until the earlier"),
+            (10, true) => seen.saw("told"),
+            (10, false) => seen.saw("planned"),
+            _ => panic!("it sleeps until {until}"),
+        }
+        // The sleeper that wakes refreshes the word.
+        assert_eq!(timers.next(), Some(10));
     });
 }

@@ -1,9 +1,9 @@
 //! Blocking a thread on a future in a runtime with a thread pool.
 
-use super::driver::{Driver, PassOn, waker};
+use super::driver::{Bed, Driver, PassOn};
 use crate::schedule::pool::Pool;
-use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{Arc, Parker};
+use crate::sync::Arc;
+use crate::sync::atomic::Ordering;
 use crate::task::Shared;
 use crate::task::current;
 use crate::task::current::inside::InRuntime;
@@ -18,10 +18,13 @@ impl BlockOn for Arc<Pool> {
         );
         let drives = !self.has_threads();
         let _in_runtime = InRuntime::enter(shared.clone(), None);
-        let parker = Arc::new(Parker::new());
-        let woken = Arc::new(AtomicBool::new(true));
-        let waker = waker(&parker, &woken);
-        let mut cx = Context::from_waker(&waker);
+        let bed = Bed::made();
+        let Bed {
+            parker,
+            woken,
+            waker,
+        } = &bed;
+        let mut cx = Context::from_waker(waker);
         // Declared before the driver, so dropped after it has given the core back.
         let _pass_on = PassOn(drives.then_some(&**self));
         let mut driver: Option<Driver<'_>> = None;
@@ -32,7 +35,7 @@ impl BlockOn for Arc<Pool> {
             }
             let may_drive = drives && !self.has_terminated();
             if driver.is_none() && may_drive {
-                driver = Driver::take(self, shared, &parker);
+                driver = Driver::take(self, shared, parker);
             }
             match &mut driver {
                 // Nothing is left to drive, and no worker of a runtime that has ended sleeps.
@@ -41,7 +44,7 @@ impl BlockOn for Arc<Pool> {
                     driver = None;
                 }
                 Some(driver) => driver.run(|| woken.load(Ordering::Acquire)),
-                None => self.park_block_on_thread(shared, &parker, || {
+                None => self.park_block_on_thread(shared, parker, || {
                     let free = may_drive && (self.is_core_free() || self.has_terminated());
                     free || woken.load(Ordering::Acquire)
                 }),
@@ -55,5 +58,7 @@ impl BlockOn for Arc<Pool> {
                 driver.run(|| self.has_terminated());
             }
         }
+        drop(driver);
+        bed.leave();
     }
 }

@@ -19,6 +19,8 @@ use std::time::Duration;
 
 /// The most workers that a runtime may have.
 const MAX_WORKERS: usize = 1 << 15;
+/// The most queues of timers: a thread that parks may have to look at all of them.
+const MAX_TIMER_QUEUES: usize = 65;
 
 /// Configures a [`Runtime`]. [`Runtime::builder`] makes one.
 ///
@@ -286,7 +288,9 @@ impl Builder {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         let cores = threads.max(1);
-        let shared = Arc::new(Shared::new(Clock::real(), self.watch(cores)));
+        let timer_queues = (cores + 1).min(MAX_TIMER_QUEUES);
+        let shared = Shared::with_timer_queues(Clock::real(), self.watch(cores), timer_queues);
+        let shared = Arc::new(shared);
         if let Some(crowd) = self.crowd {
             shared.set_crowd_hook(crowd);
         }

@@ -11,6 +11,7 @@ use crate::sync::{Arc, Parker};
 use crate::task::Shared;
 use crate::task::current::inside::InRuntime;
 use crate::task::wakes;
+use std::cell::Cell;
 use std::task::Waker;
 
 /// Wakes another thread in `block_on` when this one leaves and the core is free. This thread may be
@@ -27,8 +28,53 @@ impl Drop for PassOn<'_> {
     }
 }
 
-/// Makes a waker that sets `woken` and unparks the thread. Its Release store pairs with the Acquire
-/// of the thread that reads `woken`, which then sees what happened before the wake.
+/// What a thread in `block_on` sleeps with, and how it is woken.
+pub(super) struct Bed {
+    pub(super) parker: Arc<Parker>,
+    /// Whether the waker was woken. Its Release store pairs with the Acquire of the thread that reads this,
+    /// which then sees what happened before the wake.
+    pub(super) woken: Arc<AtomicBool>,
+    pub(super) waker: Waker,
+}
+
+std::thread_local! {
+    /// That of the last call, for the next one.
+    static LAST: Cell<Option<Bed>> = const { Cell::new(None) };
+}
+
+impl Bed {
+    /// One whose waker counts as woken: that of the thread's last call, so that a call allocates nothing. A
+    /// waker that is left of that call may wake this one in vain, which costs a poll.
+    pub(super) fn made() -> Bed {
+        // Under loom, nothing outlives a run of a model.
+        let last = LAST.try_with(Cell::take).ok().flatten();
+        let Some(bed) = last.filter(|_| !cfg!(taskgrove_loom)) else {
+            return Bed::new();
+        };
+        bed.woken.store(true, Ordering::Relaxed);
+        bed
+    }
+
+    fn new() -> Bed {
+        let parker = Arc::new(Parker::new());
+        let woken = Arc::new(AtomicBool::new(true));
+        let waker = waker(&parker, &woken);
+        Bed {
+            parker,
+            woken,
+            waker,
+        }
+    }
+
+    /// Keeps it for the thread's next call.
+    pub(super) fn leave(self) {
+        if !cfg!(taskgrove_loom) {
+            let _ = LAST.try_with(|last| last.set(Some(self)));
+        }
+    }
+}
+
+/// Makes a waker that sets `woken` and unparks the thread.
 pub(super) fn waker(parker: &Arc<Parker>, woken: &Arc<AtomicBool>) -> Waker {
     let (parker, woken) = (parker.clone(), woken.clone());
     let waker = waker_fn::waker_fn(move || {

@@ -207,11 +207,16 @@ static SERIALS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new
 impl Shared {
     /// Makes the state of a runtime that is not open yet.
     pub(crate) fn new(clock: Clock, watch: Watch) -> Self {
+        Self::with_timer_queues(clock, watch, 1)
+    }
+
+    /// As [`new`](Shared::new), with so many queues of timers.
+    pub(crate) fn with_timer_queues(clock: Clock, watch: Watch, queues: usize) -> Self {
         Self {
             serial: SERIALS.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
             clock,
             coarse_ms: AtomicU32::new(0),
-            timers: Timers::new(),
+            timers: Timers::new(queues),
             timers_rest_until: AtomicU64::new(0),
             is_watched: watch.is_any(),
             watch,

@@ -5,6 +5,7 @@ use crate::protect::checkpoint;
 use crate::sync::Arc;
 use crate::task::Shared;
 use crate::task::awaited::Awaited;
+use crate::task::current;
 use crate::timer_queue::{Fire, TimerKey};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -198,7 +199,8 @@ impl Sleep {
             this.timer = Timer::None { is_new: false };
         }
         let fire = Fire::Waker(cx.waker().clone());
-        match this.shared.timers.insert(this.deadline, fire) {
+        let queue = timer_queue_of_this_thread(&this.shared);
+        match this.shared.timers.insert_at(queue, this.deadline, fire) {
             None => Poll::Ready(()),
             Some((key, earliest)) => {
                 this.timer = Timer::Inserted(key);
@@ -209,6 +211,11 @@ impl Sleep {
             }
         }
     }
+}
+
+/// The number of the queue of timers for what this thread inserts: a worker has its own.
+fn timer_queue_of_this_thread(shared: &Shared) -> usize {
+    current::worker(shared.serial).map_or(0, |worker| worker + 1)
 }
 
 impl Drop for Sleep {

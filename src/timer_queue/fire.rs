@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn all_that_is_due_fires_in_order_and_at_most_max() {
-        let timers = Timers::new();
+        let timers = Timers::new(1);
         let count = 2 * BATCH + 7;
         for job in 0..count {
             timers.insert(5, Fire::Job(job));

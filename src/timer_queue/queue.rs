@@ -29,15 +29,22 @@ const SHRINK_ABOVE: usize = 64;
 /// The number of due timers that are taken out together.
 const AT_ONCE: usize = 64;
 
-/// Identifies one timer of one queue, for ever: keys are never used again.
+/// Identifies one timer of the queues, for ever: keys are never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TimerKey {
     index: u32,
+    /// The number of the queue.
+    queue: u32,
     seq: u64,
 }
 
 impl TimerKey {
-    /// Whether the timer was inserted after the other one.
+    /// The number of the queue that has the timer.
+    pub(super) fn queue(self) -> usize {
+        self.queue as usize
+    }
+
+    /// Whether the timer was inserted after the other one, which is of the same queue.
     pub(crate) fn is_later_than(self, other: TimerKey) -> bool {
         self.seq > other.seq
     }
@@ -56,10 +63,12 @@ pub(super) struct Queue<V> {
     /// A heap of the sealed runs' first deadlines.
     heads: Vec<Deadline>,
     next_seq: u64,
+    /// The number of this queue.
+    number: u32,
 }
 
 impl<V> Queue<V> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(number: u32) -> Self {
         let mut runs = Store::new();
         Self {
             timers: Store::new(),
@@ -68,6 +77,7 @@ impl<V> Queue<V> {
             runs,
             heads: Vec::new(),
             next_seq: 0,
+            number,
         }
     }
 
@@ -99,7 +109,11 @@ impl<V> Queue<V> {
         if self.open.len() >= RUN {
             self.seal();
         }
-        TimerKey { index, seq }
+        TimerKey {
+            index,
+            queue: self.number,
+            seq,
+        }
     }
 
     /// The value, if it is still here.
@@ -148,7 +162,7 @@ impl<V> Queue<V> {
         let mut values = Vec::with_capacity(self.len());
         self.take_due(u64::MAX, usize::MAX, &mut values);
         let next_seq = self.next_seq;
-        *self = Self::new();
+        *self = Self::new(self.number);
         self.next_seq = next_seq;
         values
     }
@@ -288,7 +302,7 @@ mod tests {
     #[test]
     fn the_heads_memory_is_halved_when_a_quarter_is_in_use_and_not_before() {
         const RUNS: u64 = 8 * SHRINK_ABOVE as u64;
-        let mut queue = Queue::new();
+        let mut queue = Queue::new(0);
         for n in 0..RUNS * RUN as u64 {
             queue.insert(n, ());
         }
@@ -306,7 +320,7 @@ mod tests {
     #[test]
     fn a_full_run_is_sealed_if_half_of_it_is_live_and_else_only_cleaned() {
         for (removed, sealed) in [(RUN / 2 - 1, 1), (RUN / 2, 1), (RUN / 2 + 1, 0)] {
-            let mut queue = Queue::new();
+            let mut queue = Queue::new(0);
             let mut keys: Vec<_> = (1..RUN as u64).map(|n| queue.insert(n, n)).collect();
             for key in keys.split_off(RUN - 1 - removed) {
                 assert!(queue.remove(key).is_some());

@@ -4,6 +4,8 @@ use std::sync::{Arc, Weak};
 use std::task::Wake;
 use std::thread;
 
+mod queues;
+
 use super::*;
 
 fn jobs(fired: Vec<Fire<u64>>) -> Vec<u64> {
@@ -57,7 +59,7 @@ impl Drop for Probe {
     fn drop(&mut self) {
         self.drops.fetch_add(1, Ordering::Relaxed);
         if let Some(timers) = self.timers.upgrade()
-            && timers.inner.try_lock().is_none()
+            && timers.queues[0].try_lock().is_none()
         {
             self.drops_under_lock.fetch_add(1, Ordering::Relaxed);
         }
@@ -66,7 +68,7 @@ impl Drop for Probe {
 
 #[test]
 fn what_is_due_comes_in_the_order_of_deadlines_and_then_of_insertion() {
-    let timers = Timers::new();
+    let timers = Timers::new(1);
     for (job, deadline) in [50, 10, 30, 10, 50, 20, 10].into_iter().enumerate() {
         insert(&timers, deadline, job as u64);
     }
@@ -80,7 +82,7 @@ fn what_is_due_comes_in_the_order_of_deadlines_and_then_of_insertion() {
 
 #[test]
 fn the_earliest_deadline_is_known_and_reported_when_it_changes() {
-    let timers = Timers::new();
+    let timers = Timers::new(1);
     assert_eq!(timers.next_deadline(), None);
     let (never, is_next) = insert(&timers, NEVER, 0);
     assert!(!is_next, "nobody has to wake up for never");
@@ -106,7 +108,7 @@ fn the_earliest_deadline_is_known_and_reported_when_it_changes() {
 
 #[test]
 fn a_key_is_good_for_its_own_entry_only() {
-    let timers = Timers::new();
+    let timers = Timers::new(1);
     let (fired, _) = insert(&timers, 1, 1);
     assert_eq!(due(&timers, 1, 99), [1]);
     let (removed, _) = insert(&timers, 2, 2);
@@ -122,7 +124,7 @@ fn a_key_is_good_for_its_own_entry_only() {
 
 #[test]
 fn it_does_what_a_sorted_map_does() {
-    let timers = Timers::new();
+    let timers = Timers::new(1);
     let mut model: BTreeMap<(u64, u64), TimerKey> = BTreeMap::new();
     let mut live: Vec<(u64, u64)> = Vec::new();
     let mut random = Random(7);
@@ -176,7 +178,7 @@ fn it_does_what_a_sorted_map_does() {
 
 #[test]
 fn a_waker_is_replaced_only_by_another_tasks() {
-    let timers: Timers<u64> = Timers::new();
+    let timers: Timers<u64> = Timers::new(1);
     let (first, second) = (Arc::new(Probe::default()), Arc::new(Probe::default()));
     let waker = Waker::from(first.clone());
     let (key, _) = timers.insert(5, Fire::Waker(waker.clone())).expect("open");
@@ -201,7 +203,7 @@ fn a_waker_is_replaced_only_by_another_tasks() {
 
 #[test]
 fn no_waker_is_dropped_under_the_lock() {
-    let timers = Arc::new(Timers::new());
+    let timers = Arc::new(Timers::new(1));
     let drops = Arc::new(AtomicUsize::new(0));
     let drops_under_lock = Arc::new(AtomicUsize::new(0));
     let probe = || {
@@ -229,7 +231,7 @@ fn no_waker_is_dropped_under_the_lock() {
 
 #[test]
 fn closing_takes_everything_out_and_refuses_more() {
-    let timers = Timers::new();
+    let timers = Timers::new(1);
     let keys = [30, 10, NEVER, 20].map(|deadline| insert(&timers, deadline, deadline).0);
     assert_eq!(jobs(timers.close()), [10, 20, 30, NEVER]);
     assert!(timers.insert(1, Fire::Job(1)).is_none());
@@ -242,8 +244,8 @@ fn closing_takes_everything_out_and_refuses_more() {
 #[test]
 fn memory_is_given_back_after_a_peak() {
     let peak = if cfg!(miri) { 5_000 } else { 200_000 };
-    let timers = Timers::new();
-    let capacity = || timers.inner.lock().queue.capacity();
+    let timers = Timers::new(1);
+    let capacity = || timers.queues[0].lock().queue.capacity();
     let mut random = Random(3);
     let mut keys: Vec<_> = (0..peak)
         .map(|n| insert(&timers, 1_000 + random.below(1_000_000), n).0)
@@ -276,8 +278,8 @@ fn memory_is_given_back_after_a_peak() {
 #[test]
 #[cfg_attr(miri, ignore = "runs are shorter there")]
 fn a_run_gives_memory_back_when_a_quarter_of_it_is_live_and_not_before() {
-    let timers = Timers::new();
-    let capacity = || timers.inner.lock().queue.capacity().0;
+    let timers = Timers::new(1);
+    let capacity = || timers.queues[0].lock().queue.capacity().0;
     let mut keys: Vec<_> = (0..1_024).map(|n| insert(&timers, n, n).0).collect();
     let sealed = capacity();
     let mut remove_last = || assert!(timers.remove(keys.pop().expect("not empty")));
@@ -292,8 +294,8 @@ fn a_run_gives_memory_back_when_a_quarter_of_it_is_live_and_not_before() {
     assert!(capacity() < 16, "and no run: {}", capacity());
 
     // A small run keeps its memory.
-    let few = Timers::new();
-    let capacity = || few.inner.lock().queue.capacity().0;
+    let few = Timers::new(1);
+    let capacity = || few.queues[0].lock().queue.capacity().0;
     let keys: Vec<_> = (0..64).map(|n| insert(&few, n, n).0).collect();
     assert!(keys.into_iter().rev().all(|key| few.remove(key)));
     assert_eq!(capacity(), 64);
@@ -301,7 +303,7 @@ fn a_run_gives_memory_back_when_a_quarter_of_it_is_live_and_not_before() {
 
 #[test]
 fn what_comes_in_any_order_fires_in_order_across_runs() {
-    let timers = Timers::new();
+    let timers = Timers::new(1);
     let mut random = Random(11);
     let count = if cfg!(miri) { 200 } else { 20_000 };
     let mut all: Vec<_> = (0..count)
@@ -328,7 +330,7 @@ fn what_comes_in_any_order_fires_in_order_across_runs() {
 fn from_many_threads_each_entry_ends_once() {
     const THREADS: u64 = 4;
     let each = if cfg!(miri) { 100 } else { 50_000 };
-    let timers = &Timers::new();
+    let timers = &Timers::new(1);
     let insert_and_remove = |me: u64| {
         let mut random = Random(me);
         let (mut fired, mut removed, mut mine) = (Vec::new(), Vec::new(), Vec::new());
