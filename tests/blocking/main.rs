@@ -200,6 +200,41 @@ fn nothing_ends_a_closure_that_runs() {
     });
 }
 
+/// A cleanup may run one: it is covered by the protection of the cleanup.
+#[test]
+fn a_cleanup_may_run_one() {
+    everywhere(async |h| {
+        let begun = Event::new();
+        let set = begun.clone();
+        let m = h
+            .start(service_fn("app", async move |ctx: Context| {
+                let body = async {
+                    set.set();
+                    pending::<()>().await
+                };
+                let cleanup = async {
+                    let raw = run_blocking(|| 1).await.unwrap();
+                    let own = ctx.run_blocking(|| Ok(2)).unwrap().await.unwrap();
+                    assert_eq!(raw + own, 3);
+                    Err::<(), taskgrove::BoxError>("cleaned up".into())
+                };
+                taskgrove::finally(body, async {
+                    if let Err(error) = cleanup.await {
+                        panic!("{error}");
+                    }
+                })
+                .await;
+                Ok(())
+            }))
+            .unwrap();
+        begun.wait().await;
+        m.stop().await.unwrap();
+        // That the cleanup came to its end shows in its panic.
+        let failed = m.result().unwrap().unwrap_err();
+        assert!(failed.to_string().contains("cleaned up"), "{failed}");
+    });
+}
+
 /// A kill does not end it either, and drops those that have not begun.
 #[test]
 fn a_kill_waits_for_a_closure_that_runs() {
