@@ -8,14 +8,10 @@ use crate::task::current::code::PlaceKind;
 use crate::task::current::{Current, look};
 use crate::task::{Borrowed, Live, kind};
 
-/// As [`cover_of`], for a child of the calling task, or of a task that is above no covered one.
+/// Whether a child of the calling task may be inside protection of that task.
 #[inline]
-pub(crate) fn cover_here(parent: Borrowed<'_>) -> Option<Arc<Cover>> {
-    if look(Current::place) == PlaceKind::Root {
-        None
-    } else {
-        find(parent)
-    }
+pub(crate) fn is_protected() -> bool {
+    look(Current::place) != PlaceKind::Root
 }
 
 /// Returns the cover for a child that the calling code spawns under `parent`. `None` if the child is not

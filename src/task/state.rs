@@ -11,9 +11,10 @@
 //! | 9     | `JOIN_WAKER`: the join waker is set, and belongs to the finisher |
 //! | 10    | `WAITERS`: the cold data's wait list is in use |
 //! | 11    | `TURN`: the turn has come; later pins do not clear it |
-//! | 12    | `COVERS`: there are covered children, which bits 37–63 do not count |
+//! | 12    | `RIPE`: the turn has come, and there are no covered children |
 //! | 13–36 | references (24 bits) |
-//! | 37–63 | children and pins (27 bits) |
+//! | 37    | `COVERS`: there are covered children, which bits 38–63 do not count |
+//! | 38–63 | children and pins (26 bits) |
 //!
 //! | phase | owner of the future | owner of the output | what may happen |
 //! |-------|--------|--------|-----|
@@ -99,15 +100,18 @@ const JOIN_INTEREST: u64 = 1 << 8;
 const JOIN_WAKER: u64 = 1 << 9;
 const WAITERS: u64 = 1 << 10;
 const TURN: u64 = 1 << 11;
-const COVERS: u64 = 1 << 12;
+const RIPE: u64 = 1 << 12;
 const REF_SHIFT: u32 = 13;
 const REF: u64 = 1 << REF_SHIFT;
 const REFS: u64 = ((1 << 24) - 1) << REF_SHIFT;
-const CHILD_SHIFT: u32 = 37;
+/// Just below the count of children: one comparison tells whether there is neither.
+const COVERS: u64 = 1 << COVERS_SHIFT;
+const COVERS_SHIFT: u32 = CHILD_SHIFT - 1;
+const CHILD_SHIFT: u32 = 38;
 const CHILD: u64 = 1 << CHILD_SHIFT;
 /// The greatest number of children of a task. The rest of the field's range is for pins, and for covered
 /// children when they become ordinary ones.
-pub(crate) const MAX_CHILDREN: u64 = (1 << 27) - (1 << 24);
+pub(crate) const MAX_CHILDREN: u64 = (1 << 26) - (1 << 24);
 /// The greatest number of covered children of a task.
 pub(crate) const MAX_COVERED: u32 = 1 << 23;
 
@@ -162,7 +166,7 @@ impl Word {
 
     /// Whether there are neither children, covered ones included, nor pins.
     pub(crate) fn is_alone(self) -> bool {
-        self.children() == 0 && !self.has(COVERS)
+        self.0 >> COVERS_SHIFT == 0
     }
 
     pub(crate) fn refs(self) -> u64 {
@@ -214,20 +218,21 @@ impl Word {
     /// covered ones, so later counts are pins, or children that are covered no more.
     fn latched(self) -> Self {
         let comes = self.is_closing() && self.children() == 0 && !self.has(GRACE);
-        Self(self.0 | if comes { TURN } else { 0 })
+        Self(self.0 | if comes { TURN | RIPE } else { 0 }).ripe_if_uncovered()
+    }
+
+    /// Clears `RIPE` if there are covered children.
+    fn ripe_if_uncovered(self) -> Self {
+        if self.has(COVERS) {
+            Self(self.0 & !RIPE)
+        } else {
+            self
+        }
     }
 
     /// Whether the future is to be dropped; see the module.
-    #[inline(always)]
     fn is_due(self) -> bool {
-        self.is_turn() && self.is_due_at_turn()
-    }
-
-    /// As [`Word::is_due`], of a task whose turn has come.
-    // Apart, so that the common case is one look at a bit.
-    #[inline(never)]
-    fn is_due_at_turn(self) -> bool {
-        !self.has(COVERS) && (self.is_killed() || !self.has(PROTECTED) && !self.has(ENDED))
+        self.has(RIPE) && (self.is_killed() || !self.has(PROTECTED) && !self.has(ENDED))
     }
 
     /// Decides what follows when the count of children and pins has become zero; no other function does.

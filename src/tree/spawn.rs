@@ -91,7 +91,7 @@ fn attach_to_full<'a>(
     }
 }
 
-#[inline]
+#[inline(always)]
 fn link<'a>(
     parent: Parent<'_>,
     task: Fresh<'a>,
@@ -154,6 +154,15 @@ fn seed<'a>(
     seed
 }
 
+/// The cold data of a child that is spawned inside protection of the parent, if it is.
+#[inline(never)]
+fn covered(parent: Parent<'_>) -> Option<Box<Cold>> {
+    let cover = child::cover_of(parent.task())?;
+    let cold = cold(&mut Options::default());
+    put(&cold, cover);
+    Some(cold)
+}
+
 /// Puts a child that is spawned inside protection into its cover.
 #[cold]
 fn cover_seed(seed: &mut Seed<'_>, cover: Arc<Cover>) {
@@ -199,8 +208,13 @@ where
     F::Output: Send + 'static,
 {
     let mut seed = bare(parent, 0, None, location);
-    if let Some(cover) = child::cover_here(parent.task()) {
-        cover_seed(&mut seed, cover);
+    if child::is_protected() {
+        seed.cold = covered(parent);
+        seed.kind |= if seed.cold.is_some() {
+            kind::COVERED
+        } else {
+            0
+        };
     }
     spawn::<N, _>(seed, future)
 }

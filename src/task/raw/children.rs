@@ -101,15 +101,19 @@ impl<'a> Children<'a> {
 
     /// Unlinks tasks that are done, and takes them off the count of supervised children. A run of
     /// neighbours, oldest first, is unlinked in one step; a queue and a sweep produce this order.
-    /// Returns how many of them the parent counts by pins from now on.
-    pub(super) fn unlink_all(&self, done: &[Finished]) -> u64 {
-        let [first, rest @ ..] = done else { return 0 };
+    /// The parent counts them by pins from now on; if some are covered, it does so for the number of them
+    /// that is returned.
+    pub(super) fn unlink_all(&self, done: &[Finished]) -> Option<u64> {
+        let [first, rest @ ..] = done else {
+            return None;
+        };
         // All are checked before any of them is taken out.
-        let mut counted = 0;
+        let (mut counted, mut kinds) = (0, 0);
         for child in done {
             let child = child.live();
             self.check(&child);
             counted += i32::from(child.is_counted());
+            kinds |= child.kinds();
         }
         let (mut oldest, mut youngest) = (first.live(), first.live());
         for child in rest {
@@ -122,8 +126,7 @@ impl<'a> Children<'a> {
         }
         self.splice(&oldest, &youngest);
         self.supervised(-counted);
-        let apart = |child: &&Finished| !self.count_out_covered(child.live());
-        (done.len() - done.iter().filter(apart).count()) as u64
+        (kinds & kind::COVERED != 0).then(|| self.count_all_out(done))
     }
 
     /// Unlinks the children from `youngest` to `oldest`, which may be the same.

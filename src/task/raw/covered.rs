@@ -190,6 +190,13 @@ impl Children<'_> {
         !child.is(kind::COVERED) || self.uncover(child)
     }
 
+    /// As [`Children::count_out_covered`], for several: how many the parent counts by pins now.
+    #[cold]
+    pub(super) fn count_all_out(&self, done: &[Finished]) -> u64 {
+        let pinned = |child: &&Finished| self.count_out_covered(child.live());
+        done.iter().filter(pinned).count() as u64
+    }
+
     #[cold]
     fn uncover(&self, child: Live<'_>) -> bool {
         let Some(cover) = child.apart() else {

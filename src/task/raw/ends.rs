@@ -104,12 +104,15 @@ impl Finished {
         let first = done.first()?;
         let parent = first.live().parent()?;
         let pins = Children::lock(parent.borrowed()).unlink_all(done);
+        if pins.is_some() {
+            done.iter().for_each(Finished::drop_hold);
+        }
+        let pins = pins.unwrap_or(done.len() as u64);
         let parent = parent.raw();
         for task in done.drain(..) {
-            task.drop_hold();
             task.give_up();
         }
-        // As above; each of them was counted.
+        // As above; so many of them are counted.
         let more = pins.checked_sub(1)?;
         let first = Pin(parent);
         Some(Pins { first, more })

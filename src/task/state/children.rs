@@ -1,6 +1,6 @@
 //! The steps that count children: ordinary ones, those of a grace period, and covered ones.
 
-use super::{CHILD, COVERS, GRACE, MAX_CHILDREN, Word};
+use super::{CHILD, COVERS, GRACE, MAX_CHILDREN, RIPE, Word};
 
 impl Word {
     pub(super) fn adopt(self) -> Option<Self> {
@@ -16,13 +16,15 @@ impl Word {
 
     /// Notes that there is a covered child.
     pub(super) fn cover(self) -> Option<Self> {
-        (!self.is_done() && !self.is_killed()).then_some(Self(self.0 | COVERS))
+        let covered = Self(self.0 & !RIPE | COVERS);
+        (!self.is_done() && !self.is_killed()).then_some(covered)
     }
 
     /// Notes that there are no covered children any more; the last one's count becomes a pin.
     pub(super) fn uncover(self) -> Self {
         debug_assert!(self.has(COVERS));
-        Self((self.0 & !COVERS) + CHILD)
+        let ripe = if self.is_turn() { RIPE } else { 0 };
+        Self((self.0 & !COVERS | ripe) + CHILD)
     }
 
     /// Makes ordinary children of `count` covered ones, unless the task is closing. `all`: no other child
@@ -51,7 +53,7 @@ mod tests {
             assert_eq!(covered.is_none(), word.is_done() || word.is_killed());
             let Some(covered) = covered else { continue };
             assert!(covered.covers() && !covered.is_due() && !covered.is_alone());
-            assert_eq!(covered.0 | COVERS, word.0 | COVERS);
+            assert_eq!(covered.0 | COVERS | RIPE, word.0 | COVERS | RIPE);
             // The last of them becomes a pin, whose release decides what follows.
             let pinned = covered.uncover();
             assert!(!pinned.covers() && pinned.children() == word.children() + 1);

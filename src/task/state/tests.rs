@@ -171,7 +171,7 @@ fn a_task_without_future_and_children_is_done() {
 fn the_last_release_decides_what_follows() {
     for word in words().filter(|word| word.children() > 0) {
         let (next, action) = word.release(1);
-        check(word, next, action, CHILD_FIELD | JOIN_WAKER | TURN);
+        check(word, next, action, CHILD_FIELD | JOIN_WAKER | TURN | RIPE);
         assert_eq!(next.children(), word.children() - 1);
         let expected = match word.phase() {
             _ if next.children() > 0 => Action::Nothing,
@@ -281,7 +281,7 @@ fn a_cancelled_leaf_is_seen_by_whoever_has_it() {
                 continue;
             };
             assert!(open && alone, "{word:?} needs a walk");
-            check(word, next, action, LEVEL | TURN);
+            check(word, next, action, LEVEL | TURN | RIPE);
             assert!(!word.is_closing() && word.children() == 0 && !word.is_done());
             assert!(next.is_turn());
             match next.phase() {

@@ -84,6 +84,21 @@ impl State {
     /// A worker has taken the task from a queue. Returns the word before, and what to do.
     #[inline]
     pub(in crate::task) fn start(&self) -> (Word, Start) {
+        // The step of a task that is not closing is one for which nothing has to be decided.
+        let seen = Word(self.0.load(Ordering::Relaxed));
+        if !seen.is_closing() {
+            let next = seen.with_phase(Phase::Running);
+            let swapped =
+                (self.0).compare_exchange_weak(seen.0, next.0, Ordering::AcqRel, Ordering::Relaxed);
+            if swapped.is_ok() {
+                return (seen, Start::Poll);
+            }
+        }
+        self.start_rarely()
+    }
+
+    #[cold]
+    fn start_rarely(&self) -> (Word, Start) {
         self.update(Word::start)
     }
 
