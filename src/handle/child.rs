@@ -13,7 +13,8 @@ use std::panic::Location;
 /// a service the child is a raw task: it is in the tree, but it is not supervised, so it is neither
 /// counted nor limited, and its panic is reported only through the handle. If the parent's subtree
 /// is being cancelled, the future is dropped here, and the handle reads
-/// [`Cancelled`](crate::JoinError::Cancelled).
+/// [`Cancelled`](crate::JoinError::Cancelled), unless the caller is inside protection
+/// ([`shielded`](crate::shielded) or a cleanup) or in a grace period.
 ///
 /// Dropping the handle that is returned detaches the child and cancels nothing. That a parent waits
 /// for its children is the idea of structured concurrency, as in trio's nurseries.

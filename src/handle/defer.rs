@@ -26,6 +26,9 @@ pub struct Defer {
 /// A guard that is dropped inside the body of a [`finally`](crate::finally) has its cleanup run before
 /// that of the `finally`.
 ///
+/// What the cleanup spawns runs although the task is being cancelled, until the cleanup ends, as what is
+/// spawned in a [`shielded`](crate::shielded) future does.
+///
 /// If the guard is dropped outside of any task, the cleanup becomes a root task of the runtime that the
 /// guard was made in. It is dropped without being run if the guard was made outside of any runtime, or
 /// if that runtime has ended.

@@ -19,6 +19,9 @@ use std::task::{Context, Poll, ready};
 /// Runs `body`, and then `cleanup` to its end: when the body returns, when it panics, and when a
 /// cancellation reaches the task inside the body.
 ///
+/// What the cleanup spawns runs although the task is being cancelled, until the cleanup ends, as what is
+/// spawned in a [`shielded`](crate::shielded) future does. So it may use a client that spawns its connection.
+///
 /// Cleanups that guards of [`defer`](crate::defer) left behind when they were dropped inside the body
 /// run before `cleanup`.
 ///

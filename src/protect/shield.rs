@@ -10,7 +10,12 @@ use std::task::Poll;
 
 /// Runs `f` without letting a cancellation of the calling task drop it.
 ///
-/// The idea is trio's and anyio's shielded cancel scope.
+/// What `f` spawns belongs to the shield, and so does what that spawns in turn: tasks and child services,
+/// raw or through a [`Context`](crate::Context). A cancellation does not reach it before the shield ends,
+/// and it runs also if the task is being cancelled already. What is left of it then is cancelled with the
+/// task, if that is being cancelled, and is a child of the task like any other if not.
+///
+/// The idea is trio's and anyio's shielded cancel scope, and a nursery inside of it.
 ///
 /// # Cancellation
 ///

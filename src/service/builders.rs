@@ -126,7 +126,8 @@ impl ManagerBuilder {
     ///
     /// During that time they are polled as before, and are not dropped. Tasks and services below that
     /// set no period have the same one. For all of them it counts from the request, so a shutdown lasts
-    /// as long as the longest period, not as long as their sum.
+    /// as long as the longest period, not as long as their sum. What they spawn during that time is being
+    /// cancelled from its birth, and ends with the same period.
     pub fn grace(mut self, period: Duration) -> Self {
         self.settings.grace = Some(period);
         self

@@ -28,7 +28,9 @@ use std::task::Poll;
 ///
 /// While the service is being cancelled, scheduling succeeds and returns a task that never runs and
 /// is done, or the manager of a service that is finished without having been started. So code that
-/// schedules need not handle a shutdown.
+/// schedules need not handle a shutdown. What is scheduled inside protection
+/// ([`shielded`](crate::shielded), the cleanup of [`finally`](crate::finally), a cleanup of
+/// [`defer`](crate::defer)), or in a grace period, runs nevertheless.
 ///
 /// # Examples
 ///

@@ -144,6 +144,10 @@ impl<'a, F> TaskBuilder<'a, F> {
     /// During that time the task is polled as before, and is not dropped. Tasks and services below it
     /// that set no period have the same one. For all of them it counts from the request. By default the
     /// period is that of the parent; a period of zero opts out of it.
+    ///
+    /// What the task spawns during that time is being cancelled from its birth, and is dropped when that same
+    /// period ends, at the latest: a period of its own is not in force, and one of zero means that it never
+    /// runs.
     pub fn grace(mut self, period: Duration) -> Self {
         self.settings.grace = Some(period);
         self

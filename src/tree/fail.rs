@@ -217,8 +217,11 @@ fn fail_service(from: Live<'_>, failure: impl FnOnce() -> TaskFailure) -> TaskFa
             record.mark_closing(true);
         }
     });
-    if at != service {
-        request(service.borrowed(), Level::Cancel);
+    // That does not reach through a protection, which is no reason to spare a service that has failed.
+    for inner in told.iter().rev().skip(1) {
+        if *inner == service || inner.is(kind::COVERED) {
+            request(inner.borrowed(), Level::Cancel);
+        }
     }
     // If the service is being cancelled already, the request changes nothing and wakes no wait. Waits for a
     // failure have to be woken nevertheless.

@@ -8,11 +8,13 @@ mod set;
 mod util;
 
 mod background;
+mod born_late;
 mod cancel;
 mod causes;
 mod closing_errors;
 mod consequences;
 mod covered;
+mod covered_services;
 mod debug;
 mod defer;
 mod enter;

@@ -113,6 +113,12 @@ impl Fresh<'_> {
         unsafe { Live::new(self.0) }.cold()
     }
 
+    /// Whether the task has a grace period of zero.
+    fn opts_out_of_grace(&self) -> bool {
+        let grace = self.cold().and_then(|cold| cold.grace);
+        grace.is_some_and(|grace| grace.is_zero())
+    }
+
     /// Whether the protection is there that the task was spawned in.
     pub(crate) fn is_covered(&self) -> bool {
         self.is(kind::COVERED)
@@ -158,8 +164,7 @@ impl Children<'_> {
     /// if it does not run, or if the child has opted out of grace.
     fn adopt_in_grace(&self, child: &Fresh<'_>) -> bool {
         let cold = child.cold();
-        let none = cold.is_some_and(|cold| cold.grace.is_some_and(|grace| grace.is_zero()));
-        if none || !self.parent.state.adopt_in_grace() {
+        if child.opts_out_of_grace() || !self.parent.state.adopt_in_grace() {
             return false;
         }
         if let Some(cold) = cold {
@@ -181,7 +186,8 @@ impl Children<'_> {
     #[cold]
     pub(crate) fn refuses(&self, child: &Fresh<'_>) -> bool {
         let word = self.parent.word();
-        word.is_closing() && !word.in_grace() && (word.is_killed() || !child.is_covered())
+        let in_grace = word.in_grace() && !child.opts_out_of_grace();
+        word.is_closing() && !in_grace && (word.is_killed() || !child.is_covered())
     }
 
     /// Counts a child out that is done; `true` if the parent counts it now by a pin.

@@ -24,7 +24,7 @@ impl Model {
         if let Some(around) = self.service_of(parent) {
             self.service(around).finished += 1;
         }
-        let asked = self.nodes[node].closing.is_some();
+        let asked = self.nodes[node].closing.is_some() || self.is_service_closing(parent);
         let daemon = self.nodes[node].kind.is_daemon();
         if let Some(service) = &self.nodes[node].service {
             if let Some(first) = service.failures.iter().map(|failure| failure.step).min() {
@@ -34,6 +34,13 @@ impl Model {
             }
         }
         true
+    }
+
+    /// Whether the service that this node is in, or is, is being cancelled.
+    pub(super) fn is_service_closing(&self, node: usize) -> bool {
+        let service = self.service_of(node).map(|service| &self.nodes[service]);
+        let service = service.and_then(|node| node.service.as_ref());
+        service.is_some_and(|service| service.closing)
     }
 
     fn count_end(&self, node: usize) {

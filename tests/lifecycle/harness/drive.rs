@@ -147,8 +147,8 @@ impl Driver<'_> {
         self.model.new_node(kind, grace, limit)
     }
 
-    pub(super) fn place(&mut self, node: usize, place: Scheduled) {
-        self.model.start(node, place);
+    pub(super) fn place(&mut self, node: usize, place: Scheduled, from: Option<usize>) {
+        self.model.start(node, place, from);
         self.places.push(place);
     }
 
@@ -177,7 +177,8 @@ impl Driver<'_> {
         {
             // How far a cancellation of this very poll has come is not said; `spawn` is certain.
             let near = |n: &usize| *n == from || Some(*n) == own;
-            if kind == Kind::Run || via != own || !poll.cancels.iter().all(near) {
+            let grace = self.model.in_grace(from);
+            if kind == Kind::Run || via != own || grace || !poll.cancels.iter().all(near) {
                 let kind = Kind::Raw;
                 let beside = false;
                 return self.start(
@@ -190,9 +191,11 @@ impl Driver<'_> {
                 );
             }
         }
-        let mut place = self.model.place(from, kind, via);
+        let opts_out = grace == Some(0) && kind != Kind::Raw && !start.beside;
+        let mut place = self.model.place(from, kind, via, opts_out);
         // Cancelled by this very poll, from above: the mark may still be on its way.
         let late = kind == Kind::Raw
+            && place == Scheduled::BornDone
             && from.is_some_and(|from| {
                 let poll = self.model.poll.as_ref();
                 self.model.nodes[from].closing == Some(self.model.now)
@@ -219,10 +222,7 @@ impl Driver<'_> {
             .map(usize::from);
         let grace = grace.filter(|_| kind != Kind::Raw);
         let node = self.new_node(kind, grace, limit.unwrap_or(1000));
-        self.place(node, place);
-        if late {
-            self.model.cancel_one(node);
-        }
+        self.place(node, place, from);
         if via.is_some() && own.is_some() && via != own {
             seen(Seen::ViaOther);
         }
@@ -256,6 +256,11 @@ impl Driver<'_> {
         }
         if start.limit.is_some() && start.kind.is_service() {
             seen(Seen::WithLimit);
+        }
+        match &self.model.nodes[node] {
+            it if it.cover.is_some() => seen(Seen::Covered),
+            it if it.attached && it.closing.is_some() && !late => seen(Seen::BornInGrace),
+            _ => {}
         }
         seen(match place {
             Scheduled::BornDone => Seen::BornDone,

@@ -16,12 +16,14 @@ mod model;
 mod node;
 mod ops;
 mod outside;
+mod place;
 mod rules;
 mod said;
 mod same;
 mod shrink;
 mod slots;
 mod tell;
+mod turn;
 mod woken;
 mod world;
 

@@ -17,6 +17,8 @@ pub(crate) struct Model {
     pub(crate) poll: Option<Poll>,
     pub(crate) calls: Vec<Call>,
     pub(crate) killed: bool,
+    /// The number of the next frame.
+    pub(crate) frames: usize,
 }
 
 /// What scheduling comes to.
@@ -66,6 +68,7 @@ impl Model {
             detached: false,
             done_at: 0,
             cleanup_panicked: false,
+            cover: None,
         });
         self.nodes.len() - 1
     }
@@ -137,58 +140,7 @@ impl Model {
         false
     }
 
-    /// Where what `from` (outside any task, if `None`) schedules would go.
-    pub(crate) fn place(&self, from: Option<usize>, kind: Kind, via: Option<usize>) -> Scheduled {
-        let closing = |n: usize| self.nodes[n].closing.is_some();
-        let Some(via) = via else {
-            return match from {
-                Some(from) if closing(from) => Scheduled::BornDone,
-                from => Scheduled::Under(from),
-            };
-        };
-        if self.nodes[via].done {
-            return Scheduled::NotRunning;
-        }
-        let service = self.nodes[via].service.as_ref().expect("a service");
-        let here = from.filter(|from| self.service_of(*from) == Some(via));
-        let parent = here.unwrap_or(via);
-        if service.closing || closing(parent) {
-            return Scheduled::BornDone;
-        }
-        let live = self.children(parent).filter(|n| self.is_supervised(*n));
-        if kind != Kind::Run && live.count() >= service.max_children {
-            return Scheduled::TooMany;
-        }
-        Scheduled::Under(Some(parent))
-    }
-
-    /// Puts a new node where it belongs.
-    pub(crate) fn start(&mut self, node: usize, place: Scheduled) {
-        match place {
-            Scheduled::Under(parent) => {
-                self.nodes[node].parent = parent;
-                self.nodes[node].attached = true;
-                if let Some(service) = &mut self.nodes[node].service {
-                    service.started = true;
-                }
-                if self.is_supervised(node)
-                    && let Some(around) = parent.and_then(|p| self.service_of(p))
-                {
-                    self.service(around).total += 1;
-                }
-            }
-            Scheduled::BornDone | Scheduled::NotRunning | Scheduled::TooMany => {
-                self.nodes[node].done = true;
-                self.nodes[node].ended = true;
-                if let Some(service) = &mut self.nodes[node].service {
-                    service.closing = true;
-                    service.cancelled = true;
-                }
-            }
-        }
-    }
-
-    fn effective_grace(&self, node: usize) -> u64 {
+    pub(super) fn effective_grace(&self, node: usize) -> u64 {
         let mut at = Some(node);
         while let Some(node) = at {
             if let Some(grace) = self.nodes[node].grace {
@@ -210,8 +162,13 @@ impl Model {
         if let Some(service) = &mut self.nodes[target].service {
             service.cancelled = true;
         }
+        self.cancel_with_parent(target);
+    }
+
+    /// Cancellation reaches this node and all below it.
+    pub(crate) fn cancel_with_parent(&mut self, target: usize) {
         for node in target..self.nodes.len() {
-            let within = node == target || self.is_below(node, target);
+            let within = node == target || self.is_reached(node, target);
             if !within || !self.is_live(node) || self.nodes[node].closing.is_some() {
                 continue;
             }
@@ -278,10 +235,13 @@ impl Model {
         node.closing.is_some() && self.now < node.grace_end
     }
 
-    /// Everything below is done, and no grace runs.
+    /// Everything below is done, but for what protection covers or has left, and no grace runs.
     pub(crate) fn is_turn(&self, node: usize) -> bool {
         let closing = self.nodes[node].closing.is_some();
-        closing && !self.in_grace(node) && self.children(node).next().is_none()
+        let mut others = self.children(node);
+        // What was started inside protection does not keep the turn away.
+        let others = others.any(|child| self.nodes[child].cover.is_none());
+        closing && !self.in_grace(node) && !others
     }
 
     /// Whether it would carry out a command now.

@@ -92,8 +92,21 @@ impl Scope {
     }
 }
 
+/// The protection of its parent in which a node was started.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Cover {
+    /// That of the parent's outermost protection then.
+    pub(crate) frame: usize,
+    /// The bodies around it.
+    pub(crate) around: Vec<Scope>,
+    /// It has ended while the parent was being cancelled.
+    pub(crate) called: bool,
+}
+
 pub(crate) struct Frame {
     pub(crate) scope: Scope,
+    /// Different for each.
+    pub(crate) number: usize,
     /// Its `defer` guards, oldest first.
     pub(crate) guards: VecDeque<usize>,
 }
@@ -139,6 +152,8 @@ pub(crate) struct Node {
     /// When it was done.
     pub(crate) done_at: u64,
     pub(crate) cleanup_panicked: bool,
+    /// `None`, too, once that protection has ended and the parent was not being cancelled.
+    pub(crate) cover: Option<Cover>,
 }
 
 impl Node {

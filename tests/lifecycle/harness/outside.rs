@@ -27,7 +27,7 @@ impl Driver<'_> {
                 });
                 let kind = if service { Kind::Service } else { Kind::Raw };
                 let node = self.new_node(kind, None, 1000);
-                self.place(node, Scheduled::Under(None));
+                self.place(node, Scheduled::Under(None), None);
                 self.note(format!("{node} = {op:?}"));
                 if service {
                     self.world.root_service(node);

@@ -19,7 +19,13 @@ impl Model {
 
     pub(super) fn push(&mut self, node: usize, scope: Scope) {
         let guards = VecDeque::new();
-        self.nodes[node].frames.push(Frame { scope, guards });
+        let number = self.frames;
+        self.frames += 1;
+        self.nodes[node].frames.push(Frame {
+            scope,
+            number,
+            guards,
+        });
     }
 
     /// Enters a shield or a `finally`; first polled after the turn it does not start.
@@ -66,7 +72,12 @@ impl Model {
     }
 
     /// Guards are dropped, in the scope that is innermost or in this one, which has just been left.
-    fn leave_behind(&mut self, node: usize, left: Option<Scope>, guards: VecDeque<usize>) {
+    pub(super) fn leave_behind(
+        &mut self,
+        node: usize,
+        left: Option<Scope>,
+        guards: VecDeque<usize>,
+    ) {
         let around = self.nodes[node].frames.iter().map(|frame| frame.scope);
         let bodies = around.chain(left).filter_map(|scope| match scope {
             Scope::Body(cleanup) => Some(cleanup),
@@ -89,6 +100,7 @@ impl Model {
     /// The innermost frame goes, with its guards.
     pub(super) fn pop(&mut self, node: usize) -> Option<Scope> {
         let frame = self.nodes[node].frames.pop()?;
+        self.uncover(node, frame.number);
         self.leave_behind(node, Some(frame.scope), frame.guards);
         Some(frame.scope)
     }
@@ -204,7 +216,7 @@ impl Model {
 
     fn conclude(&mut self, node: usize, how: How, said: Option<Said>) {
         let kind = self.nodes[node].kind;
-        let asked = self.nodes[node].closing.is_some();
+        let asked = self.nodes[node].closing.is_some() || self.is_service_closing(node);
         let step = said.and_then(|said| said.step);
         let counts = self.poll_counts(node).or(match said {
             Some(Said { counts: false, .. }) | None => None,
@@ -240,7 +252,7 @@ impl Model {
         self.nodes[node].outcome = outcome;
     }
 
-    fn panicked(&mut self, node: usize, step: Option<u64>) {
+    pub(super) fn panicked(&mut self, node: usize, step: Option<u64>) {
         if self.nodes[node].closing.is_some() {
             seen(Seen::PanicCounts);
         }
@@ -361,55 +373,6 @@ impl Model {
             seen(Seen::DeferPanicked);
             self.cancel(node);
         }
-        true
-    }
-
-    fn take_turn(&mut self, node: usize) -> bool {
-        let it = &self.nodes[node];
-        if it.ended || !self.is_turn(node) || it.frames.iter().any(|f| f.scope.is_hard()) {
-            return false;
-        }
-        match self.pop(node) {
-            Some(Scope::Body(cleanup)) => {
-                seen(Seen::BodyDropped);
-                self.begin_cleanup(node, cleanup, Then::Dropped);
-            }
-            Some(_) => seen(Seen::DroppedWaiting),
-            None => {
-                let it = &self.nodes[node];
-                seen(match it.closing {
-                    Some(asked) if it.grace_end > asked => Seen::DroppedAfterGrace,
-                    _ => Seen::DroppedAtTurn,
-                });
-                let guards = std::mem::take(&mut self.nodes[node].guards);
-                self.leave_behind(node, None, guards);
-                self.nodes[node].ended = true;
-                if self.nodes[node].armed {
-                    seen(Seen::PanickedDrop);
-                    self.panicked(node, None);
-                    self.nodes[node].outcome = Outcome::Panicked;
-                } else {
-                    self.nodes[node].outcome = Outcome::Cancelled;
-                }
-            }
-        }
-        true
-    }
-
-    fn stop_waiting(&mut self, node: usize) -> bool {
-        let over = match self.nodes[node].frames.last().map(|f| f.scope) {
-            Some(Scope::Await(other) | Scope::Run(other) | Scope::Ending(other))
-                if self.nodes[other].done =>
-            {
-                Seen::AwaitOver
-            }
-            Some(Scope::Until(other, _)) if self.nodes[other].done => Seen::StopOver,
-            Some(Scope::Until(_, until)) if until <= self.now => Seen::StopLate,
-            Some(Scope::Sleep(until)) if until <= self.now => Seen::SleepOver,
-            _ => return false,
-        };
-        seen(over);
-        self.pop(node);
         true
     }
 }

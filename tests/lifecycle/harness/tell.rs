@@ -96,14 +96,16 @@ impl Driver<'_> {
                 Do::Cancel(node)
             }
             Tell::Await(other) => {
-                let other = self.pick_handle(other, |_| true)?;
+                let other = self.pick_handle(other, |n| self.may_wait(node, n))?;
                 seen(Seen::Await);
                 self.model.wait(node, Scope::Await(other));
                 Do::Await(other)
             }
             Tell::Stop { which, within } => {
                 let services = |n: usize| self.model.nodes[n].service.is_some();
-                let other = self.pick_handle(which, |n| within.is_none() || services(n))?;
+                let other = self.pick_handle(which, |n| {
+                    self.may_wait(node, n) && (within.is_none() || services(n))
+                })?;
                 self.cancels(other);
                 match within {
                     Some(within) => {
@@ -147,6 +149,12 @@ impl Driver<'_> {
         })
     }
 
+    /// Whether a node may wait for that one: a wait for its own end, or for one above, is told by a panic, which the
+    /// model does not know.
+    fn may_wait(&self, node: usize, other: usize) -> bool {
+        other != node && !self.model.is_below(node, other)
+    }
+
     /// The service of a task is cancelled, and before anything follows from it the task is told to
     /// end with an error: whether that is polled, or the task dropped first, it is a consequence of
     /// the shutdown, unless the task is protected.
@@ -177,7 +185,7 @@ impl Driver<'_> {
         self.world.cancel(service);
         self.world.control(node).tell(Do::End(How::Error));
         self.world.control(node).wake();
-        if hard || self.model.in_grace(node) {
+        if hard || self.model.in_grace(node) || self.model.nodes[node].closing.is_none() {
             self.model.begin_poll(node);
             self.model.end(node, How::Error);
         } else {
