@@ -75,6 +75,8 @@ pub(crate) enum Scope {
     Sleep(u64),
     /// Suspended for good.
     Dead,
+    /// Suspended for good: a `finally` that came too late, with this cleanup.
+    Refused(usize),
 }
 
 impl Scope {

@@ -163,6 +163,9 @@ impl Model {
                 left.called = true;
                 seen(Seen::LeftCovered);
                 self.cancel_with_parent(child);
+                if let Some(poll) = &mut self.poll {
+                    poll.cancels.push(child);
+                }
             } else {
                 *cover = None;
                 seen(Seen::Uncovered);

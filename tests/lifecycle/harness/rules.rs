@@ -31,11 +31,14 @@ impl Model {
     /// Enters a shield or a `finally`; first polled after the turn it does not start.
     pub(crate) fn enter(&mut self, node: usize, scope: Scope) {
         if self.turn_in_here(node) {
-            if let Scope::Body(cleanup) = scope {
-                self.cleanups[cleanup].state = CleanupState::Lost;
-            }
             seen(Seen::NotBegun);
-            return self.push(node, Scope::Dead);
+            return self.push(
+                node,
+                match scope {
+                    Scope::Body(cleanup) => Scope::Refused(cleanup),
+                    _ => Scope::Dead,
+                },
+            );
         }
         self.push(node, scope);
         if let Scope::Body(_) = scope {
@@ -101,6 +104,9 @@ impl Model {
     pub(super) fn pop(&mut self, node: usize) -> Option<Scope> {
         let frame = self.nodes[node].frames.pop()?;
         self.uncover(node, frame.number);
+        if let Scope::Refused(cleanup) = frame.scope {
+            self.cleanups[cleanup].state = CleanupState::Lost;
+        }
         self.leave_behind(node, Some(frame.scope), frame.guards);
         Some(frame.scope)
     }
