@@ -48,6 +48,7 @@
 // else a `Socket<S>`, where `S` is mio's socket, and calls `read_with`, `write_with` or `poll_io` with the
 // call to the system. The room uses the reactor through `Registration`, and knows nothing of threads.
 
+mod ask;
 mod listener;
 #[cfg(unix)]
 mod polled;

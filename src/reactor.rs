@@ -52,7 +52,8 @@
 //! once. So the word also says whether the reading end is *closed*, and a short read does not clear that. A
 //! call that would block does: it proves that the end has not come. Likewise a short read does not empty the
 //! buffer if there is urgent data in the stream, at which a read stops: once the system has reported such
-//! data, short reads of that socket clear nothing.
+//! data, short reads of that socket clear nothing. Reads of a Unix stream stop at descriptors, too, of which
+//! nothing is reported: there only a call that would block clears.
 //!
 //! Where the system's queue is not edge-triggered by itself (Windows), mio arms it again when a call would
 //! block: short transfers clear nothing there.

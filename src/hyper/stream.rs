@@ -4,6 +4,7 @@ use super::buffer;
 use crate::net::TcpStream;
 #[cfg(unix)]
 use crate::net::UnixStream;
+use crate::net::socket::bytes_in;
 use std::io::{self, IoSlice, Write as _};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -27,8 +28,7 @@ macro_rules! write {
                 cx: &mut Context<'_>,
                 slices: &[IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
-                let len = slices.iter().map(|slice| slice.len()).sum();
-                self.poll_write_with(cx, len, |stream| stream.write_vectored(slices))
+                self.poll_write_with(cx, bytes_in(slices), |stream| stream.write_vectored(slices))
             }
 
             fn is_write_vectored(&self) -> bool {

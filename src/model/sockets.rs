@@ -68,7 +68,7 @@ impl Socket {
     /// Waits until the socket can be read.
     pub fn poll(&self, waker: &Waker) -> Poll<io::Result<Ready>> {
         let waiter = || Waiter { number: 0, most: 1 };
-        let ready = (self.registration).poll_ready(Direction::Read, waiter, waker);
+        let ready = (self.registration).poll_ready(Direction::Read, waiter, waker, Waker::wake);
         ready.map(|ready| ready.map(Ready))
     }
 

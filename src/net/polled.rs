@@ -39,6 +39,12 @@ struct Descriptor<T> {
     fd: RawFd,
 }
 
+impl<T: AsFd> AsFd for Descriptor<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.owner.as_fd()
+    }
+}
+
 impl<T> Source for Descriptor<T> {
     fn register(
         &mut self,

@@ -1,22 +1,35 @@
 //! [`Socket`]: a socket of mio's with its registration; [`Shared`]: one that can be cloned.
 
+use super::ask::Ask;
+use crate::panics::quietly;
 use crate::protect::checkpoint;
 use crate::reactor::readiness::Spent;
 use crate::reactor::{Direction, Interest, Registration, Source, Waiter};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::task::current;
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
 use std::ops::Deref;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 /// How many tasks may wait at once through one handle, each by polling it, without waking each other.
-const POLLERS: usize = 4;
+const POLLERS: usize = 32;
 
 /// Whether a transfer that stopped short has emptied, or filled, the system's buffer, and the system will
 /// report a change. Elsewhere only a call that would block makes the system report again.
 const SHORT_SPENDS: bool = cfg!(unix) && !cfg!(mio_unsupported_force_poll_poll);
+
+/// The most slices that the system takes in one call (`IOV_MAX`); the standard library hands it no more.
+const SLICES: usize = 1024;
+
+/// How many bytes one call asks for with these slices. It leaves out the slices that are too many.
+pub(crate) fn bytes_in(slices: &[impl Deref<Target = [u8]>]) -> usize {
+    let taken = &slices[..slices.len().min(SLICES)];
+    let sum = |sum: usize, slice: &_| sum.saturating_add(<[u8]>::len(slice));
+    taken.iter().map(Deref::deref).fold(0, sum)
+}
 
 /// A socket that is registered with the runtime in which it was made, until it is dropped.
 pub(crate) struct Socket<S: Source> {
@@ -93,7 +106,9 @@ impl<S: Source> Socket<S> {
     ) -> Poll<io::Result<R>> {
         let registration = self.registration();
         let poll = |cx: &mut Context<'_>| loop {
-            let seen = ready!(registration.poll_ready(direction, &mut waiter, cx.waker()))?;
+            let waker = cx.waker();
+            let polled = registration.poll_ready(direction, &mut waiter, waker, wake_now);
+            let seen = ready!(polled)?;
             match call(self.get()) {
                 Ok(done) => {
                     if SHORT_SPENDS && is_short(&done) {
@@ -162,9 +177,45 @@ impl<S: Source> Socket<S> {
     }
 
     /// Waits until a call in this direction need not block, as far as is known.
-    pub(crate) async fn ready(&self, direction: Direction) -> io::Result<()> {
-        self.io(direction, |_| Ok(())).await
+    pub(crate) async fn ready(&self, direction: Direction) -> io::Result<()>
+    where
+        S: Ask,
+    {
+        let mut wait = Wait::new(self, direction);
+        let has_waited = Cell::new(false);
+        poll_fn(move |cx| self.poll_ready(cx, direction, &has_waited, || wait.waiter())).await
     }
+
+    /// Polls until a call in this direction need not block. The system is asked if that is so without a wait.
+    pub(crate) fn poll_ready(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        has_waited: &Cell<bool>,
+        mut waiter: impl FnMut() -> Waiter,
+    ) -> Poll<io::Result<()>>
+    where
+        S: Ask,
+    {
+        let waiter = || {
+            has_waited.set(true);
+            waiter()
+        };
+        let ask = |socket: &S| {
+            let is_ready = has_waited.get() || socket.is_ready(direction);
+            is_ready
+                .then_some(())
+                .ok_or(io::ErrorKind::WouldBlock.into())
+        };
+        self.poll_io(cx, direction, waiter, ask, |()| false)
+    }
+}
+
+/// Wakes a waker whose place another one has taken. At once: if they all are of the task that is polled, as those
+/// that are made anew for each poll, they wake it once together.
+#[cold]
+fn wake_now(waker: Waker) {
+    quietly(|| waker.wake());
 }
 
 impl<S: Source> Drop for Socket<S> {

@@ -1,7 +1,7 @@
 //! [`TcpStream`]: a TCP connection.
 
 use super::resolve::{ToSocketAddrs, resolve};
-use super::socket::Shared;
+use super::socket::{Shared, bytes_in};
 use crate::reactor::{Direction, STREAM};
 use futures_io::{AsyncRead, AsyncWrite};
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
@@ -13,7 +13,8 @@ use std::task::{Context, Poll};
 ///
 /// It reads and writes through the traits of `futures-io`, which are implemented for it and for a reference
 /// to it. A clone is another handle of the same connection, which is closed when the last handle is dropped.
-/// Up to four tasks may wait through one handle for the same direction; more should have a clone each.
+/// Up to 32 tasks may wait through one handle for the same direction by polling it; more should have a clone
+/// each, or they wake each other over and over.
 ///
 /// # Examples
 ///
@@ -271,8 +272,9 @@ impl AsyncRead for &TcpStream {
         cx: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        let len = buffers.iter().map(|buffer| buffer.len()).sum();
-        self.poll_read_with(cx, len, |stream| stream.read_vectored(buffers))
+        self.poll_read_with(cx, bytes_in(buffers), |stream| {
+            stream.read_vectored(buffers)
+        })
     }
 }
 
@@ -290,8 +292,7 @@ impl AsyncWrite for &TcpStream {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let len = slices.iter().map(|slice| slice.len()).sum();
-        self.poll_write_with(cx, len, |stream| stream.write_vectored(slices))
+        self.poll_write_with(cx, bytes_in(slices), |stream| stream.write_vectored(slices))
     }
 
     /// Is ready at once: the system has what was written.

@@ -5,6 +5,7 @@ mod options;
 use super::resolve::{ToSocketAddrs, first_of, resolve};
 use super::socket::Shared;
 use crate::reactor::{Direction, Interest};
+use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
@@ -151,7 +152,7 @@ impl UdpSocket {
         self.socket.ready(Direction::Write).await
     }
 
-    /// As [`readable`](UdpSocket::readable), for a hand-written future. Up to four tasks may wait through
+    /// As [`readable`](UdpSocket::readable), for a hand-written future. Up to 32 tasks may wait through
     /// one handle like this; more should have a clone each.
     ///
     /// # Errors
@@ -161,7 +162,7 @@ impl UdpSocket {
         self.poll_ready(cx, Direction::Read)
     }
 
-    /// As [`writable`](UdpSocket::writable), for a hand-written future. Up to four tasks may wait through
+    /// As [`writable`](UdpSocket::writable), for a hand-written future. Up to 32 tasks may wait through
     /// one handle like this; more should have a clone each.
     ///
     /// # Errors
@@ -173,7 +174,7 @@ impl UdpSocket {
 
     fn poll_ready(&self, cx: &mut Context<'_>, direction: Direction) -> Poll<io::Result<()>> {
         let waiter = || self.socket.waiter();
-        (self.socket).poll_io(cx, direction, waiter, |_| Ok(()), |()| false)
+        (self.socket).poll_ready(cx, direction, &Cell::new(false), waiter)
     }
 
     /// As [`recv`](UdpSocket::recv), without waiting.

@@ -47,7 +47,7 @@ impl Registration {
     }
 
     /// Waits until a call to the system need not block; `waiter` says who waits. The caller may be polled
-    /// again without need.
+    /// again without need. Gives the wakers of waiters that it replaces to `wake`.
     ///
     /// # Errors
     ///
@@ -58,11 +58,12 @@ impl Registration {
         direction: Direction,
         waiter: impl FnOnce() -> Waiter,
         waker: &Waker,
+        wake: impl FnMut(Waker),
     ) -> Poll<io::Result<Seen>> {
         let slot = self.reactor.table.slot(self.token);
         let mut word = slot.word();
         if !word.is_ready(direction) {
-            word = slot.enter(direction, waiter(), waker);
+            word = slot.enter(direction, waiter(), waker, wake);
         }
         if !word.is_ready(direction) {
             return Poll::Pending;

@@ -86,16 +86,20 @@ impl Slot {
         taken.into_iter().for_each(|taken| taken.each(wake));
     }
 
-    /// Enters a waker, and then returns the word: the caller must not wait if that is ready by now.
-    pub(super) fn enter(&self, direction: Direction, waiter: Waiter, waker: &Waker) -> Word {
+    /// Enters a waker, and then returns the word: the caller must not wait if that is ready by now. Gives
+    /// wakers that it replaces to `wake`.
+    pub(super) fn enter(
+        &self,
+        direction: Direction,
+        waiter: Waiter,
+        waker: &Waker,
+        mut wake: impl FnMut(Waker),
+    ) -> Word {
         let kept = KeptWaker::new(waker);
         let replaced = self.waits.lock().of(direction).enter(waiter, kept, waker);
-        if let Some(other) = replaced
-            && waiter.most > 1
-            && !other.will_wake(waker)
-        {
-            // It may be another task's, which then looks, and enters itself again.
-            other.into_waker().wake();
+        if waiter.most > 1 {
+            // They may be other tasks', which then look, and enter themselves again.
+            replaced.each_but(waker, &mut wake);
         }
         self.word()
     }

@@ -34,38 +34,35 @@ pub(super) struct Wakers {
 pub(super) struct Taken(Wakers);
 
 impl Wakers {
-    /// Enters a waker. Returns one that it replaces: it is to be woken if its waiter may have several.
+    /// Enters a waker. Returns those that it replaces: they are to be woken if their waiter may have several.
+    ///
+    /// If a waiter has too many, all of them go. Were it the oldest one, a task that polls with a new waker each
+    /// time would be woken by each of its polls, and never sleep.
     #[must_use]
-    pub(super) fn enter(
-        &mut self,
-        waiter: Waiter,
-        waker: KeptWaker,
-        plain: &Waker,
-    ) -> Option<KeptWaker> {
+    pub(super) fn enter(&mut self, waiter: Waiter, waker: KeptWaker, plain: &Waker) -> Taken {
+        let number = waiter.number;
         let mut theirs = 0;
-        let mut oldest = None;
         for entry in self.entries() {
-            if entry.number == waiter.number {
+            if entry.number == number {
                 if waiter.most == 1 || entry.waker.will_wake(plain) {
-                    return Some(std::mem::replace(&mut entry.waker, waker));
+                    let waker = std::mem::replace(&mut entry.waker, waker);
+                    return Taken::one(Entry { number, waker });
                 }
                 theirs += 1;
-                oldest = oldest.or(Some(&mut entry.waker));
             }
         }
-        if theirs >= waiter.most
-            && let Some(oldest) = oldest
-        {
-            return Some(std::mem::replace(oldest, waker));
-        }
-        let number = waiter.number;
+        let replaced = if theirs >= waiter.most {
+            self.leave(number)
+        } else {
+            Taken::default()
+        };
         let entry = Entry { number, waker };
         if self.first.is_none() {
             self.first = Some(entry);
         } else {
             self.more.get_or_insert_default().push(entry);
         }
-        None
+        replaced
     }
 
     fn entries(&mut self) -> impl Iterator<Item = &mut Entry> {
@@ -91,16 +88,36 @@ impl Wakers {
 }
 
 impl Taken {
+    fn one(entry: Entry) -> Self {
+        Taken(Wakers {
+            first: Some(entry),
+            more: None,
+        })
+    }
+
     /// Gives each of them to `wake`.
     #[inline]
     pub(super) fn each(self, wake: &mut impl FnMut(Waker)) {
+        self.each_kept(|waker| wake(waker.into_waker()));
+    }
+
+    /// Gives each of them to `wake`, except for those that wake the same as this one, which are dropped.
+    pub(super) fn each_but(self, this: &Waker, wake: &mut impl FnMut(Waker)) {
+        self.each_kept(|waker| {
+            if !waker.will_wake(this) {
+                wake(waker.into_waker());
+            }
+        });
+    }
+
+    #[inline]
+    fn each_kept(self, mut f: impl FnMut(KeptWaker)) {
         let Wakers { first, more } = self.0;
         if let Some(entry) = first {
-            wake(entry.waker.into_waker());
+            f(entry.waker);
         }
         if let Some(more) = more {
-            more.into_iter()
-                .for_each(|entry| wake(entry.waker.into_waker()));
+            more.into_iter().for_each(|entry| f(entry.waker));
         }
     }
 }
@@ -122,27 +139,36 @@ mod tests {
         Arc::new(Unwoken).into()
     }
 
-    fn enter(list: &mut Wakers, number: u64, most: usize, waker: &Waker) -> Option<KeptWaker> {
-        list.enter(Waiter { number, most }, KeptWaker::new(waker), waker)
+    fn enter(list: &mut Wakers, number: u64, most: usize, waker: &Waker) -> Vec<Waker> {
+        all(list.enter(Waiter { number, most }, KeptWaker::new(waker), waker))
+    }
+
+    fn all(taken: Taken) -> Vec<Waker> {
+        let mut all = Vec::new();
+        taken.each(&mut |waker| all.push(waker));
+        all
     }
 
     fn len(taken: Taken) -> usize {
-        let mut len = 0;
-        taken.each(&mut |_| len += 1);
-        len
+        all(taken).len()
+    }
+
+    fn same(these: &[Waker], those: &[&Waker]) -> bool {
+        let mut both = these.iter().zip(those);
+        these.len() == those.len() && both.all(|(this, that)| this.will_wake(that))
     }
 
     #[test]
     fn a_future_has_one_waker_and_a_handle_several() {
         let mut list = Wakers::default();
         let [a, b, c] = [waker(), waker(), waker()];
-        assert!(enter(&mut list, 1, 1, &a).is_none());
-        assert!(enter(&mut list, 1, 1, &b).is_some_and(|old| old.will_wake(&a)));
-        assert!(enter(&mut list, 2, 2, &a).is_none());
-        assert!(enter(&mut list, 2, 2, &a).is_some_and(|old| old.will_wake(&a)));
-        assert!(enter(&mut list, 2, 2, &b).is_none());
-        assert!(enter(&mut list, 2, 2, &c).is_some_and(|old| old.will_wake(&a)));
-        assert_eq!(len(list.take()), 3);
+        assert!(enter(&mut list, 1, 1, &a).is_empty());
+        assert!(same(&enter(&mut list, 1, 1, &b), &[&a]));
+        assert!(enter(&mut list, 2, 2, &a).is_empty());
+        assert!(same(&enter(&mut list, 2, 2, &a), &[&a]));
+        assert!(enter(&mut list, 2, 2, &b).is_empty());
+        assert!(same(&enter(&mut list, 2, 2, &c), &[&a, &b]));
+        assert!(same(&all(list.take()), &[&b, &c]));
         assert_eq!(len(list.take()), 0);
     }
 
@@ -150,7 +176,7 @@ mod tests {
     fn a_waiter_that_leaves_takes_its_own_wakers_along() {
         let mut list = Wakers::default();
         for number in [1, 2, 1, 3] {
-            assert!(enter(&mut list, number, 2, &waker()).is_none());
+            assert!(enter(&mut list, number, 2, &waker()).is_empty());
         }
         assert_eq!(len(list.leave(1)), 2);
         assert_eq!(len(list.leave(1)), 0);

@@ -1,7 +1,7 @@
 //! [`UnixStream`]: a connection of the Unix domain.
 
 use super::Pauses;
-use crate::net::socket::Shared;
+use crate::net::socket::{Shared, bytes_in};
 use crate::reactor::{Direction, Interest};
 use futures_io::{AsyncRead, AsyncWrite};
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
@@ -15,7 +15,8 @@ use std::task::{Context, Poll};
 ///
 /// It reads and writes through the traits of `futures-io`, which are implemented for it and for a reference
 /// to it. A clone is another handle of the same connection, which is closed when the last handle is dropped.
-/// Up to four tasks may wait through one handle for the same direction; more should have a clone each.
+/// Up to 32 tasks may wait through one handle for the same direction by polling it; more should have a clone
+/// each, or they wake each other over and over.
 ///
 /// # Examples
 ///
@@ -119,10 +120,8 @@ impl UnixStream {
     ///
     /// Returns [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing is there, and the system's error.
     pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let len = buffer.len();
         let read = |mut stream: &mio::net::UnixStream| stream.read(buffer);
-        let is_short = |read: &usize| is_short(*read, len);
-        self.socket.try_io(Direction::Read, read, is_short)
+        self.socket.try_io(Direction::Read, read, |_| false)
     }
 
     /// Writes what there is room for without waiting. Returns the number of bytes.
@@ -192,7 +191,10 @@ impl UnixStream {
         self.socket.into_inner().map(Into::into)
     }
 
-    /// Reads as [`AsyncRead::poll_read`] does. `len` is that of the buffer.
+    /// Reads as [`AsyncRead::poll_read`] does. `len` is that of the buffer; with 0 it is ready at once.
+    ///
+    /// A short read has not emptied the system's buffer: a read also stops behind bytes with which the peer has
+    /// sent a descriptor.
     pub(crate) fn poll_read_with(
         &self,
         cx: &mut Context<'_>,
@@ -201,11 +203,14 @@ impl UnixStream {
     ) -> Poll<io::Result<usize>> {
         let call = |mut stream: &mio::net::UnixStream| read(&mut stream);
         let waiter = || self.socket.waiter();
-        let is_short = |read: &usize| is_short(*read, len);
-        (self.socket).poll_io(cx, Direction::Read, waiter, call, is_short)
+        if len == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        (self.socket).poll_io(cx, Direction::Read, waiter, call, |_| false)
     }
 
-    /// Writes as [`AsyncWrite::poll_write`] does. `len` is that of what is to be written.
+    /// Writes as [`AsyncWrite::poll_write`] does. `len` is that of what is to be written; with 0 it is ready at
+    /// once.
     pub(crate) fn poll_write_with(
         &self,
         cx: &mut Context<'_>,
@@ -215,6 +220,9 @@ impl UnixStream {
         let call = |mut stream: &mio::net::UnixStream| write(&mut stream);
         let waiter = || self.socket.waiter();
         let is_short = |written: &usize| is_short(*written, len);
+        if len == 0 {
+            return Poll::Ready(Ok(0));
+        }
         (self.socket).poll_io(cx, Direction::Write, waiter, call, is_short)
     }
 
@@ -227,7 +235,7 @@ impl UnixStream {
     }
 }
 
-/// Whether a transfer stopped before what was asked for, and not because of an end.
+/// Whether a write stopped before what was asked for.
 fn is_short(transferred: usize, len: usize) -> bool {
     0 < transferred && transferred < len
 }
@@ -246,8 +254,9 @@ impl AsyncRead for &UnixStream {
         cx: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        let len = buffers.iter().map(|buffer| buffer.len()).sum();
-        self.poll_read_with(cx, len, |stream| stream.read_vectored(buffers))
+        self.poll_read_with(cx, bytes_in(buffers), |stream| {
+            stream.read_vectored(buffers)
+        })
     }
 }
 
@@ -265,8 +274,7 @@ impl AsyncWrite for &UnixStream {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let len = slices.iter().map(|slice| slice.len()).sum();
-        self.poll_write_with(cx, len, |stream| stream.write_vectored(slices))
+        self.poll_write_with(cx, bytes_in(slices), |stream| stream.write_vectored(slices))
     }
 
     /// Is ready at once: the system has what was written.
