@@ -11,6 +11,8 @@ mod common;
 mod accept;
 mod cancelled;
 mod datagrams;
+#[cfg(unix)]
+mod kept;
 mod peers;
 mod recycled;
 mod runtimes;
