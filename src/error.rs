@@ -12,6 +12,7 @@
 //! use any room that runs or stores tasks.
 
 mod any;
+mod cause;
 mod drop;
 mod failure;
 mod join;
@@ -24,6 +25,8 @@ mod stop;
 mod walk;
 
 pub use any::{BoxError, Result};
+pub use cause::{CancelCause, CauseKind};
+pub(crate) use cause::{How, Origin};
 pub(crate) use failure::{ChildFailures, History};
 pub use failure::{FailureKind, Failures, PastFailure, ServiceError, TaskFailure};
 pub use join::JoinError;

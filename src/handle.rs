@@ -17,7 +17,7 @@ mod metrics;
 pub(crate) mod settings;
 pub(crate) mod task;
 
-pub use caller::yield_now;
+pub use caller::{cancel_cause, yield_now};
 pub(crate) use caller::{current_shared, current_shared_for};
 pub use metrics::Metrics;
 

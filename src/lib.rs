@@ -79,8 +79,8 @@ mod tree;
 mod wait_list;
 
 pub use error::{
-    BoxError, FailureKind, Failures, JoinError, LifecycleError, Panic, Result, ServiceError,
-    SpawnError, StopError, StopTimeout, TaskFailure, TooManyChildren,
+    BoxError, CancelCause, CauseKind, FailureKind, Failures, JoinError, LifecycleError, Panic,
+    Result, ServiceError, SpawnError, StopError, StopTimeout, TaskFailure, TooManyChildren,
 };
 #[cfg(feature = "blocking")]
 pub use handle::blocking::run_blocking;
@@ -88,7 +88,7 @@ pub use handle::child::spawn;
 pub use handle::defer::{Defer, defer};
 pub use handle::enter::Enter;
 pub use handle::task::{CancelHandle, CancelOnDrop, Task};
-pub use handle::{Handle, Metrics, RootBuilder, yield_now};
+pub use handle::{Handle, Metrics, RootBuilder, cancel_cause, yield_now};
 pub use id::TaskId;
 pub use protect::finally::finally;
 pub use protect::shield::shielded;

@@ -17,6 +17,7 @@
 //! | file | subject |
 //! |---|---|
 //! | [`grace`] | which grace period a task has |
+//! | [`cause`] | why something is being cancelled |
 //! | [`request`] | asks for a cancellation: marks the target, and queues the walk |
 //! | [`requested`] | whether a cancellation was requested above a task that is not marked yet |
 //! | [`fail`] | whether an end is a failure, and which services have it |
@@ -37,6 +38,7 @@ pub(crate) mod batch;
 #[cfg(feature = "blocking")]
 pub(crate) mod blocking;
 mod cancel;
+pub(crate) mod cause;
 mod close;
 mod fail;
 mod finish;

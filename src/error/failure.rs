@@ -229,6 +229,11 @@ impl TaskFailure {
         self.0.history.get().map(|history| &**history)
     }
 
+    /// Whether both are clones of one failure.
+    pub(super) fn is(&self, other: &TaskFailure) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Returns when this failure happened, or the first failure of the service whose failure it is.
     pub(super) fn moment(&self) -> Moment {
         self.0.moment

@@ -1,5 +1,6 @@
 //! The errors of a stop and of a timeout: a time limit was reached.
 
+use super::cause::CancelCause;
 use super::lifecycle::LifecycleError;
 use crate::snapshot::{Node, NodeState, Snapshot};
 use std::fmt;
@@ -21,7 +22,8 @@ pub enum StopError {
 
 /// The error of a stop that did not end within its time limit.
 ///
-/// Its `Display` prints a line for each task that is left, with the reason: first the tasks that hold
+/// Its `Display` prints a line for each task that is left, with the reason, after a line with the
+/// cause of the cancellation: first the tasks that hold
 /// up others, then those that only wait for their children. It prints up to 20 tasks and the number
 /// of the others.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +31,8 @@ pub enum StopError {
 pub struct StopTimeout {
     /// The tasks that were left when the time limit was reached.
     pub remaining: Snapshot,
+    /// Why they are being cancelled.
+    pub cause: Option<CancelCause>,
 }
 
 impl fmt::Display for StopTimeout {
@@ -39,6 +43,9 @@ impl fmt::Display for StopTimeout {
             n => format!("{n} tasks are left"),
         };
         write!(f, "not stopped in time: {left}")?;
+        if let Some(cause) = &self.cause {
+            write!(f, "\n  cancelled by {cause}")?;
+        }
         let waits = |node: &&Node| node.state == NodeState::WaitingForChildren;
         let culprits = self.remaining.nodes().iter().filter(|node| !waits(node));
         let waiting = self.remaining.nodes().iter().filter(waits);

@@ -1,9 +1,11 @@
 //! The calling code: which runtime it is in, which task it is, and how it lets others run.
 
+use crate::error::CancelCause;
 use crate::id::TaskId;
 use crate::protect::checkpoint;
 use crate::sync::Arc;
 use crate::task::{Shared, current};
+use crate::tree::cause;
 use std::future::poll_fn;
 use std::panic::Location;
 use std::task::{Context, Poll};
@@ -56,6 +58,31 @@ pub async fn yield_now() {
         Poll::Pending
     };
     poll_fn(|cx| checkpoint::poll(cx, || None, &mut poll)).await;
+}
+
+/// Returns why the calling task is being cancelled; `None` if it is not, and outside of tasks.
+///
+/// It is the cause of the first request that has reached the task: of itself, or of the nearest task above
+/// it. Code that still runs then may ask: in a cleanup, a shield or a grace period, after
+/// [`Context::cancelled`](crate::Context::cancelled), in a destructor.
+///
+/// # Examples
+///
+/// ```
+/// use taskgrove::{Runtime, cancel_cause, finally};
+/// let runtime = Runtime::builder().workers(0).build()?;
+/// let (tx, rx) = std::sync::mpsc::channel();
+/// let cleanup = async move { tx.send(cancel_cause()).unwrap() };
+/// let task = runtime.spawn(finally(std::future::pending::<()>(), cleanup));
+/// runtime.block_on(taskgrove::yield_now());
+/// task.cancel_with("reload");
+/// runtime.block_on(task.wait_done());
+/// let cause = rx.recv()?.expect("it was cancelled");
+/// assert_eq!(cause.reason(), Some("reload"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn cancel_cause() -> Option<CancelCause> {
+    current::with(|task| task.and_then(cause::of))
 }
 
 impl TaskId {

@@ -1,6 +1,6 @@
 //! Handles of tasks: [`Task`], [`CancelHandle`], [`CancelOnDrop`].
 
-use crate::error::JoinError;
+use crate::error::{CancelCause, How, JoinError, Origin};
 use crate::handle::cancel_guard::{CancelGuard, RequestCancel};
 use crate::id::TaskId;
 use crate::protect::wait::TaskWait;
@@ -9,7 +9,9 @@ use crate::task::awaited::{Awaited, Whom};
 use crate::task::raw::{Header, Joined, Parent};
 use crate::task::state::Level;
 use crate::task::{TaskRef, current, kind};
+use crate::tree::cause;
 use crate::tree::request::request;
+use std::borrow::Cow;
 use std::future::poll_fn;
 use std::ops::Deref;
 use std::panic::Location;
@@ -114,8 +116,37 @@ impl<T> Task<T> {
     /// assert!(runtime.block_on(task).unwrap_err().is_cancelled());
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[track_caller]
     pub fn cancel(&self) {
-        request(self.joined.borrowed(), Level::Cancel);
+        let origin = Origin::at(How::Cancel, Location::caller());
+        request(self.joined.borrowed(), Level::Cancel, origin);
+    }
+
+    /// Asks for the cancellation of the task as [`cancel`](Task::cancel) does, and says why: the reason
+    /// is part of the [`CancelCause`] that the task, everything below it, and reports show.
+    #[track_caller]
+    pub fn cancel_with(&self, reason: impl Into<Cow<'static, str>>) {
+        let origin = Origin::at(How::CancelWith, Location::caller());
+        let task = self.joined.borrowed();
+        cause::keep(task, false, origin, reason.into());
+        request(task, Level::Cancel, origin);
+    }
+
+    /// Returns why the task is being cancelled, or was; `None` if it is not being cancelled.
+    ///
+    /// It is the cause of the first request that has reached the task: of itself, or of the nearest task
+    /// above it. Nothing is kept per task, so once the task is done only a request of its own is known.
+    pub fn cancel_cause(&self) -> Option<CancelCause> {
+        let task = self.joined.borrowed();
+        match task.pin() {
+            Some(pin) => cause::of(pin.live()),
+            None => cause::of_done(
+                &task,
+                task.plain_cold(),
+                self.joined.name(),
+                self.parent.is_none(),
+            ),
+        }
     }
 
     /// Kills the task and everything below it: cancels it without regard for protection.
@@ -141,8 +172,10 @@ impl<T> Task<T> {
     /// assert!(runtime.block_on(task).unwrap_err().is_cancelled());
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[track_caller]
     pub fn kill(&self) {
-        request(self.joined.borrowed(), Level::Kill);
+        let origin = Origin::at(How::Kill, Location::caller());
+        request(self.joined.borrowed(), Level::Kill, origin);
     }
 
     /// Returns a handle that can be cloned, can cancel the task, and does not have the type of its
@@ -286,13 +319,17 @@ pub struct CancelHandle {
 
 impl CancelHandle {
     /// Asks for the cancellation of the task; see [`Task::cancel`].
+    #[track_caller]
     pub fn cancel(&self) {
-        request(self.task.borrowed(), Level::Cancel);
+        let origin = Origin::at(How::Cancel, Location::caller());
+        request(self.task.borrowed(), Level::Cancel, origin);
     }
 
     /// Kills the task: cancels it without regard for protection; see [`Task::kill`].
+    #[track_caller]
     pub fn kill(&self) {
-        request(self.task.borrowed(), Level::Kill);
+        let origin = Origin::at(How::Kill, Location::caller());
+        request(self.task.borrowed(), Level::Kill, origin);
     }
 
     /// Returns whether the task is done; see [`Task::is_done`].
@@ -325,7 +362,8 @@ pub struct CancelOnDrop<T> {
 
 impl<T> RequestCancel for Task<T> {
     fn request_cancel(&self) {
-        self.cancel();
+        let origin = Origin::nowhere(How::HandleDrop);
+        request(self.joined.borrowed(), Level::Cancel, origin);
     }
 }
 

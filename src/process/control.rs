@@ -55,9 +55,9 @@ impl Control {
         }
     }
 
-    fn cancel(&self, _signal: i32) {
+    fn cancel(&self, signal: i32) {
         // It was started, so this does not fail.
-        let _ = self.manager.cancel();
+        let _ = self.manager.cancel_with(format!("signal {signal}"));
     }
 
     fn print_tree(&self) {
@@ -72,7 +72,8 @@ impl Control {
         }
         if !remaining.is_empty() {
             self.killed.store(signal, Ordering::Release);
-            print(describe(&StopTimeout { remaining }));
+            let cause = self.manager.cancel_cause();
+            print(describe(&StopTimeout { remaining, cause }));
         }
         let _ = self.manager.kill();
         let mut live = usize::MAX;

@@ -3,7 +3,7 @@
 use super::driver::{Driver, PassOn, waker};
 use super::owner::Runtime;
 use super::stuck::{self, Stuck};
-use crate::error::StopTimeout;
+use crate::error::{CancelCause, How, Origin, StopTimeout};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Parker};
 use crate::task::Shared;
@@ -12,7 +12,8 @@ use crate::task::current::inside::InRuntime;
 use crate::task::state::Level;
 use crate::timer_queue::Fire;
 use crate::tree::look;
-use crate::tree::request::request_all;
+use crate::tree::request::{request_all, request_all_from};
+use std::panic::Location;
 use std::time::{Duration, Instant};
 
 impl Runtime {
@@ -37,10 +38,12 @@ impl Runtime {
     /// runtime.shutdown_timeout(Duration::from_secs(5))?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[track_caller]
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Result<(), StopTimeout> {
         self.is_shut_down = true;
         let shared = self.handle.shared().clone();
-        request_all(&shared, Level::Cancel);
+        let origin = Origin::at(How::Shutdown, Location::caller());
+        request_all_from(&shared, Level::Cancel, origin);
         shared.release_sentinels();
         let on_worker = current::is_worker_of(&shared);
         if !on_worker {
@@ -69,7 +72,8 @@ impl Runtime {
         if remaining.is_empty() {
             return Ok(());
         }
-        Err(StopTimeout { remaining })
+        let cause = Some(CancelCause::new(String::new(), origin));
+        Err(StopTimeout { remaining, cause })
     }
 
     /// Waits until the last task is done, at most for `timeout`. Runs the tasks if there are no workers

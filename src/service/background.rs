@@ -3,7 +3,7 @@
 use super::interface::Service;
 use super::manager::Manager;
 use super::waits::RecordWait;
-use crate::error::ServiceError;
+use crate::error::{How, Origin, ServiceError};
 use crate::handle::cancel_guard::CancelGuard;
 use crate::handle::settings::Settings;
 use crate::protect::body::BodyEnd;
@@ -13,6 +13,7 @@ use crate::protect::scope::Body;
 use crate::protect::{checkpoint, place};
 use crate::task::arced;
 use crate::task::current::view::note_panic;
+use crate::task::state::Level;
 use std::future::{pending, poll_fn};
 use std::panic::{Location, resume_unwind};
 use std::pin::pin;
@@ -126,6 +127,7 @@ where
         })
         .await;
     }
+    manager.end(Level::Cancel, Origin::at(How::BodyEnd, location));
     drop(cancel);
     manager.wait_finished().await;
     manager.record.result()?;

@@ -91,7 +91,7 @@ impl Context {
             Ok(f(SpawnPoint {
                 parent,
                 limit: record.max_children,
-                closing: record.is_closing() && !late::runs(parent, record),
+                closing: record.is_closing() && (record.is_killed() || !late::runs(parent, record)),
                 record,
             }))
         })

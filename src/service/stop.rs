@@ -6,14 +6,16 @@
 
 use super::manager::Manager;
 use super::waits::{RecordWait, note_end};
-use crate::error::{LifecycleError, StopError, StopTimeout};
+use crate::error::{CancelCause, How, LifecycleError, Origin, StopError, StopTimeout};
 use crate::handle::cancel_guard::RequestCancel;
 use crate::protect::checkpoint;
-use crate::snapshot::Snapshot;
 use crate::task::awaited::Event;
+use crate::task::kind;
 use crate::task::state::Level;
 use crate::time::Sleep;
+use crate::tree::cause;
 use crate::tree::request::request_and;
+use std::borrow::Cow;
 use std::future::poll_fn;
 use std::panic::Location;
 use std::pin::Pin;
@@ -30,10 +32,42 @@ impl Manager {
     /// # Errors
     ///
     /// Returns [`NotStarted`](LifecycleError::NotStarted) before the start.
+    #[track_caller]
     pub fn cancel(&self) -> Result<(), LifecycleError> {
+        self.cancel_at(Origin::at(How::Cancel, Location::caller()))
+    }
+
+    /// Cancels the service as [`cancel`](Manager::cancel) does, and says why: the reason is part of the
+    /// [`CancelCause`] that the service, everything below it, and reports show.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`NotStarted`](LifecycleError::NotStarted) before the start.
+    #[track_caller]
+    pub fn cancel_with(&self, reason: impl Into<Cow<'static, str>>) -> Result<(), LifecycleError> {
+        let origin = Origin::at(How::CancelWith, Location::caller());
         self.check_started()?;
-        self.end(Level::Cancel);
+        if let Some(task) = self.record.task() {
+            cause::keep(task, self.record.is_closing(), origin, reason.into());
+        }
+        self.end(Level::Cancel, origin);
         Ok(())
+    }
+
+    /// Returns why the service is being cancelled, or was; `None` if it is not being cancelled.
+    ///
+    /// It is the cause of the first request that has reached the service: of itself, or of the nearest
+    /// task above it. Nothing is kept per task, so once the service is finished only a request of its own,
+    /// or its own failure, is known.
+    pub fn cancel_cause(&self) -> Option<CancelCause> {
+        let task = self.record.task()?;
+        match task.pin() {
+            Some(pin) => cause::of(pin.live()),
+            None => {
+                let is_root = task.is(kind::ROOT_SERVICE);
+                cause::of_done(&task, Some(&self.record.cold), self.name(), is_root)
+            }
+        }
     }
 
     /// Kills the service and everything below it: cancels it without regard for protection.
@@ -64,9 +98,10 @@ impl Manager {
     /// runtime.block_on(manager.wait_finished());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[track_caller]
     pub fn kill(&self) -> Result<(), LifecycleError> {
         self.check_started()?;
-        self.end(Level::Kill);
+        self.end(Level::Kill, Origin::at(How::Kill, Location::caller()));
         Ok(())
     }
 
@@ -96,15 +131,14 @@ impl Manager {
     /// ```
     #[track_caller]
     pub fn stop(&self) -> impl Future<Output = Result<(), LifecycleError>> {
-        self.stop_from(Location::caller())
-    }
-
-    async fn stop_from(&self, location: &'static Location<'static>) -> Result<(), LifecycleError> {
-        if let Err(error) = self.cancel() {
-            return checkpoint::refused(error).await;
+        let location = Location::caller();
+        async move {
+            if let Err(error) = self.cancel_at(Origin::at(How::Stop, location)) {
+                return checkpoint::refused(error).await;
+            }
+            self.wait_finished_from(location).await;
+            Ok(())
         }
-        self.wait_finished_from(location).await;
-        Ok(())
     }
 
     /// Cancels the service, then waits until it is finished, but at most for `timeout`.
@@ -134,10 +168,14 @@ impl Manager {
     /// assert_eq!(timeout.remaining.nodes()[0].path, "hangs");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub async fn stop_timeout(&self, timeout: Duration) -> Result<(), StopError> {
-        match self.stop_within(timeout).await? {
-            None => Ok(()),
-            Some(remaining) => Err(StopError::Timeout(StopTimeout { remaining })),
+    #[track_caller]
+    pub fn stop_timeout(&self, timeout: Duration) -> impl Future<Output = Result<(), StopError>> {
+        let origin = Origin::at(How::StopTimeout, Location::caller());
+        async move {
+            match self.stop_within(timeout, origin).await? {
+                None => Ok(()),
+                Some(left) => Err(StopError::Timeout(left)),
+            }
         }
     }
 
@@ -175,19 +213,27 @@ impl Manager {
     /// assert!(manager.is_finished());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub async fn stop_or_kill(&self, timeout: Duration) -> Result<(), StopError> {
-        let Some(remaining) = self.stop_within(timeout).await? else {
-            return Ok(());
-        };
-        self.end(Level::Kill);
-        self.wait_finished().await;
-        Err(StopError::Timeout(StopTimeout { remaining }))
+    #[track_caller]
+    pub fn stop_or_kill(&self, timeout: Duration) -> impl Future<Output = Result<(), StopError>> {
+        let origin = Origin::at(How::StopOrKill, Location::caller());
+        async move {
+            let Some(left) = self.stop_within(timeout, origin).await? else {
+                return Ok(());
+            };
+            self.end(Level::Kill, origin);
+            self.wait_finished().await;
+            Err(StopError::Timeout(left))
+        }
     }
 
     /// Cancels the service and waits for its end at most for `timeout`. Returns what is left then; `None`
     /// if the service is finished.
-    async fn stop_within(&self, timeout: Duration) -> Result<Option<Snapshot>, LifecycleError> {
-        if let Err(error) = self.cancel() {
+    async fn stop_within(
+        &self,
+        timeout: Duration,
+        origin: Origin,
+    ) -> Result<Option<StopTimeout>, LifecycleError> {
+        if let Err(error) = self.cancel_at(origin) {
             return checkpoint::refused(error).await;
         }
         let Some(shared) = self.record.shared() else {
@@ -215,7 +261,14 @@ impl Manager {
             self.wait_finished().await;
             return Ok(None);
         }
-        Ok(Some(remaining))
+        let cause = self.cancel_cause();
+        Ok(Some(StopTimeout { remaining, cause }))
+    }
+
+    fn cancel_at(&self, origin: Origin) -> Result<(), LifecycleError> {
+        self.check_started()?;
+        self.end(Level::Cancel, origin);
+        Ok(())
     }
 
     fn check_started(&self) -> Result<(), LifecycleError> {
@@ -228,13 +281,16 @@ impl Manager {
 
     /// Asks for the end of the service if it was started and has not finished.
     #[inline]
-    fn end(&self, level: Level) {
+    pub(super) fn end(&self, level: Level, origin: Origin) {
         if let Some(task) = self.record.task()
             && !self.is_finished()
         {
             // Set before the request: code that sees the service finished sees that it was cancelled.
             self.record.set_cancelled();
-            request_and(task, level, || self.record.mark_closing(true));
+            if level == Level::Kill {
+                self.record.set_killed();
+            }
+            request_and(task, level, origin, || self.record.mark_closing(true));
         }
     }
 }
@@ -242,6 +298,6 @@ impl Manager {
 impl RequestCancel for Manager {
     #[inline]
     fn request_cancel(&self) {
-        self.end(Level::Cancel);
+        self.end(Level::Cancel, Origin::nowhere(How::RunDrop));
     }
 }

@@ -4,6 +4,7 @@
 use super::cleanups::{Cleanup, Cleanups};
 use super::cover::Cover;
 use super::raw::record_address::RecordAddress;
+use crate::error::CancelCause;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, OnceLock};
 use crate::timer_queue::TimerKey;
@@ -69,6 +70,8 @@ struct Rare {
     noted: Vec<Box<dyn Any + Send>>,
     /// The next end of a grace period of the cancellation that began here.
     timer: Option<TimerKey>,
+    /// The cause of the first request that has more to say than its origin.
+    cause: Option<CancelCause>,
     /// The wakers that are woken at the turn.
     scopes: Option<Arc<WaitList>>,
     /// The span of the task, between two polls.
@@ -145,6 +148,26 @@ impl Cold {
         } else {
             None
         }
+    }
+
+    /// Keeps the cause of a request for cancellation, unless there is one.
+    pub(crate) fn keep_cause(&self, cause: CancelCause) {
+        let late = self.rare(|rare| match &rare.cause {
+            None => {
+                rare.cause = Some(cause);
+                None
+            }
+            Some(_) => Some(cause),
+        });
+        drop(late);
+    }
+
+    /// The cause that was kept.
+    pub(crate) fn kept_cause(&self) -> Option<CancelCause> {
+        self.rare
+            .lock()
+            .as_ref()
+            .and_then(|rare| rare.cause.clone())
     }
 
     #[cold]

@@ -62,6 +62,7 @@ pub(super) mod live;
 pub(super) mod record_address;
 pub(super) mod reference;
 pub(super) mod rights;
+mod site;
 pub(super) mod stage;
 mod steps;
 mod submit;

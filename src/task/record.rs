@@ -35,6 +35,8 @@ pub(crate) struct Record {
     pub(crate) independent: AtomicBool,
     ready: AtomicBool,
     closing: AtomicBool,
+    /// Whether it was killed by its manager: what is inside protection schedules nothing any more either.
+    killed: AtomicBool,
     cancelled: AtomicBool,
     errored: AtomicBool,
     finished: AtomicBool,
@@ -85,6 +87,7 @@ impl Record {
             independent: AtomicBool::new(false),
             ready: AtomicBool::new(false),
             closing: AtomicBool::new(false),
+            killed: AtomicBool::new(false),
             cancelled: AtomicBool::new(false),
             errored: AtomicBool::new(false),
             finished: AtomicBool::new(false),
@@ -177,6 +180,16 @@ impl Record {
             self.set_cancelled();
         }
         self.closing.store(true, Ordering::Release);
+    }
+
+    /// Notes that the service is killed, before it is marked as closing.
+    pub(crate) fn set_killed(&self) {
+        self.killed.store(true, Ordering::Release);
+    }
+
+    /// Whether the service was killed by its manager.
+    pub(crate) fn is_killed(&self) -> bool {
+        self.killed.load(Ordering::Acquire)
     }
 
     /// Marks the service as being cancelled because an ancestor is. The caller wakes the waiters.

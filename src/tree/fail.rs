@@ -9,8 +9,10 @@
 //! daemon is one, and [`count_panic`] what a panic does.
 
 use super::request::{notify, request, request_and};
-use super::{grace, requested};
-use crate::error::{ChildFailures, FailureKind, JoinError, Moment, Panic, TaskFailure};
+use super::{cause, grace, requested};
+use crate::error::{
+    ChildFailures, FailureKind, How, JoinError, Moment, Origin, Panic, TaskFailure,
+};
 use crate::events;
 use crate::panics::{discard, quietly};
 use crate::task::cold::Cold;
@@ -143,17 +145,32 @@ fn count_panic(task: Live<'_>, panic: &Panic, moment: Option<Moment>, may_go_on:
     if task.is(kind::SUPERVISED | kind::SERVICE) {
         fail(task, moment, FailureKind::Panic(panic.message().to_owned()));
     } else if may_go_on || !task.word().is_alone() || task.cold().is_some_and(Cold::has_cleanups) {
-        request(task.borrowed(), Level::Cancel);
+        // It has no service that would keep the failure.
+        let kind = FailureKind::Panic(panic.message().to_owned());
+        let failure = new_failure(task, moment, kind);
+        cancel_for(task, &failure);
     }
 }
+
+/// Makes the failure of a task. Without a `moment`, it happens now.
+fn new_failure(task: Live<'_>, moment: Option<Moment>, kind: FailureKind) -> TaskFailure {
+    let moment = moment.unwrap_or_else(Moment::next);
+    TaskFailure::new(task.id(), task.path(), task.location(), moment, kind)
+}
+
+/// Cancels a task for its failure.
+fn cancel_for(task: Live<'_>, failure: &TaskFailure) {
+    cause::failed(task, failure);
+    request(task.borrowed(), Level::Cancel, FAILURE);
+}
+
+/// The origin of the requests that are made here.
+const FAILURE: Origin = Origin::nowhere(How::Failure);
 
 /// Records a failure of a supervised task, or of a service's `run`, and cancels the service. Without a
 /// `moment`, it happens now.
 fn fail(task: Live<'_>, moment: Option<Moment>, kind: FailureKind) -> TaskFailure {
-    let failure = fail_service(task, || {
-        let moment = moment.unwrap_or_else(Moment::next);
-        TaskFailure::new(task.id(), task.path(), task.location(), moment, kind)
-    });
+    let failure = fail_service(task, || new_failure(task, moment, kind));
     current::outside_tasks(|| events::failed(&failure));
     failure
 }
@@ -211,8 +228,11 @@ fn fail_service(from: Live<'_>, failure: impl FnOnce() -> TaskFailure) -> TaskFa
     if !first {
         return failure;
     }
+    for service in &told {
+        cause::failed(*service, &failure);
+    }
     // The outermost service is cancelled first: an error there that an end below causes is a consequence.
-    request_and(at.borrowed(), Level::Cancel, || {
+    request_and(at.borrowed(), Level::Cancel, FAILURE, || {
         for record in told.iter().filter_map(|service| service.record()) {
             record.mark_closing(true);
         }
@@ -220,7 +240,7 @@ fn fail_service(from: Live<'_>, failure: impl FnOnce() -> TaskFailure) -> TaskFa
     // That does not reach through a protection, which is no reason to spare a service that has failed.
     for inner in told.iter().rev().skip(1) {
         if *inner == service || inner.is(kind::COVERED) {
-            request(inner.borrowed(), Level::Cancel);
+            request(inner.borrowed(), Level::Cancel, FAILURE);
         }
     }
     // If the service is being cancelled already, the request changes nothing and wakes no wait. Waits for a

@@ -4,6 +4,7 @@
 //! copied outside of locks, from tasks that are pinned.
 
 use super::awaits;
+use super::cause;
 use super::frontier::{AHEAD, Entry, Frontier, Visit};
 use crate::id::TaskId;
 use crate::snapshot::{Draft, NodeKind, NodeState, Snapshot};
@@ -97,11 +98,41 @@ fn collect(top: Pin) -> Frontier {
     frontier
 }
 
+/// Why the tasks that were collected are being cancelled: for each the position of its text, which is
+/// that of its parent unless it is the target of a request itself, or one past the end. The first task may
+/// have its cause from above. Empty if none is being cancelled.
+fn causes(entries: &[Entry]) -> (Vec<u32>, Vec<String>) {
+    let mut texts = Vec::new();
+    let mut of: Vec<u32> = Vec::new();
+    for (at, entry) in entries.iter().enumerate() {
+        let task = entry.task.live();
+        let own = match at {
+            // The walk up may be long; a task that is not marked yet has none from above.
+            0 if task.word().is_closing() => cause::of(task),
+            _ => cause::own(task),
+        };
+        if let Some(own) = own {
+            of.resize(at, u32::MAX);
+            of.push(texts.len() as u32);
+            texts.push(own.to_string());
+        } else if !texts.is_empty() {
+            let above = if at == 0 {
+                None
+            } else {
+                of.get(entry.parent as usize)
+            };
+            of.push(above.copied().unwrap_or(u32::MAX));
+        }
+    }
+    (of, texts)
+}
+
 /// Describes the tasks that were collected, parents first and older siblings first, without the `skip` top
 /// levels.
 fn draw<'a>(frontier: &'a Frontier, skip: usize, now: &'a Now) -> impl Iterator<Item = Draft<'a>> {
     let entries = &frontier.entries;
     let order = preorder(entries);
+    let (causes, texts) = causes(entries);
     (0..order.len()).filter_map(move |place| {
         // The tasks do not lie in this order in memory.
         if let Some(&(ahead, _)) = order.get(place + AHEAD) {
@@ -109,7 +140,9 @@ fn draw<'a>(frontier: &'a Frontier, skip: usize, now: &'a Now) -> impl Iterator<
         }
         let (at, depth) = order[place];
         let depth = (depth as usize).checked_sub(skip)?;
-        Some(draft(entries[at as usize].task.live(), depth, now))
+        let text = causes.get(at as usize).map(|&text| text as usize);
+        let cause = text.and_then(|text| texts.get(text).cloned());
+        Some(draft(entries[at as usize].task.live(), depth, now, cause))
     })
 }
 
@@ -135,7 +168,7 @@ fn preorder(entries: &[Entry]) -> Vec<(u32, u32)> {
     order
 }
 
-fn draft<'a>(task: Live<'a>, depth: usize, now: &Now) -> Draft<'a> {
+fn draft<'a>(task: Live<'a>, depth: usize, now: &Now, cause: Option<String>) -> Draft<'a> {
     let state = state(task);
     let busy = |cold: &Cold| Duration::from_nanos(cold.busy_ns.load(Ordering::Relaxed));
     Draft {
@@ -163,7 +196,7 @@ fn draft<'a>(task: Live<'a>, depth: usize, now: &Now) -> Draft<'a> {
         } else {
             None
         },
-        cause: None,
+        cause,
     }
 }
 

@@ -3,7 +3,8 @@
 //!
 //! A request is plain data here; [`super::job`] turns it into the walk of [`super::cancel`].
 
-use super::grace;
+use super::{cause, grace};
+use crate::error::{How, Origin};
 use crate::events;
 use crate::id::TaskId;
 use crate::sync::atomic::Ordering;
@@ -14,8 +15,8 @@ use crate::task::{Borrowed, Job, Live, Shared, kind};
 
 /// Requests the cancellation of a task and everything below it. It does not block and runs no user code.
 #[inline]
-pub(crate) fn request(target: Borrowed<'_>, level: Level) {
-    request_and(target, level, || {});
+pub(crate) fn request(target: Borrowed<'_>, level: Level, origin: Origin) {
+    request_and(target, level, origin, || {});
 }
 
 /// As [`request`], and calls `close`, which closes the record of the target's service, before it returns.
@@ -23,26 +24,37 @@ pub(crate) fn request(target: Borrowed<'_>, level: Level) {
 /// A closed service refuses new tasks, and an error that the drop of a refused future causes is a
 /// consequence of this request. So the request draws its number before the service closes.
 #[inline]
-pub(crate) fn request_and(target: Borrowed<'_>, level: Level, close: impl FnOnce()) {
+pub(crate) fn request_and(
+    target: Borrowed<'_>,
+    level: Level,
+    origin: Origin,
+    close: impl FnOnce(),
+) {
+    cause::note(target, origin);
     if !events::is_on() {
         return request_now(target, level, close);
     }
     // The path is found before: the task may be done after the request.
-    let told = describe(target, level);
+    let told = describe(target, level, origin);
     request_now(target, level, close);
-    if let Some((path, id)) = told {
-        events::cancelled(&path, id, level == Level::Kill, None);
+    if let Some((path, id, cause)) = told {
+        events::cancelled(&path, id, level == Level::Kill, Some(&cause));
     }
 }
 
-/// The path and the id of a task that is not being ended at this level yet.
+/// The path and the id of a task that is not being ended at this level yet, and the cause.
 #[cold]
-fn describe(target: Borrowed<'_>, level: Level) -> Option<(String, TaskId)> {
+fn describe(
+    target: Borrowed<'_>,
+    level: Level,
+    origin: Origin,
+) -> Option<(String, TaskId, String)> {
     if target.is(kind::SENTINEL) || target.word().level() >= level as u64 {
         return None;
     }
     let pin = target.pin()?;
-    Some((pin.live().path(), pin.live().id()))
+    let cause = cause::of_request(pin.live(), origin);
+    Some((pin.live().path(), pin.live().id(), cause.to_string()))
 }
 
 #[inline]
@@ -94,8 +106,13 @@ fn request_now(target: Borrowed<'_>, level: Level, close: impl FnOnce()) {
 
 /// Requests the cancellation of all tasks of a runtime. `Kill` overrides protection, `Cancel` respects it.
 pub(crate) fn request_all(shared: &Shared, level: Level) {
+    request_all_from(shared, level, Origin::nowhere(How::Shutdown));
+}
+
+/// As [`request_all`], with an origin.
+pub(crate) fn request_all_from(shared: &Shared, level: Level, origin: Origin) {
     for sentinel in shared.sentinels() {
-        request(sentinel.borrowed(), level);
+        request(sentinel.borrowed(), level, origin);
     }
 }
 

@@ -339,7 +339,9 @@ where
         std::ptr::eq(record, &raw const *own),
         "a count of another record"
     );
-    let mut seed = bare(parent, options.kind, record.cold.grace, location);
+    let is_root = parent.task().is(kind::SENTINEL);
+    let root = if is_root { kind::ROOT_SERVICE } else { 0 };
+    let mut seed = bare(parent, options.kind | root, record.cold.grace, location);
     if let Some(cover) = child::cover_of(parent.task()) {
         put(&record.cold, cover);
         seed.kind |= kind::COVERED;

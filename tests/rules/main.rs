@@ -45,3 +45,4 @@ mod too_late;
 mod until_cancelled;
 mod virtual_time;
 mod waits;
+mod why;

@@ -122,7 +122,11 @@ fn question_marks_convert() {
     );
     let remaining = Snapshot::empty();
     assert!(matches!(
-        StopTimeout { remaining }.into(),
+        StopTimeout {
+            remaining,
+            cause: None,
+        }
+        .into(),
         StopError::Timeout(_)
     ));
     let failed = JoinError::from(failure("app", FailureKind::DaemonExit));
@@ -187,7 +191,10 @@ fn timeout(count: usize) -> StopTimeout {
         cause: None,
     });
     let remaining = Snapshot::new(Vec::new(), None, drafts);
-    StopTimeout { remaining }
+    StopTimeout {
+        remaining,
+        cause: None,
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::joined::Joined;
 use super::live::Parent;
 use super::reference::TaskRef;
 use super::rights::{Fresh, Pin};
+use super::site::SiteCell;
 use super::stage::{Outcome, Plain, Raw, fits};
 use crate::arena::ARENA;
 use crate::arena::counted::Counted;
@@ -144,7 +145,7 @@ where
         prev: AtomicU32::new(0),
         id,
         shared: shared_address,
-        location,
+        site: SiteCell::new(location),
         cold: AtomicPtr::new(cold),
         polls: AtomicU64::new(0),
         born_ms: shared.coarse_now(),

@@ -1,7 +1,8 @@
 //! [`Header`]: the fixed part of a task, at the beginning of its slot, and the pointers to it.
 
+use super::site::SiteCell;
 use crate::arena::{self, SlotIndex};
-use crate::error::{BoxError, JoinError};
+use crate::error::{BoxError, JoinError, Origin};
 use crate::id::TaskId;
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{ByteLock, Life, UnsafeCell};
@@ -32,6 +33,8 @@ pub(crate) mod kind {
     pub(crate) const COVERED: u8 = 32;
     /// Its future is a call of a closure that blocks.
     pub(crate) const BLOCKING: u8 = 128;
+    /// Of a service's task: it has no parent.
+    pub(crate) const ROOT_SERVICE: u8 = 64;
 }
 
 /// The payload of a panic.
@@ -88,7 +91,7 @@ pub(crate) struct Header {
     pub(super) id: TaskId,
     /// The [`Shared`](crate::task::shared::Shared) of its runtime: rule 4.
     pub(super) shared: *const (),
-    pub(super) location: &'static Location<'static>,
+    pub(super) site: SiteCell,
     /// An odd address is that of the cold data (part of a service's record, or a `Box`); any other
     /// is that of the record of the service that the task belongs to, or null. Changes once at most,
     /// from a record to cold data: the swap releases the new cold data, each load acquires it.
@@ -132,7 +135,19 @@ impl Header {
 
     /// Where the task was spawned.
     pub(crate) fn location(&self) -> &'static Location<'static> {
-        self.location
+        self.site.spawned()
+    }
+
+    /// The origin of the first request for the task's cancellation, if one was noted. The task may have been
+    /// done before that request.
+    pub(crate) fn origin(&self) -> Option<Origin> {
+        self.site.origin()
+    }
+
+    /// Notes the origin of a request for the task's cancellation, unless one was noted before.
+    #[inline]
+    pub(crate) fn note_origin(&self, origin: Origin) {
+        self.site.note(origin);
     }
 
     /// Whether the task is of any of these [kinds](kind).

@@ -327,7 +327,7 @@ impl<'a> Borrowed<'a> {
     }
 
     /// As [`Borrowed::plain_cold_or_new`], if there is any.
-    pub(in crate::task) fn plain_cold(self) -> Option<&'a Cold> {
+    pub(crate) fn plain_cold(self) -> Option<&'a Cold> {
         if self.is(kind::SERVICE) {
             return None;
         }
