@@ -7,7 +7,7 @@ use crate::reactor::readiness::Spent;
 use crate::reactor::{Direction, Interest, Registration, Source, Waiter};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::task::current;
+use crate::task::{self, current};
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
@@ -31,6 +31,21 @@ pub(crate) fn bytes_in(slices: &[impl Deref<Target = [u8]>]) -> usize {
     taken.iter().map(Deref::deref).fold(0, sum)
 }
 
+/// The runtime that the calling thread is in.
+fn runtime_here() -> io::Result<Arc<task::Shared>> {
+    current::shared().ok_or_else(|| {
+        io::Error::other(
+            "there is no taskgrove runtime here: make sockets in a task, inside `Runtime::block_on` or under `Handle::enter`",
+        )
+    })
+}
+
+/// Checks that a socket can be made where the calling code is. Whoever accepts a connection asks before, since
+/// the connection is lost if its socket cannot be made.
+pub(crate) fn can_make() -> io::Result<()> {
+    runtime_here()?.schedule().reactor().map(drop)
+}
+
 /// A socket that is registered with the runtime in which it was made, until it is dropped.
 pub(crate) struct Socket<S: Source> {
     /// Both are `Some` until [`into_inner`](Socket::into_inner) or the drop.
@@ -48,11 +63,7 @@ impl<S: Source> Socket<S> {
     /// Returns [`Unsupported`](io::ErrorKind::Unsupported) in a simulation, the system's error if it cannot
     /// wait for this socket or has no more room, and an error outside a runtime or if the runtime has ended.
     pub(crate) fn new(mut source: S, interest: Interest) -> io::Result<Self> {
-        let Some(shared) = current::shared() else {
-            return Err(io::Error::other(
-                "there is no taskgrove runtime here: make sockets in a task, inside `Runtime::block_on` or under `Handle::enter`",
-            ));
-        };
+        let shared = runtime_here()?;
         let reactor = shared.schedule().reactor()?;
         let registration = Registration::new(reactor, &mut source, interest)?;
         Ok(Socket {

@@ -36,6 +36,28 @@ fn a_socket_is_made_inside_a_runtime_or_fails_and_says_so() {
 }
 
 #[test]
+fn an_accept_outside_a_runtime_leaves_the_connection_where_it_is() {
+    on_each(|rt| {
+        let listener = rt.block_on(listener());
+        let address = listener.local_addr().expect("bound");
+        let mut theirs = std::net::TcpStream::connect(address).expect("listening");
+        let accepted = thread::scope(|scope| {
+            let accepts = scope.spawn(|| futures_lite::future::block_on(listener.accept()));
+            rt.block_on(async {
+                while !accepts.is_finished() {
+                    taskgrove::yield_now().await;
+                }
+            });
+            accepts.join().expect("no panic")
+        });
+        names_the_runtime(accepted);
+        let (mut ours, _) = rt.block_on(listener.accept()).expect("it is still there");
+        theirs.write_all(b"x").expect("open");
+        rt.block_on(ours.read_exact(&mut [0])).expect("open");
+    });
+}
+
+#[test]
 fn in_a_simulation_a_socket_is_unsupported() {
     let error = taskgrove::sim::Sim::new(7).block_on(TcpListener::bind("127.0.0.1:0"));
     let error = error.expect_err("no network yet");
