@@ -54,11 +54,17 @@ pub(crate) enum Refusal {
     Limit,
 }
 
-/// A task that was linked.
-struct Attached {
-    task: Queued,
-    /// The number of supervised children that the parent had before.
+/// A limit on the supervised children of the parent, which a supervised child keeps.
+struct Limit {
+    max: usize,
+    /// The number of supervised children that the parent had before this one was linked.
     before: u32,
+}
+
+impl Limit {
+    fn new(max: Option<usize>) -> Option<Limit> {
+        max.map(|max| Limit { max, before: 0 })
+    }
 }
 
 /// Links a new task under its parent.
@@ -67,9 +73,9 @@ struct Attached {
 fn attach<'a>(
     parent: Parent<'_>,
     task: Fresh<'a>,
-    limit: Option<usize>,
-) -> Result<Attached, (Fresh<'a>, Refusal)> {
-    match link(parent, task, limit) {
+    mut limit: Option<&mut Limit>,
+) -> Result<Queued, (Fresh<'a>, Refusal)> {
+    match link(parent, task, limit.as_deref_mut()) {
         Err((task, Refusal::Limit)) => attach_to_full(parent, task, limit),
         linked => linked,
     }
@@ -79,12 +85,12 @@ fn attach<'a>(
 fn attach_to_full<'a>(
     parent: Parent<'_>,
     mut task: Fresh<'a>,
-    limit: Option<usize>,
-) -> Result<Attached, (Fresh<'a>, Refusal)> {
+    mut limit: Option<&mut Limit>,
+) -> Result<Queued, (Fresh<'a>, Refusal)> {
     loop {
         let made = full::make_room(parent);
         // Each round needs new room: if none was made, this link is the last attempt.
-        match link(parent, task, limit) {
+        match link(parent, task, limit.as_deref_mut()) {
             Err((back, Refusal::Limit)) if made => task = back,
             linked => return linked,
         }
@@ -95,32 +101,27 @@ fn attach_to_full<'a>(
 fn link<'a>(
     parent: Parent<'_>,
     task: Fresh<'a>,
-    limit: Option<usize>,
-) -> Result<Attached, (Fresh<'a>, Refusal)> {
-    let view = parent.task();
-    let children = Children::lock(view);
-    let count = children.supervised_count();
-    let full = limit.is_some_and(|limit| count as usize >= limit);
-    if full && !children.refuses(&task) {
-        return Err((task, Refusal::Limit));
+    limit: Option<&mut Limit>,
+) -> Result<Queued, (Fresh<'a>, Refusal)> {
+    let children = Children::lock(parent.task());
+    if let Some(limit) = limit {
+        limit.before = children.supervised_count();
+        if limit.before as usize >= limit.max && !children.refuses(&task) {
+            return Err((task, Refusal::Limit));
+        }
     }
-    match children.adopt(task) {
-        Ok(task) => Ok(Attached {
-            task,
-            before: count,
-        }),
-        Err(task) => Err((task, Refusal::Closing)),
-    }
+    children
+        .adopt(task)
+        .map_err(|task| (task, Refusal::Closing))
 }
 
-/// Tells the hook for crowds of a new supervised child that is in a queue. `before` is the number of
-/// its siblings.
+/// Tells the hook for crowds of a new supervised child that is in a queue.
 #[inline]
-fn count_crowd(parent: Parent<'_>, before: u32, limit: Option<usize>) {
+fn count_crowd(parent: Parent<'_>, limit: Option<Limit>) {
     if let (Some(hook), Some(limit)) = (parent.shared().crowd.get(), limit) {
-        let count = before as usize + 1;
-        if let Some(edge) = hook.edge(count, limit) {
-            full::tell_crowd(parent, edge, count, limit);
+        let count = limit.before as usize + 1;
+        if let Some(edge) = hook.edge(count, limit.max) {
+            full::tell_crowd(parent, edge, count, limit.max);
         }
     }
 }
@@ -243,7 +244,7 @@ where
     let (parent, kind) = (seed.parent, seed.kind);
     let (task, joined) = allocate::task::<_, Plain, N>(seed, future);
     match attach(parent, task, None) {
-        Ok(Attached { task, .. }) => on_spawn(parent, kind, task),
+        Ok(task) => on_spawn(parent, kind, task),
         Err((task, _)) => task.refuse(),
     }
     joined
@@ -267,16 +268,17 @@ where
     options.kind |= kind::SUPERVISED;
     let seed = seed(parent, &mut options, location);
     let (task, joined) = allocate::task::<_, Fallible, N>(seed, future);
+    let mut limit = Limit::new(options.limit);
     let attached = if options.refuse {
         Err((task, Refusal::Closing))
     } else {
-        attach(parent, task, options.limit)
+        attach(parent, task, limit.as_mut())
     };
     match attached {
-        Ok(Attached { task, before }) => {
+        Ok(task) => {
             count_in(parent);
             on_spawn(parent, options.kind, task);
-            count_crowd(parent, before, options.limit);
+            count_crowd(parent, limit);
             Ok(joined)
         }
         Err((task, Refusal::Closing)) => {
@@ -347,8 +349,9 @@ where
         seed.kind |= kind::COVERED;
     }
     let (task, reference) = allocate::service::<_, Fallible, N>(seed, own, future);
-    let Attached { task, before } = match attach(parent, task, options.limit) {
-        Ok(attached) => attached,
+    let mut limit = Limit::new(options.limit);
+    let task = match attach(parent, task, limit.as_mut()) {
+        Ok(task) => task,
         Err((task, refusal)) => {
             task.refuse();
             return Err(refusal);
@@ -359,6 +362,6 @@ where
     }
     record.start(reference);
     parent.shared().schedule().on_spawn(task);
-    count_crowd(parent, before, options.limit);
+    count_crowd(parent, limit);
     Ok(())
 }
