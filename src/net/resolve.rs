@@ -1,5 +1,6 @@
 //! [`ToSocketAddrs`]: what stands for socket addresses, and the lookup of names.
 
+use super::socket::can_make;
 use crate::protect::checkpoint;
 use sealed::{Addresses, Sealed};
 use std::io;
@@ -53,6 +54,12 @@ pub(super) async fn resolve(addresses: &impl ToSocketAddrs) -> io::Result<Vec<So
 async fn look_up(
     name: impl std::net::ToSocketAddrs + Send + 'static,
 ) -> io::Result<Vec<SocketAddr>> {
+    // A simulation has no sockets, and cannot wait for another thread.
+    if let Err(error) = can_make()
+        && error.kind() == io::ErrorKind::Unsupported
+    {
+        return Err(error);
+    }
     blocking::unblock(move || Ok(name.to_socket_addrs()?.collect())).await
 }
 

@@ -4,6 +4,7 @@ pub(super) mod datagram;
 pub(super) mod listener;
 pub(super) mod stream;
 
+use crate::task::current;
 use std::io;
 use std::time::Duration;
 
@@ -20,11 +21,21 @@ impl Pauses {
         Pauses(Duration::from_micros(100))
     }
 
+    /// Pauses on the runtime's timer, or, where there is no runtime, on another thread.
+    async fn pause(&self) {
+        let pause = self.0;
+        if current::shared().is_some() {
+            crate::time::sleep(pause).await;
+        } else {
+            blocking::unblock(move || std::thread::sleep(pause)).await;
+        }
+    }
+
     /// Returns what the attempt gave, or waits, and returns `None`, if it is to be repeated.
     async fn after<R>(&mut self, attempt: io::Result<R>) -> Option<io::Result<R>> {
         match attempt {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                crate::time::sleep(self.0).await;
+                self.pause().await;
                 self.0 = Self::LONGEST.min(self.0 * 2);
                 None
             }

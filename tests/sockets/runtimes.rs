@@ -62,6 +62,12 @@ fn in_a_simulation_a_socket_is_unsupported() {
     let error = taskgrove::sim::Sim::new(7).block_on(TcpListener::bind("127.0.0.1:0"));
     let error = error.expect_err("no network yet");
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    // Without a lookup, which a simulation could not wait for.
+    let error = taskgrove::sim::Sim::new(7).block_on(TcpStream::connect("localhost:1"));
+    assert_eq!(
+        error.expect_err("no sockets").kind(),
+        ErrorKind::Unsupported
+    );
 }
 
 #[test]

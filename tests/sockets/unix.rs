@@ -125,6 +125,32 @@ fn datagrams_wait_for_a_receiver_with_a_full_queue() {
 }
 
 #[test]
+fn a_datagram_waits_for_a_full_receiver_on_a_thread_without_a_runtime() {
+    on_each(|rt| {
+        let place = Place::new();
+        let _in_runtime = rt.enter();
+        let receiver = UnixDatagram::bind(&place.0).expect("bound");
+        let sender = UnixDatagram::unbound().expect("made");
+        let path = place.0.clone();
+        let sends = thread::spawn(move || {
+            for n in 0..1_000_u32 {
+                let bytes = n.to_be_bytes();
+                let sent = sender.send_to(&bytes, &path);
+                futures_lite::future::block_on(sent).expect("sent");
+            }
+        });
+        rt.block_on(async {
+            for n in 0..1_000_u32 {
+                let mut bytes = [0; 4];
+                assert_eq!(receiver.recv(&mut bytes).await.expect("received"), 4);
+                assert_eq!(u32::from_be_bytes(bytes), n);
+            }
+        });
+        sends.join().expect("no panic");
+    });
+}
+
+#[test]
 fn any_descriptor_that_can_be_waited_for_is_polled() {
     on_each(|rt| {
         rt.block_on(async {
