@@ -5,6 +5,9 @@
 //! the waits for this service. The task waits for the first child service, and then for one of them at a time. It is
 //! woken by it together with a `run` that waits for the same child. In that poll `run` comes first, and may schedule
 //! more.
+//!
+//! Meanwhile many child services may come and go, while one is not ready yet. So the list is cleared of those that need
+//! not be waited for before it grows ([`enter`]).
 
 use super::context::Context;
 use super::interface::{BoxService, Service};
@@ -12,9 +15,10 @@ use super::slot::ManagerSlot;
 use super::waits::wait;
 use crate::arena::counted::Counted;
 use crate::error::Result;
+use crate::panics::quietly;
 use crate::protect::last_poll::poll_to_its_end;
 use crate::task::awaited::Event;
-use crate::task::record::Record;
+use crate::task::record::{ReadyChildren, Record};
 use std::borrow::Cow;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -79,6 +83,27 @@ enum Waits {
     Child(Wait),
 }
 
+/// Whether a child service is ready. One that has ended counts, unless it failed: then this service fails, too.
+fn is_up(child: &Record) -> bool {
+    child.is_ready() || child.is_finished() && !child.has_errored()
+}
+
+/// Enters a child service that was started.
+pub(super) fn enter(children: &ReadyChildren, child: &Counted<Record>) {
+    let mut list = children.lock();
+    let mut up = Vec::new();
+    if list.len() == list.capacity() {
+        up.extend(list.extract_if(.., |child| is_up(child)));
+        // It is cleared again only after as many children as are left now.
+        let left = list.len();
+        list.reserve(left + 1);
+    }
+    list.push(child.clone());
+    // A record may be the last of its service, and is dropped after the lock.
+    drop(list);
+    quietly(|| drop(up));
+}
+
 type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 #[derive(Default)]
@@ -119,10 +144,7 @@ impl Children {
             if let Some(child) = list.and_then(|list| list.lock().pop()) {
                 self.any = true;
                 self.waits = Waits::Child(Box::pin(async move {
-                    // One that failed fails this service, too.
-                    let ended_well = |child: &Record| child.is_finished() && !child.has_errored();
-                    let up = |child: &Record| (child.is_ready() || ended_well(child)).then_some(());
-                    wait(&child, Event::Ready, up).await;
+                    wait(&child, Event::Ready, |child| is_up(child).then_some(())).await;
                 }));
             } else if self.any || returned {
                 return true;
@@ -137,5 +159,38 @@ impl Children {
                 }));
             }
         }
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(taskgrove_loom))]
+mod tests {
+    use crate::sim::Sim;
+    use crate::{Handle, Manager, service_fn};
+    use std::future::pending;
+
+    #[test]
+    fn child_services_that_come_and_go_are_not_kept() {
+        Sim::new(1).block_on(async {
+            let app = service_fn("app", async |ctx: crate::Context| {
+                ctx.run_child_service(service_fn("never", async |_| pending().await))?;
+                // It is waited for.
+                crate::yield_now().await;
+                for _ in 0..1000 {
+                    let child = ctx.run_child_service(service_fn("child", async |_| Ok(())))?;
+                    child.wait_finished().await;
+                }
+                let list = ctx.manager().record.ready_children.as_ref();
+                let kept = list.map(|list| list.lock().len());
+                assert!(kept.is_some_and(|kept| (1..10).contains(&kept)), "{kept:?}");
+                assert!(!ctx.manager().record.is_ready());
+                ctx.manager().cancel()?;
+                pending().await
+            });
+            let app = Manager::builder(app).ready_with_children();
+            let app = app.start(&Handle::current()).expect("a root");
+            app.wait_finished().await;
+            app.result().expect("finished").expect("no failure");
+        });
     }
 }

@@ -5,6 +5,7 @@ use super::interface::Service;
 use super::launch::{launch, make_record, slot_to_fill};
 use super::launcher::{LaunchSite, Launcher, Starting};
 use super::manager::Manager;
+use super::readiness;
 use crate::error::{LifecycleError, ServiceError, SpawnError};
 use crate::handle::cancel_guard::CancelGuard;
 use crate::handle::settings::Settings;
@@ -55,7 +56,7 @@ pub(super) fn start_child<S: Service>(
         && let Some(children) = &at.record.ready_children
         && !at.record.is_ready()
     {
-        children.lock().push(record.clone());
+        readiness::enter(children, &record);
         at.record.waiters().wake_all();
     }
     match launched {
