@@ -23,6 +23,10 @@ impl Intensity {
     /// Counts a restart at `now`. Returns whether the limit still allows it. A restart that is exactly as old
     /// as the window counts, as in OTP.
     pub(super) fn allows(&mut self, now: Instant) -> bool {
+        if self.max == usize::MAX {
+            // There is no limit, and nothing to be kept for it.
+            return true;
+        }
         let old = |then: &&Instant| now.saturating_duration_since(**then) > self.within;
         let old = self.restarts.iter().take_while(old).count();
         self.restarts.drain(..old);
@@ -56,6 +60,8 @@ mod tests {
         // At 6 s the restart at 1 s is exactly as old as the window, so that at 6 s one is free.
         assert_eq!(allowed, [true, true, true, true, false, true]);
         assert!(!Intensity::new(0, Duration::MAX).allows(begin));
+        let mut unlimited = Intensity::new(usize::MAX, Duration::MAX);
+        assert!((0..100).all(|_| unlimited.allows(begin)) && unlimited.restarts.is_empty());
         assert!(Intensity::new(1, Duration::ZERO).allows(begin));
     }
 }
