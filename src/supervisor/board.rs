@@ -3,6 +3,9 @@
 //! The supervisor writes an entry after each step that has changed the child, before it answers callers; handles
 //! read at any time. The lock orders them. An entry that is replaced is dropped after the lock, because its errors
 //! are the user's.
+//!
+//! Each name that someone waits for has a list of waiters, as long as there are any ([`Place`]). So a write wakes only
+//! those who wait for the children that have changed, however many wait for the others.
 
 use super::info::{ChildInfo, ChildState};
 use super::policy::Key;
@@ -35,24 +38,57 @@ struct State {
     stage: Stage,
     entries: BTreeMap<Key, Entry>,
     names: HashMap<Arc<str>, Key>,
+    /// With the number of places.
+    waiters: HashMap<Arc<str>, (Arc<WaitList>, usize)>,
+}
+
+impl State {
+    fn lists(&self) -> impl Iterator<Item = Arc<WaitList>> {
+        self.waiters.values().map(|(list, _)| list.clone())
+    }
 }
 
 pub(super) struct Board {
     state: Mutex<State>,
-    waiters: WaitList,
+}
+
+/// The place of one who waits for a child of this name.
+pub(super) struct Place<'a> {
+    board: &'a Board,
+    name: Arc<str>,
+    waiters: Arc<WaitList>,
 }
 
 /// What a handle that waits for a child finds.
 pub(super) enum Found {
     Up(Manager),
     NotUp,
+    NotBegun,
     NoSuchChild,
     Over,
 }
 
-impl HasWaitList for &Board {
+impl HasWaitList for &Place<'_> {
     fn with_list(&self, f: impl FnOnce(&WaitList)) {
         f(&self.waiters);
+    }
+}
+
+impl Place<'_> {
+    pub(super) fn look(&self) -> Found {
+        self.board.look(&self.name)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut state = self.board.state.lock();
+        if let Some((_, places)) = state.waiters.get_mut(&self.name) {
+            *places -= 1;
+            if *places == 0 {
+                state.waiters.remove(&self.name);
+            }
+        }
     }
 }
 
@@ -88,27 +124,49 @@ impl Board {
                 stage: Stage::Before,
                 entries: BTreeMap::new(),
                 names: HashMap::new(),
+                waiters: HashMap::new(),
             }),
-            waiters: WaitList::default(),
         }
     }
 
-    /// Writes entries, or removes those that are `None`, and wakes those who wait.
+    /// Makes a place for one who waits for a child of this name.
+    pub(super) fn place(&self, name: &str) -> Place<'_> {
+        let name: Arc<str> = Arc::from(name);
+        let mut state = self.state.lock();
+        let (waiters, places) = state.waiters.entry(name.clone()).or_default();
+        *places += 1;
+        let waiters = waiters.clone();
+        drop(state);
+        Place {
+            board: self,
+            name,
+            waiters,
+        }
+    }
+
+    /// Writes entries, or removes those that are `None`, and wakes those who wait for them. The first write begins the
+    /// view, also if there is no child.
     pub(super) fn write(&self, changes: impl Iterator<Item = (Key, Option<Entry>)>) {
         let changes: Vec<_> = changes.collect();
         let mut old = Vec::with_capacity(changes.len());
+        let mut lists = Vec::new();
         let mut state = self.state.lock();
         if state.stage == Stage::Before {
             state.stage = Stage::Open;
+            lists.extend(state.lists());
         }
         for (key, entry) in changes {
-            old.extend(state.entries.remove(&key));
-            if let Some(gone) = old.last()
+            let gone = state.entries.remove(&key);
+            let changed = entry.as_ref().or(gone.as_ref());
+            let waiting = changed.and_then(|entry| state.waiters.get(&entry.name));
+            lists.extend(waiting.map(|(list, _)| list.clone()));
+            if let Some(gone) = &gone
                 && entry.is_none()
                 && state.names.get(&gone.name) == Some(&key)
             {
                 state.names.remove(&gone.name);
             }
+            old.extend(gone);
             if let Some(entry) = entry {
                 state.names.insert(entry.name.clone(), key);
                 state.entries.insert(key, entry);
@@ -118,7 +176,7 @@ impl Board {
         for entry in old {
             quietly(|| drop(entry));
         }
-        self.waiters.wake_all();
+        wake_all(lists);
     }
 
     /// Notes that the supervisor is over. The entries stay, without managers.
@@ -130,15 +188,16 @@ impl Board {
             entry.state = ChildState::Stopped;
             old.extend(entry.manager.take());
         }
+        let lists = state.lists().collect();
         drop(state);
         quietly(|| drop(old));
-        self.waiters.wake_all();
+        wake_all(lists);
     }
 
-    pub(super) fn look(&self, name: &str) -> Found {
+    fn look(&self, name: &str) -> Found {
         let state = self.state.lock();
         match state.stage {
-            Stage::Before => return Found::NotUp,
+            Stage::Before => return Found::NotBegun,
             Stage::Over => return Found::Over,
             Stage::Open => {}
         }
@@ -162,5 +221,11 @@ impl Board {
     pub(super) fn children(&self) -> Vec<ChildInfo> {
         let state = self.state.lock();
         state.entries.values().map(Entry::info).collect()
+    }
+}
+
+fn wake_all(lists: Vec<Arc<WaitList>>) {
+    for waiters in lists {
+        waiters.wake_all();
     }
 }

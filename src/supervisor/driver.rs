@@ -346,7 +346,8 @@ impl Driver {
     /// Publishes what has changed, then answers callers.
     fn publish(&mut self) {
         let changed = self.policy.take_changed();
-        if !changed.is_empty() {
+        // The first time also without children: those who wait for one learn that there is none.
+        if !changed.is_empty() || !self.said_ready {
             let entries = changed.into_iter().map(|key| (key, self.entry(key)));
             self.core.board.write(entries);
         }

@@ -10,7 +10,8 @@ use crate::service::{Manager, ManagerSlot};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::task::awaited::{Awaited, Event, Whom};
 use crate::wait_list::registration::Registration;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -171,22 +172,26 @@ impl SupervisorHandle {
     /// removes it, and [`NotRunning`](SupervisorError::NotRunning) if the supervisor ends, or is dropped before
     /// its start.
     pub async fn wait_child(&self, name: &str) -> Result<Manager, SupervisorError> {
-        let mut waiting = Registration::new(&self.core.board);
-        let look = || match self.core.board.look(name) {
+        let place = self.core.board.place(name);
+        let mut waiting = Registration::new(&place);
+        // A supervisor that is ended before its first poll does not close the board as long as its value is kept.
+        let mut ended = pin!(self.ended());
+        let mut look = |cx: &mut std::task::Context<'_>| match place.look() {
             Found::NotUp => None,
+            Found::NotBegun if ended.as_mut().poll(cx).is_pending() => None,
             Found::Up(manager) => Some(Ok(manager)),
-            Found::Over => Some(Err(SupervisorError::NotRunning)),
+            Found::Over | Found::NotBegun => Some(Err(SupervisorError::NotRunning)),
             Found::NoSuchChild => Some(Err(SupervisorError::NoSuchChild {
                 name: name.to_owned(),
             })),
         };
         let mut poll = |cx: &mut std::task::Context<'_>| {
-            if let Some(found) = look() {
+            if let Some(found) = look(cx) {
                 return Poll::Ready(found);
             }
             // What changes after the second look wakes the waiter.
             waiting.register(cx.waker());
-            let Some(found) = look() else {
+            let Some(found) = look(cx) else {
                 return Poll::Pending;
             };
             waiting.leave();
@@ -221,6 +226,14 @@ impl SupervisorHandle {
         match core.slot.external_api(answered).await {
             Ok(outcome) => outcome,
             Err(_) => Err(SupervisorError::NotRunning),
+        }
+    }
+
+    /// Waits for the end of the supervisor, if it has a manager.
+    async fn ended(&self) {
+        match self.core.slot.get() {
+            Ok(manager) => manager.wait_finished().await,
+            Err(_) => pending().await,
         }
     }
 

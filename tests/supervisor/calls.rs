@@ -1,7 +1,8 @@
 //! The calls of a handle: at any time, from anywhere, in any state of the child.
 
 use crate::world::{Do, MS, assert_ended_well, check, settle, start, states};
-use std::future::pending;
+use std::future::{Future, pending, poll_fn};
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use taskgrove::supervisor::{
     Backoff, ChildSpec, ChildState, Restart, Strategy, Supervisor, SupervisorError,
@@ -305,5 +306,63 @@ fn a_child_can_start_and_stop_its_siblings() {
         settle().await;
         assert_eq!(states(&handle), "a Stopped, c Running");
         manager.stop().await.unwrap();
+    });
+}
+
+#[test]
+fn a_wait_for_a_child_of_a_supervisor_that_has_none_gets_an_error() {
+    check(async |_| {
+        let (manager, handle) = start(Supervisor::new(Strategy::OneForOne));
+        let missing = handle.wait_child("a").await;
+        assert!(matches!(missing, Err(SupervisorError::NoSuchChild { name }) if name == "a"));
+        assert!(manager.is_running());
+        manager.stop().await.unwrap();
+    });
+}
+
+/// Its value is kept, so nothing but its end can tell those who wait.
+#[test]
+fn a_wait_ends_with_a_supervisor_that_is_ended_before_its_first_poll() {
+    for kill in [false, true] {
+        check(async |world| {
+            let supervisor = Supervisor::new(Strategy::OneForOne).child(world.spec("a"));
+            let supervisor = Arc::new(supervisor);
+            let handle = supervisor.handle();
+            let manager = Handle::current().start(supervisor.clone()).unwrap();
+            if kill {
+                manager.kill().unwrap();
+            } else {
+                manager.cancel().unwrap();
+            }
+            let waited = handle.wait_child("a").await;
+            assert!(matches!(waited, Err(SupervisorError::NotRunning)));
+            assert_eq!(world.made("a"), 0);
+        });
+    }
+}
+
+#[test]
+fn a_wait_for_a_child_is_not_woken_for_others() {
+    check(async |world| {
+        let supervisor = Supervisor::new(Strategy::OneForOne).intensity(10, MS);
+        let (_manager, handle) = start(supervisor.child(world.spec("a")).child(world.spec("b")));
+        handle.stop_child("b").await.unwrap();
+        let waits = handle.clone();
+        let waits = spawn(async move {
+            let (mut polls, mut waits) = (0, pin!(waits.wait_child("b")));
+            poll_fn(|cx| {
+                polls += 1;
+                waits.as_mut().poll(cx).map(drop)
+            })
+            .await;
+            polls
+        });
+        settle().await;
+        for _ in 0..5 {
+            world.tell("a", Do::Fail).await;
+        }
+        assert_eq!(world.made("a"), 6);
+        handle.restart_child("b").await.unwrap();
+        assert_eq!(waits.await.unwrap(), 2);
     });
 }
