@@ -32,23 +32,20 @@ mod unix {
     static RUNS: AtomicUsize = AtomicUsize::new(0);
 
     /// Whether a signal has its usual effect, because no service runs. Read by the signal handler.
-    static UNHANDLED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+    static UNHANDLED: OnceLock<Result<Arc<AtomicBool>, io::ErrorKind>> = OnceLock::new();
 
     impl Signals {
+        // A signal calls the actions in the order of their registration. The usual effect is decided first: were it
+        // decided after the signal was sent to the control, the service might have ended because of the signal by then,
+        // and the same signal would end the process. So until a service runs, and after that, a signal has its
+        // usual effect, and none is lost in between.
         pub(in crate::process) fn begin(events: Sender<Event>) -> io::Result<Signals> {
-            let mut signals = Iterator::new(ALL)?;
-            RUNS.fetch_add(1, Ordering::SeqCst);
-            let this = Signals(signals.handle());
-            if UNHANDLED.get().is_none() {
-                // Registered for as long as the process lives: a handler that is taken away does not restore the usual
-                // effect.
-                let unhandled = Arc::new(AtomicBool::new(false));
-                if UNHANDLED.set(unhandled.clone()).is_ok() {
-                    for signal in ALL {
-                        flag::register_conditional_default(signal, unhandled.clone())?;
-                    }
-                }
+            if let Err(kind) = UNHANDLED.get_or_init(usual_effect) {
+                return Err((*kind).into());
             }
+            let mut signals = Iterator::new(ALL)?;
+            let this = Signals(signals.handle());
+            RUNS.fetch_add(1, Ordering::SeqCst);
             set_unhandled();
             let thread = std::thread::Builder::new().name("taskgrove-signals".to_owned());
             thread.spawn(move || {
@@ -61,17 +58,28 @@ mod unix {
         }
     }
 
+    /// Gives the signals their usual effect as long as the flag is set. For as long as the process lives: a handler that
+    /// is taken away does not restore it.
+    fn usual_effect() -> Result<Arc<AtomicBool>, io::ErrorKind> {
+        let unhandled = Arc::new(AtomicBool::new(true));
+        for signal in ALL {
+            flag::register_conditional_default(signal, unhandled.clone())
+                .map_err(|error| error.kind())?;
+        }
+        Ok(unhandled)
+    }
+
     fn set_unhandled() {
-        if let Some(unhandled) = UNHANDLED.get() {
+        if let Some(Ok(unhandled)) = UNHANDLED.get() {
             unhandled.store(RUNS.load(Ordering::SeqCst) == 0, Ordering::SeqCst);
         }
     }
 
     impl Drop for Signals {
         fn drop(&mut self) {
-            self.0.close();
             RUNS.fetch_sub(1, Ordering::SeqCst);
             set_unhandled();
+            self.0.close();
         }
     }
 }
