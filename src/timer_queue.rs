@@ -211,6 +211,8 @@ impl<J> Timers<J> {
                 return count;
             }
             if count == max {
+                // The entry that `next` is about may be among what was taken.
+                self.is_stale.store(true, Ordering::Relaxed);
                 return count;
             }
         }

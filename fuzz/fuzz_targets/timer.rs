@@ -1,4 +1,4 @@
-//! The timers against a sorted list.
+//! The timers, in three queues, against a list.
 #![no_main]
 #![allow(dead_code, unused_imports, unused_macros)]
 
@@ -54,6 +54,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 
+const QUEUES: usize = 3;
+
 /// A waker that knows its number, and how often it was woken.
 struct Counted(AtomicUsize);
 
@@ -69,6 +71,7 @@ enum What {
 }
 
 struct Entry {
+    queue: usize,
     deadline: u64,
     key: TimerKey,
     what: What,
@@ -87,10 +90,11 @@ impl Model {
         deadlines.min().filter(|first| *first != NEVER)
     }
 
-    /// What is to fire next; the oldest of the earliest.
+    /// What is to fire next: of the first queue with anything due, the oldest of the earliest.
     fn take_due(&mut self, now: u64) -> Option<Entry> {
-        let first = self.first().filter(|first| *first <= now)?;
-        let at = self.live.iter().position(|e| e.deadline == first)?;
+        let due = self.live.iter().enumerate();
+        let due = due.filter(|(_, e)| e.deadline <= now.min(NEVER - 1));
+        let (at, _) = due.min_by_key(|(at, e)| (e.queue, e.deadline, *at))?;
         let entry = self.live.remove(at);
         self.over.push(entry.key);
         Some(entry)
@@ -110,7 +114,7 @@ fn is_same(fired: Fire<usize>, entry: &Entry) {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    let timers: Timers<usize> = Timers::new(1);
+    let timers: Timers<usize> = Timers::new(QUEUES);
     let mut model = Model::default();
     let mut now = 0u64;
     let mut number = 0;
@@ -133,13 +137,27 @@ fuzz_target!(|bytes: &[u8]| {
                     (Fire::Waker(waker), What::Waker(counted))
                 };
                 let before = model.first().unwrap_or(NEVER);
-                let (key, earliest) = timers.insert(deadline, fire).expect("they are open");
+                let queue = usize::from(op >> 4) % QUEUES;
+                let inserted = timers.insert_at(queue, deadline, fire);
+                let (key, earliest) = inserted.expect("they are open");
                 assert_eq!(earliest, deadline < before);
                 model.live.push(Entry {
+                    queue,
                     deadline,
                     key,
                     what,
                 });
+            }
+            3 if op & 8 != 0 && !model.live.is_empty() => {
+                let before = model.first().unwrap_or(NEVER);
+                let mut entry = model.live.remove(a as usize % model.live.len());
+                let deadline = (now + u64::from(op >> 4)).saturating_sub(8);
+                let moved = timers.move_to(entry.key, deadline);
+                let (key, earliest) = moved.expect("it is pending");
+                assert_eq!(earliest, deadline < before);
+                model.over.push(entry.key);
+                (entry.key, entry.deadline) = (key, deadline);
+                model.live.push(entry);
             }
             3 if !model.live.is_empty() => {
                 let entry = model.live.remove(a as usize % model.live.len());
@@ -150,6 +168,7 @@ fuzz_target!(|bytes: &[u8]| {
                 let key = model.over[a as usize % model.over.len()];
                 assert!(!timers.remove(key));
                 assert!(!timers.set_waker(key, Waker::noop()));
+                assert!(timers.move_to(key, now).is_none());
             }
             5 if !model.live.is_empty() => {
                 let at = a as usize % model.live.len();
@@ -183,7 +202,7 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(timers.len(), model.live.len());
     }
     let all = timers.close();
-    model.live.sort_by_key(|entry| entry.deadline);
+    model.live.sort_by_key(|e| (e.queue, e.deadline));
     assert_eq!(all.len(), model.live.len());
     for (fire, entry) in all.into_iter().zip(&model.live) {
         is_same(fire, entry);

@@ -2,6 +2,7 @@
 #![cfg(taskgrove_loom)]
 
 use loom::thread;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
@@ -49,12 +50,48 @@ fn the_last_waker_of_a_sleep_is_woken() {
         if over {
             seen.saw("ready");
         } else {
-            // Polled after it had fired, it has a timer again, which is due.
-            world.advance_to(11);
-            assert_eq!(second.wakes(), 1);
+            assert_eq!((first.wakes(), second.wakes()), (0, 1));
             seen.saw("woken");
         }
         drop(sleep);
+        world.end();
+    });
+}
+
+/// A sleep is put off, and polled with another waker, while it fires. It does not resolve before the new
+/// deadline, and whoever polls it when it is woken is woken then.
+#[test]
+fn a_sleep_that_is_put_off_while_it_fires_wakes_at_the_new_deadline() {
+    explore(&["fired first", "woken to set it again"], |seen| {
+        let world = World::new();
+        let mut sleep = world.as_worker(|| time::sleep(NAP));
+        let late = sleep.deadline() + NAP;
+        let (first, second) = (Counter::new(), Counter::new());
+        assert!(poll_once(&mut sleep, &Waker::from(first.clone())).is_pending());
+        let poller = thread::spawn({
+            let waker = Waker::from(second.clone());
+            move || {
+                Pin::new(&mut sleep).reset(late);
+                assert!(poll_once(&mut sleep, &waker).is_pending());
+                sleep
+            }
+        });
+        world.advance_to(10);
+        let mut sleep = poller.join().unwrap();
+        let early = second.wakes();
+        assert_eq!(first.wakes() + early, 1);
+        if early == 1 {
+            let waker = Waker::from(second.clone());
+            assert!(poll_once(&mut sleep, &waker).is_pending());
+            seen.saw("woken to set it again");
+        } else {
+            seen.saw("fired first");
+        }
+        world.advance_to(20);
+        assert_eq!(second.wakes(), early + 1);
+        assert!(poll_once(&mut sleep, Waker::noop()).is_ready());
+        drop(sleep);
+        assert_eq!(world.timers(), 0);
         world.end();
     });
 }

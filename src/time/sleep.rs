@@ -194,9 +194,12 @@ impl Sleep {
             if this.shared.timers.set_waker(key, cx.waker()) {
                 return Poll::Pending;
             }
-            // It has fired: the deadline was put off, or has passed since the look at the clock. Or the runtime
-            // has shut down, and no timer can be inserted any more.
+            // It has fired, since the look at the clock or before it: the deadline has passed, unless it was put
+            // off. Or the runtime has shut down, and no timer can be inserted any more.
             this.timer = Timer::None { is_new: false };
+            if this.deadline <= clock.now_ns() {
+                return Poll::Ready(());
+            }
         }
         let fire = Fire::Waker(cx.waker().clone());
         let queue = timer_queue_of_this_thread(&this.shared);

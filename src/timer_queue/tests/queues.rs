@@ -60,6 +60,17 @@ fn several_queues_have_one_earliest_deadline() {
     assert!(timers.insert_at(2, 1, Fire::Job(1)).is_none());
 }
 
+/// What is taken up to a limit may leave nothing that is due; the earliest deadline is exact also then.
+#[test]
+fn the_earliest_deadline_is_exact_after_as_many_as_the_limit() {
+    let timers = Timers::new(3);
+    for (number, deadline) in [(0, 5), (1, 40), (2, 30)] {
+        timers.insert_at(number, deadline, Fire::Job(deadline));
+    }
+    assert_eq!(due(&timers, 10, 1), [5]);
+    assert_eq!(timers.next_deadline(), Some(30));
+}
+
 /// Threads insert and remove, each in its own queue, while one asks for the earliest deadline.
 #[test]
 fn the_earliest_deadline_is_never_too_late() {
