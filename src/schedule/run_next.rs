@@ -16,9 +16,18 @@
 //! # Why each address comes out exactly once
 //!
 //! Only the owner stores an address, and only after it has itself taken from the place since the last store
-//! ([`RunNext::accepts`]). The owner takes by a swap for null; a thief takes by an exchange of the address that
-//! it has loaded for null. So after a store of an address, exactly one of them gets it, and the place is null
-//! when the next one is stored. The store releases and what takes acquires, which carries what the address
+//! ([`RunNext::accepts`]). It takes by a swap for null; a thief takes by an exchange of the address that it has
+//! loaded for null.
+//!
+//! 1. *The owner's plain store overwrites no address, and no thief's exchange.* After the owner's swap the place
+//!    is null. From null an exchange does not succeed, so nothing writes to the place until the owner stores.
+//! 2. *One thread gets what was stored.* What follows the store, in the order of the writes to the place, is a
+//!    read-modify-write, since only those write until the owner has swapped again. The first of them, an
+//!    exchange or that swap, reads the address itself, and writes null for all that follow.
+//! 3. *A thief that is late does no harm.* If the address that it has loaded was taken and then stored again, its
+//!    exchange takes the later store: it reads that one, and is one of those in 2.
+//!
+//! The store releases, and what takes acquires from the store that it reads, which carries what the address
 //! points to.
 
 use crate::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
