@@ -13,6 +13,7 @@ pub(crate) mod cancel_guard;
 pub(crate) mod child;
 pub(crate) mod defer;
 pub(crate) mod enter;
+pub(crate) mod local;
 mod metrics;
 pub(crate) mod settings;
 pub(crate) mod task;
@@ -27,6 +28,7 @@ use crate::sync::Arc;
 use crate::task::raw::fits;
 use crate::task::{Shared, current, fitting, held};
 use crate::tree::{look, spawn};
+use local::TaskLocal;
 use settings::Settings;
 use std::panic::Location;
 use task::Task;
@@ -232,6 +234,13 @@ impl<F> RootBuilder<'_, F> {
     /// the future, without its path.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.settings.set_name(name);
+        self
+    }
+
+    /// Sets the value of a [`TaskLocal`] for the task and everything below it. A value that was set for
+    /// the key before is dropped.
+    pub fn local<T: Send + Sync + 'static>(mut self, key: &'static TaskLocal<T>, value: T) -> Self {
+        self.settings.set_local(key, value);
         self
     }
 

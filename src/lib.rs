@@ -87,6 +87,7 @@ pub use handle::blocking::run_blocking;
 pub use handle::child::spawn;
 pub use handle::defer::{Defer, defer};
 pub use handle::enter::Enter;
+pub use handle::local::TaskLocal;
 pub use handle::task::{CancelHandle, CancelOnDrop, Task};
 pub use handle::{Handle, Metrics, RootBuilder, cancel_cause, yield_now};
 pub use id::TaskId;

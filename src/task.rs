@@ -17,6 +17,7 @@ pub(crate) mod cover;
 pub(crate) mod crowd;
 pub(crate) mod current;
 mod heads;
+pub(crate) mod locals;
 mod name;
 pub(crate) mod raw;
 mod reach;

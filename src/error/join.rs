@@ -13,7 +13,8 @@ pub enum JoinError {
     /// The task panicked.
     #[error("the task {0}")]
     Panicked(Panic),
-    /// A supervised task returned an error. The service of the task has recorded it as well.
+    /// A supervised task returned an error. The service of the task has recorded it as well,
+    /// unless the task is [isolated](crate::TaskBuilder::isolated).
     #[error(transparent)]
     Failed(#[from] TaskFailure),
 }

@@ -7,6 +7,7 @@ use super::readiness::ReadyWithChildren;
 use super::start::start_child;
 use crate::error::{LifecycleError, SpawnError};
 use crate::handle::Handle;
+use crate::handle::local::TaskLocal;
 use crate::handle::settings::Settings;
 use crate::task::arced;
 use std::panic::Location;
@@ -167,6 +168,13 @@ impl ManagerBuilder {
         self
     }
 
+    /// Sets the value of a [`TaskLocal`] for the service and everything below it. A value that was set for
+    /// the key before is dropped.
+    pub fn local<T: Send + Sync + 'static>(mut self, key: &'static TaskLocal<T>, value: T) -> Self {
+        self.settings.set_local(key, value);
+        self
+    }
+
     /// Makes the manager.
     ///
     /// # Errors
@@ -273,6 +281,13 @@ impl<'a, S: Service> ChildServiceBuilder<'a, S> {
     /// [`ManagerBuilder::ready_with_children`].
     pub fn ready_with_children(mut self) -> Self {
         self.settings.ready_with_children = true;
+        self
+    }
+
+    /// Sets the value of a [`TaskLocal`] for the service and everything below it. A value that was set for
+    /// the key before is dropped.
+    pub fn local<T: Send + Sync + 'static>(mut self, key: &'static TaskLocal<T>, value: T) -> Self {
+        self.settings.set_local(key, value);
         self
     }
 

@@ -41,6 +41,9 @@ pub(super) fn make_record<S: Service, const N: usize>(
     if settings.ready_with_children {
         record.ready_children = Some(Box::default());
     }
+    if let Some(locals) = settings.locals {
+        record.cold.set_locals(locals);
+    }
     Counted::several(record)
 }
 

@@ -3,6 +3,7 @@
 use super::context::Context;
 use crate::arena::slot_box::SlotBox;
 use crate::error::{Result, SpawnError};
+use crate::handle::local::TaskLocal;
 use crate::handle::settings::Settings;
 use crate::handle::task::Task;
 use crate::task::raw::fits;
@@ -150,6 +151,24 @@ impl<'a, F> TaskBuilder<'a, F> {
     /// runs.
     pub fn grace(mut self, period: Duration) -> Self {
         self.settings.grace = Some(period);
+        self
+    }
+
+    /// Sets the value of a [`TaskLocal`] for the task and everything below it. A value that was set for
+    /// the key before is dropped.
+    pub fn local<V: Send + Sync + 'static>(mut self, key: &'static TaskLocal<V>, value: V) -> Self {
+        self.settings.set_local(key, value);
+        self
+    }
+
+    /// Makes the error or the panic of the task its handle's alone: it is no failure of the service.
+    ///
+    /// In all else the task is as any other: it is named, counted and limited, has its grace, and is
+    /// cancelled with the service. What it has left below is cancelled when it fails. The failures of
+    /// tasks and services that it schedules through the context are failures of the service. If it is a
+    /// daemon, too, its end is no failure either.
+    pub fn isolated(mut self) -> Self {
+        self.settings.isolated = true;
         self
     }
 

@@ -1,4 +1,4 @@
-//! The names above a task, for its path: bounded, and so is the work, however deep the task is.
+//! The values above a task ([`super::locals`]), and the names above it, for its path: bounded, and so is the work, however deep the task is.
 //!
 //! A path keeps the segments nearest the root and those nearest the task. To find the former takes a
 //! walk to the root; a chain in which each task fails would do that for each of its tasks. So the
@@ -7,6 +7,7 @@
 //! elided look here. Neither the parent of a task nor a name ever changes, and ids are not used again.
 
 use super::heads::Heads;
+use super::locals::Value;
 use super::raw::header::kind;
 use super::raw::rights::Live;
 use crate::id::TaskId;
@@ -14,6 +15,18 @@ use crate::path::{HEAD, MAX_SEGMENTS, UpwardPath, sanitise};
 use crate::sync::Arc;
 
 impl<'a> Live<'a> {
+    /// The value of a key that this task, or the nearest task above it that has one, was spawned with.
+    pub(crate) fn local(self, key: usize) -> Option<Value> {
+        let mut at = Some(self);
+        while let Some(task) = at {
+            if let Some(value) = task.cold().and_then(|cold| cold.local(key)) {
+                return Some(value);
+            }
+            at = task.above();
+        }
+        None
+    }
+
     /// The names from the root down to this task.
     pub(crate) fn ancestry(self) -> UpwardPath {
         let mut path = UpwardPath::new();

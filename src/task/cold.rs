@@ -3,6 +3,7 @@
 
 use super::cleanups::{Cleanup, Cleanups};
 use super::cover::Cover;
+use super::locals::{Locals, Value};
 use super::raw::record_address::RecordAddress;
 use crate::error::CancelCause;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -45,6 +46,9 @@ pub(crate) struct Cold {
     has_timer: AtomicBool,
     /// Whether the children were many when they were last counted: see [`super::crowd`].
     pub(super) crowded: AtomicBool,
+    /// Whether there are values that the task was spawned with. Written before the task is known to other
+    /// threads, and by its finisher: Relaxed.
+    has_locals: AtomicBool,
     /// Nanoseconds in polls. Written by the worker that polls, read for statistics: Relaxed.
     pub(crate) busy_ns: AtomicU64,
     /// The number of the first request to cancel this task; 0: none. Written before the mark (AcqRel);
@@ -72,6 +76,8 @@ struct Rare {
     timer: Option<TimerKey>,
     /// The cause of the first request that has more to say than its origin.
     cause: Option<CancelCause>,
+    /// What the task was spawned with.
+    locals: Option<Box<Locals>>,
     /// The wakers that are woken at the turn.
     scopes: Option<Arc<WaitList>>,
     /// The span of the task, between two polls.
@@ -99,6 +105,7 @@ impl Cold {
             has_noted: AtomicBool::new(false),
             has_timer: AtomicBool::new(false),
             crowded: AtomicBool::new(false),
+            has_locals: AtomicBool::new(false),
             busy_ns: AtomicU64::new(0),
             asked: AtomicU64::new(0),
             inherited: AtomicU64::new(0),
@@ -145,6 +152,30 @@ impl Cold {
     pub(crate) fn take_timer(&self) -> Option<TimerKey> {
         if self.has_timer.load(Ordering::Relaxed) {
             self.rare(|rare| rare.timer.take())
+        } else {
+            None
+        }
+    }
+
+    /// Sets the values that the task is spawned with.
+    pub(crate) fn set_locals(&self, locals: Box<Locals>) {
+        self.rare(|rare| rare.locals = Some(locals));
+        self.has_locals.store(true, Ordering::Relaxed);
+    }
+
+    /// The value of a key.
+    pub(super) fn local(&self, key: usize) -> Option<Value> {
+        if !self.has_locals.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.rare(|rare| rare.locals.as_ref()?.get(key))
+    }
+
+    /// Takes the values of a task that is done, to drop them.
+    #[inline]
+    pub(crate) fn take_locals(&self) -> Option<Box<Locals>> {
+        if self.has_locals.load(Ordering::Relaxed) {
+            self.rare(|rare| rare.locals.take())
         } else {
             None
         }

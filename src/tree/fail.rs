@@ -37,6 +37,9 @@ fn daemon_returned(task: Live<'_>) {
     // The moment is drawn before the look, and a failure of the service sets its flag before it draws its own
     // moment. So this either is no failure, or comes before that one.
     let moment = view_moment().unwrap_or_else(Moment::next);
+    if task.is_isolated() {
+        return;
+    }
     let is_failing = task.record().is_some_and(Record::has_errored);
     if !is_failing && !requested::is_requested(task) {
         fail(task, Some(moment), FailureKind::DaemonExit);
@@ -142,7 +145,7 @@ fn count_all_noted(task: Live<'_>, cold: &Cold) {
 /// may still have its future (`may_go_on`).
 fn count_panic(task: Live<'_>, panic: &Panic, moment: Option<Moment>, may_go_on: bool) {
     task.shared().schedule().panicked(task, panic.message());
-    if task.is(kind::SUPERVISED | kind::SERVICE) {
+    if task.is(kind::SUPERVISED | kind::SERVICE) && !task.is_isolated() {
         fail(task, moment, FailureKind::Panic(panic.message().to_owned()));
     } else if may_go_on || !task.word().is_alone() || task.cold().is_some_and(Cold::has_cleanups) {
         // It has no service that would keep the failure.
@@ -170,6 +173,13 @@ const FAILURE: Origin = Origin::nowhere(How::Failure);
 /// Records a failure of a supervised task, or of a service's `run`, and cancels the service. Without a
 /// `moment`, it happens now.
 fn fail(task: Live<'_>, moment: Option<Moment>, kind: FailureKind) -> TaskFailure {
+    if task.is_isolated() {
+        let failure = new_failure(task, moment, kind);
+        if !task.word().is_alone() || task.cold().is_some_and(Cold::has_cleanups) {
+            cancel_for(task, &failure);
+        }
+        return failure;
+    }
     let failure = fail_service(task, || new_failure(task, moment, kind));
     current::outside_tasks(|| events::failed(&failure));
     failure

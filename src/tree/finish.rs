@@ -51,6 +51,11 @@ pub(super) fn announce(task: &mut Finished) {
 fn close_record(task: &mut Finished) -> bool {
     let live = task.live();
     if let Some(cold) = live.cold()
+        && let Some(locals) = cold.take_locals()
+    {
+        drop(locals);
+    }
+    if let Some(cold) = live.cold()
         && let Some(key) = cold.take_timer()
     {
         cancel_timer(key, live.shared());

@@ -16,6 +16,7 @@ use crate::sync::atomic::Ordering;
 use crate::task::cleanups::Cleanup;
 use crate::task::cold::Cold;
 use crate::task::cover::Cover;
+use crate::task::locals::Locals;
 use crate::task::raw::allocate::{self, Seed};
 use crate::task::raw::{Children, Fallible, Fresh, Joined, Parent, Plain, Queued, RecordAddress};
 use crate::task::record::Record;
@@ -31,6 +32,8 @@ pub(crate) struct Options {
     pub(crate) grace: Option<Duration>,
     /// The greatest number of live supervised children of the parent, this one included.
     pub(crate) limit: Option<usize>,
+    /// What the task is spawned with.
+    pub(crate) locals: Option<Box<Locals>>,
     /// A deferred cleanup that the task begins with.
     pub(crate) cleanup: Option<Box<Cleanup>>,
     /// The service is being cancelled, so the task is refused.
@@ -131,6 +134,9 @@ fn cold(options: &mut Options) -> Box<Cold> {
     let mut cold = Cold::new(RecordAddress::none());
     cold.name = options.name.take();
     cold.grace = options.grace.take();
+    if let Some(locals) = options.locals.take() {
+        cold.set_locals(locals);
+    }
     if let Some(cleanup) = options.cleanup.take() {
         cold.push_cleanup(*cleanup);
     }
@@ -145,7 +151,10 @@ fn seed<'a>(
     location: &'static Location<'static>,
 ) -> Seed<'a> {
     let mut seed = bare(parent, options.kind, options.grace, location);
-    let plain = options.name.is_none() && options.grace.is_none() && options.cleanup.is_none();
+    let plain = options.name.is_none()
+        && options.grace.is_none()
+        && options.cleanup.is_none()
+        && options.locals.is_none();
     if !plain {
         seed.cold = Some(cold(options));
     }

@@ -33,6 +33,8 @@ pub(crate) mod kind {
     pub(crate) const COVERED: u8 = 32;
     /// Its future is a call of a closure that blocks.
     pub(crate) const BLOCKING: u8 = 128;
+    /// Of any other task than a service's: its failure is only its handle's.
+    pub(crate) const ISOLATED: u8 = 64;
     /// Of a service's task: it has no parent.
     pub(crate) const ROOT_SERVICE: u8 = 64;
 }
@@ -154,6 +156,11 @@ impl Header {
     #[inline]
     pub(crate) fn is(&self, kind: u8) -> bool {
         self.kind & kind != 0
+    }
+
+    /// Whether the task's error or panic is only its handle's.
+    pub(crate) fn is_isolated(&self) -> bool {
+        self.kind & (kind::ISOLATED | kind::SERVICE) == kind::ISOLATED
     }
 
     /// All [kinds](kind) of the task.
