@@ -1,7 +1,7 @@
 //! [`Live`]: what the driver has of a child: its spec, and the incarnation with the wait for it.
 
 use super::spec::ChildSpec;
-use crate::error::{FailureKind, Panic};
+use crate::error::{CancelCause, CauseKind, FailureKind, Panic};
 use crate::id::TaskId;
 use crate::panics::{discard, quietly};
 use crate::service::Manager;
@@ -31,6 +31,8 @@ pub(super) struct Live {
     /// The manager of the latest incarnation.
     pub(super) manager: Option<Manager>,
     wait: Option<Wait>,
+    /// Whether the supervisor has told the latest incarnation to end.
+    told: bool,
     waker: Waker,
     woken: Arc<AtomicBool>,
 }
@@ -41,6 +43,7 @@ impl Live {
             spec,
             manager: None,
             wait: None,
+            told: false,
             waker,
             woken,
         }
@@ -69,6 +72,7 @@ impl Live {
         let waits_ready = self.spec.waits_ready();
         self.wait = Some(wait(manager.clone(), waits_ready));
         self.manager = Some(manager);
+        self.told = false;
         Ok(id)
     }
 
@@ -95,27 +99,35 @@ impl Live {
             Poll::Ready(Event::Ended) => {
                 self.wait = None;
                 let manager = self.manager.take();
-                let result = manager.and_then(|manager| manager.result());
-                Happened::Ended(match result {
-                    Some(Err(error)) => Some(FailureKind::Service(error)),
-                    _ => None,
-                })
+                Happened::Ended(manager.and_then(|manager| failure(&manager, self.told)))
             }
         }
     }
 
     pub(super) fn cancel(&mut self) {
+        self.told = true;
         if let Some(manager) = &self.manager {
             // It was started.
-            let _ = manager.cancel();
+            let _ = manager.cancel_with("its supervisor stops it");
         }
     }
 
     pub(super) fn kill(&mut self) {
+        self.told = true;
         if let Some(manager) = &self.manager {
             let _ = manager.kill();
         }
     }
+}
+
+/// Returns how a child that is finished has failed. One that someone else has killed has, as in OTP.
+fn failure(manager: &Manager, told: bool) -> Option<FailureKind> {
+    if let Some(Err(error)) = manager.result() {
+        return Some(FailureKind::Service(error));
+    }
+    let is_kill = |cause: CancelCause| matches!(cause.kind(), CauseKind::Killed);
+    let killed = !told && manager.cancel_cause().is_some_and(is_kill);
+    killed.then(|| FailureKind::Error("it was killed".into()))
 }
 
 fn wait(manager: Manager, ready: bool) -> Wait {

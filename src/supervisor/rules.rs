@@ -22,7 +22,7 @@ pub enum Restart {
     /// Always. An end without an error counts as a failure, too. This is the default.
     #[default]
     Permanent,
-    /// If it has failed.
+    /// If it has failed, or someone else has killed it.
     Transient,
     /// Never, also not when the strategy restarts the children around it. Its spec is removed with its end.
     Temporary,

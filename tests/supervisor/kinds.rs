@@ -45,6 +45,12 @@ fn a_transient_child_is_restarted_after_a_failure() {
         handle.child("a").unwrap().cancel().unwrap();
         settle().await;
         assert_eq!((world.made("a"), &*states(&handle)), (4, "a Stopped"));
+        // A kill by someone else is no end of its own.
+        handle.restart_child("a").await.unwrap().kill().unwrap();
+        settle().await;
+        assert_eq!((world.made("a"), &*states(&handle)), (6, "a Running"));
+        let error = handle.children()[0].last_failure.clone().unwrap();
+        assert!(error.to_string().contains("it was killed"), "{error}");
         manager.stop().await.unwrap();
     });
 }

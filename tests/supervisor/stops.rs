@@ -236,6 +236,27 @@ fn a_failure_in_a_stop_is_kept_as_the_childs_last() {
     });
 }
 
+#[test]
+fn a_child_knows_that_its_supervisor_stops_it() {
+    check(async |world| {
+        let inner = world.clone();
+        let spec = ChildSpec::new("a", move || {
+            let world = inner.clone();
+            service_fn("a", async move |_| {
+                let cleanup = async move {
+                    let cause = taskgrove::cancel_cause().expect("it is being cancelled");
+                    world.log(cause.reason().unwrap_or("?"), "");
+                };
+                finally(pending(), cleanup).await
+            })
+        });
+        let (manager, _handle) = start(Supervisor::new(Strategy::OneForOne).child(spec));
+        settle().await;
+        manager.stop().await.unwrap();
+        assert_eq!(world.take(), "0 its supervisor stops it");
+    });
+}
+
 /// A child that fails while others are stopped is not restarted, and the stop goes on.
 #[test]
 fn a_child_that_fails_before_its_turn_to_stop_is_gone() {
