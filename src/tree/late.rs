@@ -1,6 +1,6 @@
 //! Whether what is scheduled in a service that is being cancelled still runs.
 
-use super::grace;
+use super::{grace, requested};
 use crate::protect::child;
 use crate::task::cover::Cover;
 use crate::task::raw::Parent;
@@ -9,9 +9,14 @@ use crate::task::{Live, current, kind};
 
 /// Whether a child that the calling code schedules under `parent` runs, although the service with this record
 /// is being cancelled: the calling code is inside protection, or below what was spawned inside protection, or
-/// its grace period runs. The parent's state word has the last word.
+/// its grace period runs; unless a kill is under way. The parent's state word has the last word.
 #[cold]
 pub(crate) fn runs(parent: Parent<'_>, record: &Record) -> bool {
+    may_run(parent, record)
+        && current::with(|task| task.is_some_and(|task| !requested::is_killed(task)))
+}
+
+fn may_run(parent: Parent<'_>, record: &Record) -> bool {
     child::cover_of(parent.task()).is_some()
         || current::with(|task| {
             task.is_some_and(|task| {

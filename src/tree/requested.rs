@@ -101,6 +101,11 @@ fn nearest_above<'a>(
     None
 }
 
+/// Whether the task or one above it is being killed. The walk of the kill may not have reached the task.
+pub(super) fn is_killed(task: Live<'_>) -> bool {
+    task.word().is_killed() || killed_above(task).is_some()
+}
+
 /// Returns the nearest ancestor that is being killed.
 #[cold]
 fn killed_above(task: Live<'_>) -> Option<Live<'_>> {
