@@ -75,7 +75,7 @@ impl Drop for CoverCell {
 
 #[cold]
 fn end(covering: Covering, hold: impl FnOnce() -> Option<Box<dyn Send>>) {
-    let Some(target) = covering.end(hold) else {
+    let Some((target, cover)) = covering.end(hold) else {
         return;
     };
     let at_ns = target.live().shared().clock.now_ns();
@@ -83,7 +83,7 @@ fn end(covering: Covering, hold: impl FnOnce() -> Option<Box<dyn Send>>) {
         shared.schedule().job(Job::Cancel(Box::new(Cancellation {
             target,
             level: Level::Cancel,
-            left: true,
+            left: Some(cover),
             grace: 0,
             at_ns,
         })));

@@ -40,6 +40,7 @@
 use super::raw::header::Header;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::timer_queue::TimerKey;
 
 /// The state of a cover.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,6 +67,12 @@ pub(crate) struct Cover {
     state: AtomicU64,
     /// The number of children that are linked. Under that lock: Relaxed.
     children: AtomicU32,
+    /// The number of children that are linked and not done. Added to under that lock (Relaxed), and taken off
+    /// by the thread that finishes a child (AcqRel).
+    unfinished: AtomicU32,
+    /// The next end of a grace period of the cancellation that the end of the protection has asked for. It is
+    /// of no use once the last child is done.
+    timer: Mutex<Option<TimerKey>>,
     /// Dropped when the protection has ended and its last child is done: what waits for the children.
     hold: Mutex<Option<Box<dyn Send>>>,
 }
@@ -77,6 +84,8 @@ impl Cover {
             parent: parent.slot(),
             state: AtomicU64::new(ACTIVE),
             children: AtomicU32::new(0),
+            unfinished: AtomicU32::new(0),
+            timer: Mutex::new(None),
             hold: Mutex::new(None),
         }
     }
@@ -120,6 +129,39 @@ impl Cover {
     pub(super) fn count(&self, change: i32) {
         let now = self.children().wrapping_add_signed(change);
         self.children.store(now, Ordering::Relaxed);
+    }
+
+    /// Counts a child in, under the lock.
+    pub(super) fn count_in(&self) {
+        self.count(1);
+        self.unfinished.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes that a child is done. Returns the timer if that was the last one.
+    pub(crate) fn child_done(&self) -> Option<TimerKey> {
+        let last = self.unfinished.fetch_sub(1, Ordering::AcqRel) == 1;
+        let over = last && matches!(self.state(), CoverState::Called(_));
+        over.then(|| self.timer.lock().take()).flatten()
+    }
+
+    /// Whether all children are done, of a cover whose protection has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.unfinished.load(Ordering::Acquire) == 0
+    }
+
+    /// Keeps a timer until the last child is done. There is one at a time: an earlier one has fired (maybe
+    /// before its key came here). Returns a timer that is of no use any more.
+    pub(crate) fn keep_timer(&self, key: TimerKey) -> Option<TimerKey> {
+        {
+            let mut timer = self.timer.lock();
+            if timer.is_none_or(|other| key.is_later_than(other)) {
+                *timer = Some(key);
+            }
+        }
+        // Either this sees that the last child is done, or the thread that finishes it sees the timer: both take
+        // the lock in between.
+        let over = self.is_over();
+        over.then(|| self.timer.lock().take()).flatten()
     }
 
     /// Keeps `hold` until the last child is done, or the hold is taken back.

@@ -1,6 +1,7 @@
 //! [`Shared`]: the state that all tasks of a runtime share; [`Schedule`]: what its scheduler does for them;
 //! [`Job`]: what a worker runs besides tasks.
 
+use super::cover::Cover;
 use super::crowd::CrowdHook;
 use super::heads::Heads;
 use super::raw::reference::TaskRef;
@@ -31,9 +32,9 @@ pub(crate) trait Walk: Send {
 pub(crate) struct Cancellation {
     pub(crate) target: Pin,
     pub(crate) level: Level,
-    /// It is about the children whose protection has ended (see `task/cover.rs`). The target itself is
-    /// being cancelled already.
-    pub(crate) left: bool,
+    /// It is about the children of this cover, whose protection has ended. The target itself is being cancelled
+    /// already.
+    pub(crate) left: Option<Arc<Cover>>,
     /// The target's grace, as a tag (see `tree/grace.rs`).
     pub(crate) grace: u64,
     /// When it was requested, in nanoseconds of the runtime's clock.

@@ -18,6 +18,7 @@ use super::frontier::{Frontier, Visit};
 use super::grace::tag;
 use super::request::notify;
 use crate::id::TaskId;
+use crate::sync::Arc;
 use crate::task::cold::Cold;
 use crate::task::cover::{Cover, CoverState};
 use crate::task::raw::Marked;
@@ -33,7 +34,7 @@ use sweep::STEP;
 pub(super) struct Cancel {
     level: Level,
     /// As in [`Cancellation`].
-    left: bool,
+    left: Option<Arc<Cover>>,
     target: TaskId,
     at_ns: u64,
     /// The grace periods met so far.
@@ -60,7 +61,7 @@ impl Walk for Cancel {
         let target = self.frontier.entries[0].task.live();
         let shared = target.shared_arc();
         shared.requests.marked();
-        std::mem::take(&mut self.graces).start(target, self.at_ns);
+        std::mem::take(&mut self.graces).start(target, self.left.take(), self.at_ns);
         let entries = std::mem::take(&mut self.frontier.entries);
         sweep::begin(shared, self.target, entries, self.has_siblings)
     }
@@ -81,7 +82,7 @@ impl Cancel {
             at_ns,
         } = request;
         // The target hands its grace down, but was told of its cancellation.
-        let tag = if left {
+        let tag = if left.is_some() {
             super::grace::effective(target.live())
         } else {
             grace | NOTIFY
@@ -115,12 +116,13 @@ impl Cancel {
             // The longest grace period means for ever.
             if entry.tag != 0 && entry.tag != never && self.level == Level::Cancel {
                 let own = task.cold().and_then(Cold::own_grace);
-                let top = if self.left {
+                let left = self.left.is_some();
+                let top = if left {
                     at > 0 && entry.parent == 0
                 } else {
                     at == 0
                 };
-                if own.is_some() && !(self.left && at == 0) || top {
+                if own.is_some() && !(left && at == 0) || top {
                     self.graces.add(entry.tag, task);
                 }
             }
@@ -140,7 +142,7 @@ impl Cancel {
             visits -= 1;
             let from = self.frontier.entries.len();
             let (level, tagged) = (self.level, &self.tagged);
-            let top = self.left && self.frontier.is_at_first();
+            let top = self.left.as_deref().filter(|_| self.frontier.is_at_first());
             more = (self.frontier).expand(|child, _, tag| {
                 if is_passed_over(child, level, top) {
                     Visit::Skip
@@ -156,13 +158,19 @@ impl Cancel {
 }
 
 /// Whether the walk passes over a child and what is below it: its parent's protection covers it, or has left
-/// it to another walk; or this is that walk, at the `top`, and the child is none of those that it is about.
+/// it to another walk; or this is such a walk, visits the children of its target, and the child is none of those
+/// of the cover `top`.
 #[inline]
-fn is_passed_over(child: Live<'_>, level: Level, top: bool) -> bool {
-    match child.cover().map(Cover::state) {
-        None | Some(CoverState::Lifted) => top,
-        Some(CoverState::Active) => level == Level::Cancel,
-        Some(CoverState::Called(_)) => level == Level::Cancel && !top,
+fn is_passed_over(child: Live<'_>, level: Level, top: Option<&Cover>) -> bool {
+    let Some(cover) = child.cover() else {
+        return top.is_some();
+    };
+    match cover.state() {
+        CoverState::Lifted => top.is_some(),
+        CoverState::Active => level == Level::Cancel,
+        CoverState::Called(_) => {
+            level == Level::Cancel && !top.is_some_and(|top| std::ptr::eq(top, cover))
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::request::notify;
 use super::{fail, requested};
 use crate::error::FailureKind;
 use crate::sync::atomic::Ordering;
+use crate::task::cover::Cover;
 use crate::task::raw::{Finished, Next};
 use crate::task::record::Record;
 use crate::task::shared::Shared;
@@ -60,6 +61,9 @@ fn close_record(task: &mut Finished) -> bool {
     {
         cancel_timer(key, live.shared());
     }
+    if let Some(key) = live.cover().and_then(Cover::child_done) {
+        cancel_timer(key, live.shared());
+    }
     let is_service = live.is(kind::SERVICE);
     if is_service {
         finish_service(live);
@@ -83,10 +87,10 @@ fn sentinel_done(task: &mut Finished) {
     }
 }
 
-/// Cancels the timer of a grace period: a walk waits in it that may have much to give back, which it
-/// does in steps, as the task is done.
+/// Cancels the timer of grace periods that are over for all tasks: a walk waits in it that may have much to give
+/// back, which it does in steps.
 #[cold]
-fn cancel_timer(key: TimerKey, shared: &Shared) {
+pub(super) fn cancel_timer(key: TimerKey, shared: &Shared) {
     if let Some(Fire::Job(Job::Walk(walk))) = shared.timers.take(key)
         && let Some(rest) = walk.step()
     {

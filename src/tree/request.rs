@@ -92,7 +92,7 @@ fn request_now(target: Borrowed<'_>, level: Level, close: impl FnOnce()) {
         Marked::Pinned(target) => shared.schedule().job(Job::Cancel(Box::new(Cancellation {
             target,
             level,
-            left: false,
+            left: None,
             grace,
             at_ns,
         }))),

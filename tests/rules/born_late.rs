@@ -3,7 +3,8 @@
 use crate::covered::{SECOND, simulated};
 use crate::util::*;
 use std::future::pending;
-use taskgrove::{Context, Manager, service_fn, spawn};
+use taskgrove::time::sleep;
+use taskgrove::{Context, Manager, service_fn, shielded, spawn, yield_now};
 
 /// It runs, is being cancelled from its birth, and is dropped when that same grace ends.
 #[test]
@@ -123,5 +124,41 @@ fn none_outlives_the_grace_on_threads() {
             m.stop().await.unwrap();
             assert!(m.snapshot().is_empty());
         }
+    });
+}
+
+/// What a protection leaves has a grace of its own, which a timer ends. That timer goes with it, although its
+/// parent goes on, and although the parent's cancellation has a timer, too.
+#[test]
+fn no_timer_outlives_what_it_is_for() {
+    simulated(async |h, diary| {
+        let (d, handle) = (diary.clone(), h.clone());
+        let app = service_fn("app", move |ctx: Context| async move {
+            let task = async move {
+                d.at(2).await;
+                for _ in 0..20 {
+                    shielded(async {
+                        let own = spawn(sleep(SECOND));
+                        drop(spawn(async { drop(spawn(sleep(SECOND * 2))) }));
+                        yield_now().await;
+                        drop(own);
+                    })
+                    .await;
+                    sleep(SECOND * 3).await;
+                }
+                // That of the cancellation is left, and no sleep.
+                assert_eq!(handle.metrics().timers, 1);
+                shielded(async { drop(spawn(sleep(SECOND))) }).await;
+                Ok(())
+            };
+            ctx.task::<_, ()>(task).grace(SECOND * 3600).spawn()?;
+            Ok(())
+        });
+        let manager = h.start(app).unwrap();
+        diary.at(1).await;
+        manager.cancel().unwrap();
+        manager.wait_finished().await;
+        assert!(manager.result().unwrap().is_ok());
+        assert_eq!(h.metrics().timers, 0);
     });
 }

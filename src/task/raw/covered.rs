@@ -41,9 +41,12 @@ impl Covering {
     }
 
     /// Ends the protection. If the task is being cancelled and covered children are left, this returns a pin
-    /// of the task, and the number of a request that has to mark them; `hold` is dropped when the last of them
+    /// of the task, and the cover, whose children a request has to mark; `hold` is dropped when the last of them
     /// is done. Otherwise it is dropped here.
-    pub(crate) fn end(self, hold: impl FnOnce() -> Option<Box<dyn Send>>) -> Option<Pin> {
+    pub(crate) fn end(
+        self,
+        hold: impl FnOnce() -> Option<Box<dyn Send>>,
+    ) -> Option<(Pin, Arc<Cover>)> {
         let Some(pin) = self.task.pin() else {
             // The task is done, and so are its children.
             self.cover.lift();
@@ -55,7 +58,7 @@ impl Covering {
         let requests = &pin.live().shared().requests;
         let called = Children::lock(pin.live().borrowed()).end_cover(&self.cover, requests);
         if called {
-            return Some(pin);
+            return Some((pin, self.cover.clone()));
         }
         drop(self.cover.take_hold());
         None
@@ -156,7 +159,7 @@ impl Children<'_> {
             return false;
         }
         covered.store(now + 1, Ordering::Relaxed);
-        cover.count(1);
+        cover.count_in();
         true
     }
 

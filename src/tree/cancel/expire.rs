@@ -10,10 +10,13 @@
 
 use super::sweep::{self, STEP};
 use crate::id::TaskId;
+use crate::sync::Arc;
 use crate::task::cold::Cold;
+use crate::task::cover::Cover;
 use crate::task::raw::Pin;
 use crate::task::{Job, Live, TaskRef, Walk};
 use crate::timer_queue::Fire;
+use crate::tree::finish::cancel_timer;
 use crate::tree::frontier::{Frontier, Visit};
 use std::collections::BTreeMap;
 use std::vec::IntoIter;
@@ -30,10 +33,12 @@ impl Graces {
         owners.push(owner.retain());
     }
 
-    /// Sets the timer for the earliest end.
-    pub(super) fn start(self, target: Live<'_>, at_ns: u64) {
+    /// Sets the timer for the earliest end. The cancellation is about what is below the target, or below the
+    /// children of a cover of it.
+    pub(super) fn start(self, target: Live<'_>, cover: Option<Arc<Cover>>, at_ns: u64) {
         Box::new(Expire {
             target: target.retain(),
+            cover,
             at_ns,
             graces: self,
             due: Vec::new().into_iter(),
@@ -50,6 +55,9 @@ impl Graces {
 struct Expire {
     /// A reference, because the task may be done while this waits in a timer.
     target: TaskRef,
+    /// The cover of the target whose children the cancellation is about; the target may go on for long after
+    /// they are done.
+    cover: Option<Arc<Cover>>,
     /// When the cancellation was requested.
     at_ns: u64,
     /// The grace periods that are not over.
@@ -69,6 +77,9 @@ impl Walk for Expire {
         let mut frontier = match self.frontier.take() {
             Some(frontier) => frontier,
             None => {
+                if self.cover.as_ref().is_some_and(|cover| cover.is_over()) {
+                    return self.let_go();
+                }
                 let Some(target) = self.target.pin() else {
                     return self.let_go();
                 };
@@ -100,7 +111,8 @@ impl Expire {
         self.at_ns.checked_add(grace)
     }
 
-    /// Sets a timer for the next end, if there is one. The end of the target cancels the timer.
+    /// Sets a timer for the next end, if there is one. The end of the target, or of the last child of the cover,
+    /// cancels the timer.
     fn wait(mut self: Box<Self>, target: Live<'_>) {
         let Some(&grace) = self.graces.0.keys().next() else {
             return;
@@ -110,10 +122,18 @@ impl Expire {
         };
         self.last_parent = None;
         let shared = target.shared();
+        let cover = self.cover.clone();
         if let Some((key, earliest)) = shared.timers.insert(at, Fire::Job(Job::Walk(self))) {
-            target.cold_or_new().keep_timer(key);
             if earliest {
                 shared.schedule().timer_changed(at);
+            }
+            match cover {
+                None => target.cold_or_new().keep_timer(key),
+                Some(cover) => {
+                    if let Some(key) = cover.keep_timer(key) {
+                        cancel_timer(key, shared);
+                    }
+                }
             }
         }
     }
@@ -195,7 +215,7 @@ impl Expire {
         true
     }
 
-    /// Drops up to [`STEP`] references, since the target and everything below it are done.
+    /// Drops up to [`STEP`] references, since all that the cancellation is about is done.
     fn let_go(mut self: Box<Self>) -> Option<Box<dyn Walk>> {
         for _ in 0..STEP {
             if self.due.next().is_none() {
