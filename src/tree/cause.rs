@@ -3,16 +3,19 @@
 //! A request for cancellation is noted at its target alone, before the target's level is raised: its
 //! [`Origin`] in the header ([`note`]), and what needs memory, a reason or a failure, as a
 //! [`CancelCause`] in the cold data ([`keep`]). Code that asks for the cause of a task walks up to the
-//! nearest task that is being cancelled and has a note ([`of`]). So a cancellation writes nothing per task,
-//! and the first request that reaches a task stays its cause.
+//! nearest task that is being cancelled and has a note ([`of`]), but through no protection, unless a kill is
+//! under way ([`reaches`]). So a cancellation writes nothing per task, and the first request that reaches a
+//! task stays its cause.
 //!
 //! A note may be made of a request that comes too late, since the target may be done, or marked by another
 //! request, between the look and the mark. In the first case the note counts for nothing, because the
 //! task is not being cancelled. In the second the two requests were concurrent, and either may be the cause.
 
+use super::requested;
 use crate::error::{CancelCause, How, Origin, TaskFailure};
 use crate::path::sanitise;
 use crate::task::cold::Cold;
+use crate::task::cover::Cover;
 use crate::task::raw::Header;
 use crate::task::record::Record;
 use crate::task::{Borrowed, Live, kind};
@@ -67,9 +70,15 @@ pub(crate) fn of(task: Live<'_>) -> Option<CancelCause> {
         if own.is_some() {
             return own;
         }
-        at = task.parent();
+        at = task.parent().filter(|_| reaches(task));
     }
     None
+}
+
+/// Whether what cancels the tasks above a task reaches it: no protection covers it, or it is a kill.
+#[inline]
+pub(super) fn reaches(task: Live<'_>) -> bool {
+    !task.cover().is_some_and(Cover::is_active) || requested::is_killed(task)
 }
 
 /// The cause of the cancellation of a task, if the task was a target itself.

@@ -99,8 +99,8 @@ fn collect(top: Pin) -> Frontier {
 }
 
 /// Why the tasks that were collected are being cancelled: for each the position of its text, which is
-/// that of its parent unless it is the target of a request itself, or one past the end. The first task may
-/// have its cause from above. Empty if none is being cancelled.
+/// that of its parent unless it is the target of a request itself or covered, or one past the end. The
+/// first task may have its cause from above. Empty if none is being cancelled.
 fn causes(entries: &[Entry]) -> (Vec<u32>, Vec<String>) {
     let mut texts = Vec::new();
     let mut of: Vec<u32> = Vec::new();
@@ -116,7 +116,7 @@ fn causes(entries: &[Entry]) -> (Vec<u32>, Vec<String>) {
             of.push(texts.len() as u32);
             texts.push(own.to_string());
         } else if !texts.is_empty() {
-            let above = if at == 0 {
+            let above = if at == 0 || !cause::reaches(task) {
                 None
             } else {
                 of.get(entry.parent as usize)

@@ -5,8 +5,8 @@ use crate::util::*;
 use std::future::pending;
 use taskgrove::time::{now, sleep};
 use taskgrove::{
-    Context, FailureKind, JoinError, Manager, NodeState, SpawnError, finally, service_fn, shielded,
-    yield_now,
+    Context, FailureKind, JoinError, Manager, NodeState, SpawnError, cancel_cause, finally,
+    service_fn, shielded, spawn, yield_now,
 };
 
 /// A cleanup may use its service's context, and run a child service; what is in there schedules in turn.
@@ -189,5 +189,58 @@ fn the_limit_applies() {
         manager.stop().await.unwrap();
         task.await.unwrap().unwrap();
         assert_eq!(now().duration_since(began), 4 * SECOND);
+    });
+}
+
+/// The cause of the parent's cancellation is none of a covered task's, before it reaches that. A kill does.
+#[test]
+fn a_cause_does_not_reach_through_a_protection() {
+    simulated(async |h, diary| {
+        for kills in [false, true] {
+            let gift = Gift::new();
+            let give = gift.clone();
+            let app = service_fn("app", move |ctx: Context| async move {
+                shielded(async {
+                    let task = spawn(async {
+                        let _asks = spawn(async { pending::<()>().await });
+                        sleep(SECOND * 2).await;
+                        assert!(cancel_cause().is_none());
+                        shielded(sleep(SECOND * 2)).await;
+                        assert!(cancel_cause().is_some());
+                    });
+                    let child = service_fn("child", async |_| pending().await);
+                    give.put((ctx.run_child_service(child).unwrap(), task));
+                    sleep(SECOND * 3).await;
+                })
+                .await;
+                pending().await
+            });
+            let manager = h.start(app).unwrap();
+            let (child, task) = gift.take().await;
+            sleep(SECOND).await;
+            manager.cancel_with("intended").unwrap();
+            yield_now().await;
+            assert!(manager.cancel_cause().is_some());
+            assert!(child.cancel_cause().is_none() && task.cancel_cause().is_none());
+            let tasks = manager.snapshot();
+            let caused: Vec<_> = tasks.nodes().iter().map(|n| n.cause.is_some()).collect();
+            assert_eq!(caused, [true, false, false, false], "{tasks}");
+            if kills {
+                manager.kill().unwrap();
+                let reason = child
+                    .cancel_cause()
+                    .map(|cause| cause.reason() == Some("intended"));
+                assert_eq!(reason, Some(true));
+                manager.wait_finished().await;
+                continue;
+            }
+            sleep(SECOND + SECOND / 2).await;
+            assert!(child.is_running() && child.cancel_cause().is_none());
+            sleep(SECOND).await;
+            assert!(task.cancel_cause().is_some());
+            manager.wait_finished().await;
+            assert!(task.await.is_ok());
+        }
+        drop(diary);
     });
 }
