@@ -18,7 +18,7 @@
 //!
 //! | signal | what it does |
 //! |---|---|
-//! | SIGINT, SIGTERM (Ctrl-C where there are no signals) | cancels the service |
+//! | SIGINT, SIGTERM (Ctrl-C where there are no signals) | cancels the service; the [cause](crate::CancelCause) has the name of the signal as its reason |
 //! | a second one of these, or the end of [`drain`](Process::drain) | names what is left on stderr, and kills it |
 //! | SIGQUIT | prints the tree to stderr, and the service goes on |
 //!

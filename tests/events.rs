@@ -153,6 +153,33 @@ fn a_task_has_a_span_that_is_entered_for_its_polls() {
     });
 }
 
+/// The event has the cause; a request that changes nothing is no event.
+#[test]
+fn a_cancellation_has_its_cause() {
+    collect();
+    check(0..3, async || {
+        let name = format!("causes-{}", taskgrove::sim::random());
+        let app = || service_fn(name.clone(), async |_| pending().await);
+        let cancelled = || lines(&format!("cancelled path={name} "));
+        let cause = |text: &str| format!(" cause={name}: {text}");
+        let m = Handle::current().start(app()).expect("it starts");
+        m.cancel_with("reload").expect("it was started");
+        m.cancel_with("again").expect("it was started");
+        m.wait_finished().await;
+        let first = cancelled();
+        assert_eq!(first.len(), 1, "{first:?}");
+        assert!(first[0].contains(&cause("cancel_with() at tests/events.rs:")));
+        assert!(first[0].ends_with(": \"reload\"") && first[0].contains("kill=false"));
+        let m = Handle::current().start(app()).expect("it starts");
+        m.kill().expect("it was started");
+        m.wait_finished().await;
+        let second = cancelled().split_off(1);
+        assert_eq!(second.len(), 1, "{second:?}");
+        assert!(second[0].contains(&cause("kill() at tests/events.rs:")));
+        assert!(second[0].contains("kill=true"), "{second:?}");
+    });
+}
+
 #[test]
 fn failures_and_restarts_are_events() {
     collect();

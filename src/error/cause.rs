@@ -41,8 +41,8 @@ struct Inner {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum CauseKind {
-    /// A caller asked for it: `cancel`, `cancel_with`, `stop`, `stop_timeout` or `stop_or_kill`, or the
-    /// body of a `background_service` ended.
+    /// A caller asked for it: `cancel`, `cancel_with`, `stop`, `stop_timeout` or `stop_or_kill`; or the
+    /// body of a `background_service` ended, or `process` received a signal.
     Requested,
     /// A failure of the service cancelled it. For a service around the one that failed, it is that
     /// inner failure.
@@ -73,6 +73,9 @@ pub(crate) enum How {
     RunDrop,
     Failure,
     Shutdown,
+    /// The process has received a signal.
+    #[cfg(feature = "process")]
+    Signal,
 }
 
 impl How {
@@ -90,6 +93,18 @@ impl How {
             How::RunDrop => "the drop of the future that ran it",
             How::Failure => "a failure",
             How::Shutdown => "the shutdown of the runtime",
+            #[cfg(feature = "process")]
+            How::Signal => "a signal to the process",
+        }
+    }
+
+    /// Whether more than the origin is kept: a reason, or the failure.
+    pub(crate) fn is_kept(self) -> bool {
+        match self {
+            How::CancelWith | How::Failure => true,
+            #[cfg(feature = "process")]
+            How::Signal => true,
+            _ => false,
         }
     }
 

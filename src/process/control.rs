@@ -10,7 +10,7 @@ use super::event::{Event, code_of};
 use super::notify::Notifier;
 use super::print::{describe, print};
 use super::signals;
-use crate::error::StopTimeout;
+use crate::error::{How, Origin, StopTimeout};
 use crate::handle::Handle;
 use crate::service::Manager;
 use std::sync::Arc;
@@ -55,9 +55,13 @@ impl Control {
         }
     }
 
+    /// Cancels the service, with the name of the signal as the reason.
     fn cancel(&self, signal: i32) {
         // It was started, so this does not fail.
-        let _ = self.manager.cancel_with(format!("signal {signal}"));
+        let reason = signals::name(signal);
+        let _ = self
+            .manager
+            .cancel_for(Origin::nowhere(How::Signal), reason);
     }
 
     fn print_tree(&self) {

@@ -5,9 +5,9 @@ use std::io;
 use std::sync::mpsc::Sender;
 
 #[cfg(not(unix))]
-pub(super) use elsewhere::{QUIT, Signals};
+pub(super) use elsewhere::{QUIT, Signals, name};
 #[cfg(unix)]
-pub(super) use unix::{QUIT, Signals};
+pub(super) use unix::{QUIT, Signals, name};
 
 #[cfg(unix)]
 mod unix {
@@ -15,12 +15,22 @@ mod unix {
     use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
     use signal_hook::flag;
     use signal_hook::iterator::{Handle, Signals as Iterator};
+    use signal_hook::low_level::signal_name;
+    use std::borrow::Cow;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::sync::{Arc, OnceLock};
 
     /// The signal that prints the tree.
     pub(in crate::process) const QUIT: i32 = SIGQUIT;
     const ALL: [i32; 3] = [SIGINT, SIGTERM, SIGQUIT];
+
+    /// Returns the name of a signal, as in `SIGTERM`.
+    pub(in crate::process) fn name(signal: i32) -> Cow<'static, str> {
+        match signal_name(signal) {
+            Some(name) => name.into(),
+            None => format!("signal {signal}").into(),
+        }
+    }
 
     /// Sends the signals to the control, until it is dropped.
     pub(in crate::process) struct Signals(Handle);
@@ -87,6 +97,7 @@ mod unix {
 #[cfg(not(unix))]
 mod elsewhere {
     use super::{Event, Sender, io};
+    use std::borrow::Cow;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -94,6 +105,11 @@ mod elsewhere {
     pub(in crate::process) const QUIT: i32 = 3;
     /// The number that Ctrl-C has where there are signals.
     const INT: i32 = 2;
+
+    /// Returns the name of the only event that there is.
+    pub(in crate::process) fn name(_: i32) -> Cow<'static, str> {
+        "Ctrl-C".into()
+    }
 
     /// Sends Ctrl-C to the control, until it is dropped.
     pub(in crate::process) struct Signals(u64);

@@ -45,10 +45,21 @@ impl Manager {
     /// Returns [`NotStarted`](LifecycleError::NotStarted) before the start.
     #[track_caller]
     pub fn cancel_with(&self, reason: impl Into<Cow<'static, str>>) -> Result<(), LifecycleError> {
-        let origin = Origin::at(How::CancelWith, Location::caller());
+        self.cancel_for(
+            Origin::at(How::CancelWith, Location::caller()),
+            reason.into(),
+        )
+    }
+
+    /// Cancels the service, and keeps the reason of the request.
+    pub(crate) fn cancel_for(
+        &self,
+        origin: Origin,
+        reason: Cow<'static, str>,
+    ) -> Result<(), LifecycleError> {
         self.check_started()?;
         if let Some(task) = self.record.task() {
-            cause::keep(task, self.record.is_closing(), origin, reason.into());
+            cause::keep(task, self.record.is_closing(), origin, reason);
         }
         self.end(Level::Cancel, origin);
         Ok(())

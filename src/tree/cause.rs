@@ -118,9 +118,10 @@ pub(crate) fn of_done(
 }
 
 fn cause(origin: Origin, cold: Option<&Cold>, path: impl FnOnce() -> String) -> CancelCause {
-    let kept = match origin.how {
-        How::CancelWith | How::Failure => cold.and_then(Cold::kept_cause),
-        _ => None,
+    let kept = if origin.how.is_kept() {
+        cold.and_then(Cold::kept_cause)
+    } else {
+        None
     };
     kept.unwrap_or_else(|| CancelCause::new(path(), origin))
 }

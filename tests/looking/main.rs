@@ -5,6 +5,7 @@
 mod common;
 
 mod awaits;
+mod causes;
 mod crowd;
 mod own_end;
 mod running;

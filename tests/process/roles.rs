@@ -5,7 +5,10 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 use taskgrove::process::{self, Process};
-use taskgrove::{Context, Handle, ManagerSlot, Runtime, Service, finally, service_fn, spawn};
+use taskgrove::{
+    CauseKind, Context, Handle, ManagerSlot, Runtime, Service, cancel_cause, finally, service_fn,
+    spawn,
+};
 
 const SOON: Duration = Duration::from_millis(100);
 const NEVER: Duration = Duration::from_secs(3600);
@@ -21,7 +24,9 @@ async fn waits(ctx: Context) -> taskgrove::Result {
         async move {
             println!("up");
             ctx.cancelled().await;
-            println!("cancelled");
+            let cause = cancel_cause().expect("it is being cancelled");
+            assert!(matches!(cause.kind(), CauseKind::Requested) && cause.location().is_none());
+            println!("cancelled by {cause}");
             Ok(())
         }
     })

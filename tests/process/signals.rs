@@ -34,7 +34,8 @@ pub(crate) fn a_signal_cancels() {
             child.signal(name);
             let ended = child.end();
             assert_eq!((ended.code, &*ended.err), (Ok(0), ""), "{role} {name}");
-            assert_eq!(ended.out, ["cancelled"]);
+            let line = format!("cancelled by app: a signal to the process: \"SIG{name}\"");
+            assert_eq!(ended.out, [line]);
         }
     }
 }
@@ -49,6 +50,10 @@ pub(crate) fn what_outlives_the_drain_is_killed() {
     let err = ended.err;
     assert!(
         err.contains("killed: ") && err.contains("app #") && err.contains("cleaning up"),
+        "{err}"
+    );
+    assert!(
+        err.contains("cancelled by app: a signal to the process: \"SIGTERM\""),
         "{err}"
     );
 }
