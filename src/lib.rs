@@ -26,17 +26,30 @@
 //! - [`Service`], [`Manager`], [`Context`], [`service_fn`] and [`background_service`] are for services.
 //! - [`shielded`], [`finally`], [`defer`], and `grace` on the builders protect cleanup: a cancellation
 //!   waits for it.
+//! - [`cancel_cause`](cancel_cause()) returns the [`CancelCause`]: why something is being cancelled.
+//! - [`TaskLocal`] is the key of a value that goes down the tree.
+//! - [`supervisor`] has services that restart their children.
 //! - [`Snapshot`], [`Stats`] and [`Metrics`] show what the tasks of a runtime do.
-//! - `run_blocking`, of the feature `blocking`, runs closures that block as tasks of the tree.
-//! - `process`, of the feature `process`, runs a service as a program, with signals and exit codes.
 //! - [`time`] has sleeps, timeouts and intervals.
-//! - `net`, with the feature of that name, has sockets that the workers wait for themselves.
 //! - [`sim`] runs the same tasks on one thread in an order that a seed determines, in virtual time.
 //!
-//! With the feature `serde`, snapshots, changes, statistics and metrics can be serialised. With the feature
-//! `tracing`, each task has a span `task` with its `path`, which is entered for its polls, and there are events
-//! for starts, cancellations, failures, restarts and stalls, all with the target `taskgrove`. A subscriber
-//! runs on the thread on which these happen, and outside of all locks; a panic in it ends there.
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `net` | `net`: sockets that the workers wait for themselves |
+//! | `hyper` | `hyper`: an executor, a timer and hyper's I/O traits for the sockets; implies `net` |
+//! | `blocking` | `run_blocking` and `Context::run_blocking`: closures that block, as tasks of the tree |
+//! | `process` | `process`: a service as a program, with signals, a drain and exit codes |
+//! | `serde` | snapshots, changes, totals, statistics and metrics can be serialised |
+//! | `tracing` | a span for each task, and events of its life |
+//!
+//! With `tracing`, each task has a span `task` with its `path`, which is entered for its polls, and there are
+//! events for starts, cancellations with their cause, failures, restarts and stalls, all with the target
+//! `taskgrove`. A subscriber runs on the thread on which these happen, and outside of all locks; a panic in
+//! it ends there.
 //!
 //! With `panic = "abort"`, a panic in a task ends the process.
 
