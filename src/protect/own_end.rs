@@ -11,6 +11,10 @@
 //! It is not told during a cancellation outside of protection: `stop()` of the calling task's own service
 //! is such a wait. Nor is a wait with a limit of time, as `stop_timeout` is.
 //!
+//! `wait_finished` of a service is told only in a shield, in a cleanup, and in a destructor ([`check_finish`]).
+//! Elsewhere a task may wait for the finish of its own service: it waits for the cancellation, at which
+//! it is dropped. Daemons of the original `async_service` do so.
+//!
 //! A wait is looked at once, when it first suspends, and only if what it waits for has children or is the
 //! calling task. The way up is bounded ([`LEVELS`]), so that a deep chain of waits does not look at all of
 //! itself for each of its tasks.
@@ -35,22 +39,38 @@ const LEVELS: usize = 4096;
 #[inline]
 pub(crate) fn check(target: Borrowed<'_>, location: Option<&'static Location<'static>>) {
     if target.has_children() || crate::task::current::is(target) {
-        check_ancestors(target, location);
+        check_ancestors(target, location, false);
+    }
+}
+
+/// As [`check`], for a wait for the finish of a service.
+///
+/// # Panics
+///
+/// See [the module](self).
+#[inline]
+pub(crate) fn check_finish(target: Borrowed<'_>, location: &'static Location<'static>) {
+    if target.has_children() || crate::task::current::is(target) {
+        check_ancestors(target, Some(location), true);
     }
 }
 
 #[cold]
 #[inline(never)]
-fn check_ancestors(target: Borrowed<'_>, location: Option<&'static Location<'static>>) {
+fn check_ancestors(
+    target: Borrowed<'_>,
+    location: Option<&'static Location<'static>>,
+    only_hard: bool,
+) {
     let message = look(|current| {
         let task = current.task()?;
+        let hard = is_hard(current, task);
+        if only_hard && !hard {
+            return None;
+        }
         let mut above = std::iter::successors(Some(task), |task| task.parent()).take(LEVELS);
         let found = above.find(|above| above.borrowed() == target)?;
-        let level = if is_hard(current, task) {
-            Level::Kill
-        } else {
-            Level::Cancel
-        };
+        let level = if hard { Level::Kill } else { Level::Cancel };
         if is_being_ended(task, level) {
             return None;
         }

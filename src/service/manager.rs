@@ -143,10 +143,12 @@ impl Manager {
 
     /// Waits until the service is finished; see [`is_finished`](Manager::is_finished).
     ///
+    /// A task of the service may wait, too: it is dropped while it waits, when the service is cancelled.
+    ///
     /// # Panics
     ///
-    /// Panics if the calling task is part of the service, outside of a cancellation or inside
-    /// protection: such a wait never ends.
+    /// Panics if the calling task is part of the service and waits in a shield, in a cleanup or in a
+    /// destructor: such a wait never ends.
     #[track_caller]
     pub fn wait_finished(&self) -> impl Future<Output = ()> {
         self.wait_finished_from(Location::caller())
@@ -161,7 +163,7 @@ impl Manager {
                 && std::mem::take(&mut is_new)
                 && let Some(task) = self.record.task()
             {
-                own_end::check(task, Some(location));
+                own_end::check_finish(task, location);
             }
             polled
         };

@@ -30,7 +30,7 @@ fn seeds() -> std::ops::Range<u64> {
     range.unwrap_or(FIXED)
 }
 
-const FIXED: std::ops::Range<u64> = 0..3000;
+const FIXED: std::ops::Range<u64> = 0..4000;
 
 #[test]
 fn seeds_agree_with_the_model() {
