@@ -27,7 +27,8 @@ use crate::task::{Live, kind};
 /// Counts what it means for the service that a future has returned a value.
 #[inline]
 pub(super) fn returned(task: Live<'_>) {
-    if task.kinds() & (kind::DAEMON | kind::SERVICE) == kind::DAEMON {
+    let daemon = task.kinds() & (kind::DAEMON | kind::SERVICE | kind::ISOLATED);
+    if daemon == kind::DAEMON {
         daemon_returned(task);
     }
 }
@@ -37,9 +38,6 @@ fn daemon_returned(task: Live<'_>) {
     // The moment is drawn before the look, and a failure of the service sets its flag before it draws its own
     // moment. So this either is no failure, or comes before that one.
     let moment = view_moment().unwrap_or_else(Moment::next);
-    if task.is_isolated() {
-        return;
-    }
     let is_failing = task.record().is_some_and(Record::has_errored);
     if !is_failing && !requested::is_requested(task) {
         fail(task, Some(moment), FailureKind::DaemonExit);
