@@ -2,11 +2,13 @@
 
 use crate::peers::{Random, assert_same, listener, on_each, once, pair, sequence};
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
+use std::future::pending;
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
-use taskgrove::time;
+use taskgrove::net::UdpSocket;
+use taskgrove::{finally, spawn, time, yield_now};
 
 /// Sends bytes in pieces of many sizes, then closes.
 fn send_in_pieces(
@@ -187,6 +189,43 @@ fn a_connect_that_is_dropped_leaves_nothing_behind() {
                     break;
                 }
                 assert_eq!(stream.read(&mut [0]).await.unwrap_or(0), 0);
+            }
+        });
+    });
+}
+
+/// Loops over waits that are always over do not outrun the cancellation of their task, nor take the thread
+/// that is to ask for it.
+#[test]
+fn no_loop_over_ready_sockets_outruns_a_cancellation() {
+    on_each(|rt| {
+        rt.block_on(async {
+            for which in 0..5 {
+                let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+                let own = socket.local_addr().expect("bound");
+                socket.connect(own).await.expect("itself");
+                socket.send(b"x").await.expect("sent");
+                let (ours, _theirs) = pair().await;
+                let (inside, started) = std::sync::mpsc::channel();
+                let task = spawn(async move {
+                    // The turn does not come before the child is done, which needs a thread.
+                    spawn(finally(pending::<()>(), yield_now()));
+                    loop {
+                        match which {
+                            0 => socket.readable().await.expect("open"),
+                            1 => socket.writable().await.expect("open"),
+                            2 => drop(socket.peek(&mut [0]).await.expect("open")),
+                            3 => drop(socket.send(b"").await.expect("open")),
+                            _ => ours.writable().await.expect("open"),
+                        }
+                        let _ = inside.send(());
+                    }
+                });
+                while started.try_recv().is_err() {
+                    yield_now().await;
+                }
+                task.cancel();
+                task.wait_done().await;
             }
         });
     });
