@@ -19,11 +19,15 @@ fn paths<'a>(failures: impl IntoIterator<Item = &'a taskgrove::TaskFailure>) -> 
 fn failing(gone: Event, go: &Event) -> impl taskgrove::Service {
     let (guard, wait) = (Falls(gone), go.wait());
     service_fn("child", move |ctx: Context| async move {
+        let inside = Event::new();
+        let set = inside.clone();
         ctx.run_task(shielded(async move {
+            set.set();
             wait.await;
             Ok(())
         }))?;
-        suspend().await;
+        // A shield that a cancellation finds unpolled does not start.
+        inside.wait().await;
         drop(guard);
         Err("the cause")?
     })
