@@ -59,7 +59,11 @@ fn a_spawn_inside_protection_meets_a_kill() {
                         let _dropped = dropped;
                         pending::<()>().await;
                     });
-                    log.note(if child.is_done() { "refused" } else { "adopted" });
+                    log.note(if child.is_done() {
+                        "refused"
+                    } else {
+                        "adopted"
+                    });
                     pending::<()>().await;
                 })
                 .await;
@@ -131,7 +135,11 @@ fn the_end_of_a_protection_meets_a_cancel_from_above() {
         assert!(top.is_done() && task.is_done());
         assert!(log.at("end") < log.at("child") && log.at("child") < log.at("parent"));
         let first = log.at("end") < log.at("asked");
-        seen.saw(if first { "the end came first" } else { "the cancel came first" });
+        seen.saw(if first {
+            "the end came first"
+        } else {
+            "the cancel came first"
+        });
         drop((top, task, gate));
         world.end();
     });
