@@ -1,6 +1,6 @@
 //! [`Watchdog`]: a thread that reports polls which last.
 //!
-//! Each worker shows the task that it polls in a [`Window`](crate::task::raw::window::Window), with the
+//! Each worker shows the task that it polls in a `Window` (`task/raw/window.rs`), with the
 //! time at which the poll began. The watchdog looks at all of them. A poll that it meets for the first
 //! time began after its last look, so a look in each `after`, and one at each moment at which a known poll
 //! is due, report every poll on time. While no poll lasts that long the workers never wait for it.
