@@ -155,7 +155,7 @@ async fn child(world: &World, at: usize, ctx: &Context, depth: u32, kind: Kind) 
     let Some(new) = world.node(Some(at), kind, grace) else {
         return;
     };
-    let refused = ctx.is_cancelled();
+    let refused = ctx.is_cancelled() && !world.may_spawn(at);
     world.with(new, |n| n.refused = refused && kind != Kind::Raw);
     let (inner, wait) = (world.clone(), below(3) == 0);
     match kind {

@@ -33,6 +33,8 @@ pub(crate) struct Info {
     /// The node of the service it belongs to: for a service, itself.
     pub(crate) service: usize,
     grace: Duration,
+    /// It may have been spawned in a grace period of a node above it, which then is in force instead of its own.
+    late: bool,
     /// It was scheduled when it could not be any more.
     pub(crate) refused: bool,
     polled: bool,
@@ -91,11 +93,13 @@ impl World {
             (Kind::Service(_), _) | (_, None) => at,
             (_, Some(parent)) => books.nodes[parent].service,
         };
+        let late = books.disturbed && books.any_above(parent, |n| !n.grace.is_zero());
         books.nodes.push(Info {
             parent,
             kind,
             service,
             grace,
+            late,
             refused: false,
             polled: false,
             dropped: false,
@@ -110,6 +114,13 @@ impl World {
 
     pub(crate) fn with<R>(&self, at: usize, f: impl FnOnce(&mut Info) -> R) -> R {
         f(&mut self.books().nodes[at])
+    }
+
+    /// Whether what the node spawns may run although its service is being cancelled: it or a node above it may
+    /// be inside protection, or in a grace period.
+    pub(crate) fn may_spawn(&self, at: usize) -> bool {
+        let books = self.books();
+        books.any_above(Some(at), |n| n.protected > 0 || !n.grace.is_zero())
     }
 
     pub(crate) fn life(&self, at: usize) -> Life {
@@ -225,6 +236,17 @@ impl World {
 }
 
 impl Books {
+    /// Whether this node or one above it is such a one.
+    fn any_above(&self, mut at: Option<usize>, is: impl Fn(&Info) -> bool) -> bool {
+        while let Some(node) = at {
+            if is(&self.nodes[node]) {
+                return true;
+            }
+            at = self.nodes[node].parent;
+        }
+        false
+    }
+
     fn is_below(&self, mut node: usize, above: usize) -> bool {
         while let Some(parent) = self.nodes[node].parent {
             if parent == above {
@@ -331,7 +353,7 @@ impl Drop for Life {
         if !killed && node.protected > 0 {
             wrong.push(format!("{at} was dropped inside protection"));
         }
-        if !killed && node.polled && !node.grace.is_zero() {
+        if !killed && node.polled && !node.grace.is_zero() && !node.late {
             match node.asked {
                 None => wrong.push(format!("{at} has grace, and was dropped without notice")),
                 Some(asked) if now() < asked + node.grace => {
