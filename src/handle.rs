@@ -5,7 +5,7 @@
 //! and to the scheduler for counts, and may change neither by itself. It guards that each of these
 //! functions panics outside a runtime with a message that says what to do. Services are above it.
 
-mod block_on;
+pub(crate) mod block_on;
 #[cfg(feature = "blocking")]
 pub(crate) mod blocking;
 mod caller;

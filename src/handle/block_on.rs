@@ -39,7 +39,12 @@ impl Handle {
     }
 }
 
-fn drive<F: Future>(shared: &Arc<Shared>, mut future: Pin<&mut Option<F>>) -> F::Output {
+/// Polls a future until it is ready, while the workers run the tasks, or with this thread as a worker.
+///
+/// # Panics
+///
+/// As [`Handle::block_on`].
+pub(crate) fn drive<F: Future>(shared: &Arc<Shared>, mut future: Pin<&mut Option<F>>) -> F::Output {
     assert!(
         shared.is_open(),
         "the runtime is not running: call `Handle::block_on` before the runtime is dropped or shut down"

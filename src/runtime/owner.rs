@@ -3,12 +3,15 @@
 use super::watchdog::Watchdog;
 use crate::error::ServiceError;
 use crate::handle::Handle;
+use crate::handle::block_on::drive;
 use crate::schedule::pool::Pool;
 use crate::service::{Manager, Service};
 use crate::sync::Arc;
 use crate::task::arced;
+use crate::task::raw::fits;
 use std::ops::Deref;
 use std::panic::Location;
+use std::pin::pin;
 use std::thread::JoinHandle;
 
 /// Owns worker threads, timers, and the tree of the tasks that run on them.
@@ -70,7 +73,13 @@ impl Runtime {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        self.handle.block_on(future)
+        // Not by `Handle::block_on`: the future would be copied once more.
+        let shared = self.handle.shared();
+        if const { fits::<F>() } {
+            drive(shared, pin!(Some(future)))
+        } else {
+            drive(shared, pin!(Some(Box::pin(future))))
+        }
     }
 
     /// Runs a service to its end: [`Manager::run_service`] for synchronous code.
