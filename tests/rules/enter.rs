@@ -135,9 +135,10 @@ fn let_go() -> usize {
 /// goes on although it was woken before.
 #[test]
 fn a_guard_that_is_kept_beyond_the_poll() {
+    static OTHER: std::sync::OnceLock<Runtime> = std::sync::OnceLock::new();
     for workers in [0, 1] {
         on(workers, async |h| {
-            let other: &'static Runtime = Box::leak(Box::new(build(0)));
+            let other = OTHER.get_or_init(|| build(0));
             let first = h.spawn(async {
                 let me = TaskId::current();
                 let mut polls = 0;
