@@ -289,7 +289,8 @@ pub fn churn(address: SocketAddr, at_once: usize, length: Duration) -> u64 {
         connection.send();
         connection
     };
-    let mut all: Vec<_> = (0..at_once).map(|at| (open(at), false)).collect();
+    // One that was closed is dropped at once: the system may still have an event for it.
+    let mut all: Vec<_> = (0..at_once).map(|at| Some((open(at), false))).collect();
     let (mut answered, mut left) = (0, at_once);
     let mut events = Events::with_capacity(1024);
     let mut buffer = vec![0; 1 << 12];
@@ -298,7 +299,10 @@ pub fn churn(address: SocketAddr, at_once: usize, length: Duration) -> u64 {
         poll.poll(&mut events, Some(PATIENCE)).expect("polled");
         assert!(!events.is_empty(), "{left} answers are missing");
         for event in &events {
-            let (connection, has_answer) = &mut all[event.token().0];
+            let at = event.token().0;
+            let Some((connection, has_answer)) = &mut all[at] else {
+                continue;
+            };
             let mut answer = connection.read(&mut buffer);
             if answer == Answer::Whole {
                 assert!(!*has_answer, "one answer a request");
@@ -308,8 +312,9 @@ pub fn churn(address: SocketAddr, at_once: usize, length: Duration) -> u64 {
             if answer == Answer::Closed {
                 assert!(*has_answer, "closed without an answer");
                 answered += 1;
+                all[at] = None;
                 if Instant::now() < end {
-                    all[event.token().0] = (open(event.token().0), false);
+                    all[at] = Some((open(at), false));
                 } else {
                     left -= 1;
                 }
