@@ -275,11 +275,11 @@ impl Idle {
     ) -> Plan {
         timekeeper::plan(sleepers, me, time, is_new);
         poller::plan(sleepers, me);
-        let watches = self.watcher.plan(sleepers, me, is_new);
+        self.watcher.plan(sleepers, me, is_new);
         let sleeper = &sleepers[me];
         Plan {
             until: sleeper.until,
-            watches,
+            watches: sleeper.is_watcher,
             polls: sleeper.polls.get(),
         }
     }
@@ -369,22 +369,12 @@ impl Idle {
     /// Wakes a sleeper if none wakes for the timer by itself, see [`timekeeper`]: the woken one finds no
     /// work, and parks with the deadline. Appoints a poller if need be, see [`poller`].
     fn replace(&self, mut sleepers: MutexGuard<'_, Sleepers>, deadline: Option<u64>) {
-        let woken = deadline.and_then(|deadline| self.cover(&mut sleepers, deadline));
+        let cover = deadline.and_then(|deadline| timekeeper::to_wake(&sleepers, deadline));
+        let woken = cover.map(|at| self.remove(&mut sleepers, at).parker);
         let poller = poller::appoint(&mut sleepers, self.watcher.is_posted());
         drop(sleepers);
-        for parker in woken.into_iter().chain(poller) {
-            parker.unpark();
-        }
-    }
-
-    /// Takes a sleeper off the list if none wakes for this timer. The caller unparks it.
-    fn cover(&self, sleepers: &mut Sleepers, deadline: u64) -> Option<Arc<Parker>> {
-        if sleepers.is_empty() || timekeeper::is_covered(sleepers, deadline) {
-            return None;
-        }
-        let worker = sleepers.position(|s| s.is_worker && !s.polls.get());
-        let worker = worker.or_else(|| sleepers.position(|s| s.is_worker));
-        Some(self.remove(sleepers, worker.unwrap_or(0)).parker)
+        let unparked = woken.into_iter().chain(poller);
+        unparked.for_each(|parker| parker.unpark());
     }
 }
 

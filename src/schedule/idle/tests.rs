@@ -94,6 +94,21 @@ fn woken(asleep: &[Asleep]) -> Vec<bool> {
     asleep.iter().map(Asleep::was_woken).collect()
 }
 
+/// Three pushes wake these three workers, the last one first; all are searching then.
+#[track_caller]
+fn wakes_the_last_first(idle: &Idle, asleep: &[Asleep]) {
+    for expected in [
+        [false, false, true],
+        [false, true, false],
+        [true, false, false],
+    ] {
+        idle.notify();
+        assert_eq!(woken(asleep), expected);
+        idle.found(|| false);
+    }
+    (0..3).for_each(|_| idle.search());
+}
+
 #[test]
 fn a_push_wakes_no_second_worker_while_the_first_searches() {
     for notify in [Idle::notify, Idle::notify_before_poll] {
@@ -285,16 +300,7 @@ fn a_worker_that_neither_watches_nor_keeps_the_time_is_woken_first() {
         idle.watcher
             .decide(&mut idle.sleepers.lock(), timekeeper + 1, false);
         idle.sleepers.lock().get_mut(timekeeper).is_watcher = false;
-        for expected in [
-            [false, false, true],
-            [false, true, false],
-            [true, false, false],
-        ] {
-            idle.notify();
-            assert_eq!(woken(asleep), expected);
-            idle.found(|| false);
-        }
-        (0..3).for_each(|_| idle.search());
+        wakes_the_last_first(&idle, asleep);
     });
 }
 
@@ -311,10 +317,8 @@ fn no_worker_watches_when_all_sleep() {
             idle.watcher.is_posted(),
             "one was awake when it fell asleep"
         );
-        assert!(
-            !idle.watcher.decide(&mut sleepers, 0, false),
-            "at its next look none is"
-        );
+        idle.watcher.decide(&mut sleepers, 0, false);
+        assert!(!sleepers[0].is_watcher, "at its next look none is");
         assert!(!idle.watcher.is_posted());
     });
 }

@@ -21,7 +21,7 @@
 //! 2. a sleeper wakes by itself at most [`BACKUP_NS`] after the timer.
 //!
 //! A timekeeper or backup that leaves could break it, and so could a new earliest deadline while no
-//! timekeeper sleeps. Each of these calls [`is_covered`], and wakes a sleeper if the timer is not
+//! timekeeper sleeps. Each of these asks [`to_wake`], and wakes a sleeper if the timer is not
 //! covered. A deadline that moves to a later time makes the backup early, never late.
 //!
 //! While no thread sleeps, workers read the clock every few polls. Where timers are dense, the
@@ -86,8 +86,19 @@ pub(super) fn plan(sleepers: &mut Sleepers, me: usize, time: &impl Deadlines, is
     sleepers.get_mut(me).until = until;
 }
 
+/// The position of the sleeper to wake so that the timer at `deadline` is covered; `None` if it is, or if no
+/// thread sleeps.
+pub(super) fn to_wake(sleepers: &Sleepers, deadline: u64) -> Option<usize> {
+    if sleepers.is_empty() || is_covered(sleepers, deadline) {
+        return None;
+    }
+    let worker = sleepers.position(|s| s.is_worker && !s.polls.get());
+    let worker = worker.or_else(|| sleepers.position(|s| s.is_worker));
+    Some(worker.unwrap_or(0))
+}
+
 /// Whether a sleeper wakes for the timer at `deadline`, or soon after: part of the invariant.
-pub(super) fn is_covered(sleepers: &Sleepers, deadline: u64) -> bool {
+fn is_covered(sleepers: &Sleepers, deadline: u64) -> bool {
     let late = deadline.saturating_add(BACKUP_NS);
     sleepers
         .iter()

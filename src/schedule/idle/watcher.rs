@@ -53,40 +53,36 @@ impl Watcher {
         self.is_posted.load(Ordering::Relaxed)
     }
 
-    /// Decides whether the sleeper at `me` is the watcher, and returns that; `is_new`: it has just come,
-    /// else it looks again. Under the lock of the list.
-    pub(super) fn plan(&self, sleepers: &mut Sleepers, me: usize, is_new: bool) -> bool {
+    /// Decides whether the sleeper at `me` is the watcher; `is_new`: it has just come, else it looks again.
+    /// Under the lock of the list.
+    pub(super) fn plan(&self, sleepers: &mut Sleepers, me: usize, is_new: bool) {
         let sleeper = &sleepers[me];
         let (is_watcher, polls) = (sleeper.is_watcher, sleeper.polls.get());
         if !sleeper.is_worker {
-            return false;
+            return;
         }
-        let is_posted = self.is_posted();
-        if is_watcher || (is_new || polls) && !is_posted {
+        if is_watcher || (is_new || polls) && !self.is_posted() {
             let away = !polls && sleepers.poller_left.get();
             if is_watcher {
                 sleepers.poller_left.set(false);
             }
-            return self.decide(sleepers, me, away);
-        }
-        // A poller leaves the watch to another sleeper, since its time limit ends a wait that needs none.
-        if is_new
+            self.decide(sleepers, me, away);
+        } else if is_new
             && !polls
             && let Some(other) = sleepers.position(|s| s.is_watcher && s.polls.get())
         {
+            // A poller leaves the watch to another sleeper, since its time limit ends a wait that needs none.
             sleepers.get_mut(other).is_watcher = false;
-            return self.decide(sleepers, me, true);
+            self.decide(sleepers, me, true);
         }
-        false
     }
 
     /// Makes this sleeper the watcher if a worker is awake, or the poller was `away` a moment ago, and no
-    /// watcher otherwise. Returns whether it is the watcher. Under the lock of the list.
-    pub(super) fn decide(&self, sleepers: &mut Sleepers, at: usize, away: bool) -> bool {
+    /// watcher otherwise. Under the lock of the list.
+    pub(super) fn decide(&self, sleepers: &mut Sleepers, at: usize, away: bool) {
         let watches = away || sleepers.workers() < self.workers;
         sleepers.get_mut(at).is_watcher = watches;
         self.is_posted.store(watches, Ordering::Relaxed);
-        watches
     }
 
     /// The watcher was taken off the list. Under its lock.

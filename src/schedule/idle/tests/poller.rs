@@ -97,16 +97,7 @@ fn a_worker_that_sleeps_is_appointed_when_the_queue_is_made() {
 fn the_poller_is_woken_last() {
     let idle = with_queue(4);
     while_asleep(&idle, &timer_at(9), &[Worker, Worker, Worker], |asleep| {
-        for expected in [
-            [false, false, true],
-            [false, true, false],
-            [true, false, false],
-        ] {
-            idle.notify();
-            assert_eq!(woken(asleep), expected);
-            idle.found(|| false);
-        }
-        (0..3).for_each(|_| idle.search());
+        wakes_the_last_first(&idle, asleep);
     });
 }
 
