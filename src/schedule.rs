@@ -19,4 +19,5 @@ pub(crate) mod idle;
 pub(crate) mod pool;
 pub(crate) mod queue;
 pub(crate) mod run_next;
+mod woken;
 pub(crate) mod worker;

@@ -6,9 +6,9 @@
 //! too. `docs/decisions/0024-dense-timers.md` has figures.
 
 use crate::schedule::idle::Deadlines;
+use crate::schedule::woken::Woken;
 use crate::sync::atomic::Ordering;
-use crate::task::raw::is_tasks_own;
-use crate::task::{Shared, current, wakes};
+use crate::task::Shared;
 use std::time::Instant;
 
 /// Timers are dense if this many are due at once.
@@ -31,15 +31,8 @@ pub(crate) fn fire_timers(
     if !shared.timers.may_be_due(now) {
         return;
     }
-    let mut foreign = Vec::new();
-    let wake = |waker| {
-        if is_tasks_own(&waker) {
-            let _elsewhere = give_away.then(current::Elsewhere::pretend);
-            waker.wake();
-        } else {
-            foreign.push(waker);
-        }
-    };
+    let mut woken = Woken::new(give_away);
+    let wake = |waker| woken.wake(waker);
     let fired = (shared.timers).fire(now, usize::MAX, wake, |job| shared.schedule().job(job));
     if fired >= DENSE {
         // Relaxed: a hint, here and in `next`. A sleeper that misses it wakes for a timer too early.
@@ -47,10 +40,7 @@ pub(crate) fn fire_timers(
             .timers_rest_until
             .store(now + APART_NS, Ordering::Relaxed);
     }
-    if !foreign.is_empty() {
-        before_foreign();
-        wakes::wake_all(foreign);
-    }
+    woken.wake_foreign(before_foreign);
 }
 
 impl Deadlines for Shared {

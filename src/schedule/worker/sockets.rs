@@ -10,9 +10,8 @@ mod with_queue {
     use crate::reactor::Events;
     use crate::schedule::idle::EventQueue;
     use crate::schedule::pool::Pool;
+    use crate::schedule::woken::Woken;
     use crate::sync::Parker;
-    use crate::task::raw::is_tasks_own;
-    use crate::task::{current, wakes};
     use std::time::Instant;
 
     /// The most polls between two looks of a worker that is busy.
@@ -66,19 +65,9 @@ mod with_queue {
             let Some(reactor) = self.pool.reactor.get() else {
                 return;
             };
-            let mut foreign = Vec::new();
-            reactor.dispatch(&mut self.events, |waker| {
-                if is_tasks_own(&waker) {
-                    let _elsewhere = give_away.then(current::Elsewhere::pretend);
-                    waker.wake();
-                } else {
-                    foreign.push(waker);
-                }
-            });
-            if !foreign.is_empty() {
-                before_foreign();
-                wakes::wake_all(foreign);
-            }
+            let mut woken = Woken::new(give_away);
+            reactor.dispatch(&mut self.events, |waker| woken.wake(waker));
+            woken.wake_foreign(before_foreign);
         }
     }
 
