@@ -34,7 +34,7 @@ use crate::task::watch::Watch;
 use crate::task::{Job, Schedule, Shared, fitting};
 use crate::timer_queue::Clock;
 use crate::tree::batch::Batch;
-use crate::tree::request::request_all;
+use crate::tree::request::{end_all, request_all};
 use crate::tree::{job, poll, spawn};
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -369,14 +369,12 @@ impl Crew {
 
     /// Does what the drop of a runtime does, except for joining the workers.
     pub fn kill(&self) {
-        request_all(&self.shared, Level::Kill);
-        self.shared.release_sentinels();
+        end_all(&self.shared, Level::Kill);
     }
 
     /// Does what `shutdown_timeout` does, without a timeout.
     pub fn shut_down(&self) {
-        request_all(&self.shared, Level::Cancel);
-        self.shared.release_sentinels();
+        end_all(&self.shared, Level::Cancel);
         while !self.pool.has_terminated() {
             self.pool.end.park(None);
         }

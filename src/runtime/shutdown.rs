@@ -12,7 +12,7 @@ use crate::task::current::inside::InRuntime;
 use crate::task::state::Level;
 use crate::timer_queue::Fire;
 use crate::tree::look;
-use crate::tree::request::{request_all, request_all_from};
+use crate::tree::request::{end_all, end_all_from, request_all};
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
@@ -43,8 +43,7 @@ impl Runtime {
         self.is_shut_down = true;
         let shared = self.handle.shared().clone();
         let origin = Origin::at(How::Shutdown, Location::caller());
-        request_all_from(&shared, Level::Cancel, origin);
-        shared.release_sentinels();
+        end_all_from(&shared, Level::Cancel, origin);
         let on_worker = current::is_worker_of(&shared);
         if !on_worker {
             self.wait_done(&shared, timeout);
@@ -130,8 +129,7 @@ impl Drop for Runtime {
             return;
         }
         let shared = self.handle.shared().clone();
-        request_all(&shared, Level::Kill);
-        shared.release_sentinels();
+        end_all(&shared, Level::Kill);
         if current::is_worker_of(&shared) {
             return;
         }

@@ -19,7 +19,7 @@ use crate::task::shared::BlockOn;
 use crate::task::state::Level;
 use crate::task::watch::Watch;
 use crate::timer_queue::Clock;
-use crate::tree::request::request_all;
+use crate::tree::request::end_all;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -245,11 +245,6 @@ fn end(engine: &Engine, shared: &Shared) {
     }
 }
 
-fn kill_all(shared: &Shared) {
-    request_all(shared, Level::Kill);
-    shared.release_sentinels();
-}
-
 impl BlockOn for Arc<Engine> {
     fn block_on(&self, shared: &Arc<Shared>, poll: &mut dyn FnMut(&mut Context<'_>) -> bool) {
         drive(self, shared, poll);
@@ -263,12 +258,12 @@ impl Drop for Sim {
         let driving = Driving::begin(&self.engine);
         if driving.is_some() {
             let _in_runtime = InRuntime::enter(shared.clone(), Some(0));
-            kill_all(&shared);
+            end_all(&shared, Level::Kill);
             return end(&self.engine, &shared);
         }
         // There is a call of `Handle::block_on`. If this is inside it, it takes the steps before it returns; if it is
         // another thread's, its future is given time to end.
-        kill_all(&shared);
+        end_all(&shared, Level::Kill);
         if !current::is_worker_of(&shared) {
             let _driving = Driving::await_begin(&self.engine);
             let _in_runtime = InRuntime::enter(shared.clone(), Some(0));

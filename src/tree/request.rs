@@ -110,10 +110,21 @@ pub(crate) fn request_all(shared: &Shared, level: Level) {
 }
 
 /// As [`request_all`], with an origin.
-pub(crate) fn request_all_from(shared: &Shared, level: Level, origin: Origin) {
+fn request_all_from(shared: &Shared, level: Level, origin: Origin) {
     for sentinel in shared.sentinels() {
         request(sentinel.borrowed(), level, origin);
     }
+}
+
+/// As [`request_all`], and lets the runtime end when its last task is done.
+pub(crate) fn end_all(shared: &Shared, level: Level) {
+    end_all_from(shared, level, Origin::nowhere(How::Shutdown));
+}
+
+/// As [`end_all`], with an origin.
+pub(crate) fn end_all_from(shared: &Shared, level: Level, origin: Origin) {
+    request_all_from(shared, level, origin);
+    shared.release_sentinels();
 }
 
 /// Wakes the waits for the cancellation or the end of a task or of its service.

@@ -120,8 +120,7 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         let _in_runtime = InRuntime::enter(self.shared.clone(), Some(0));
-        crate::tree::request::request_all(&self.shared, crate::task::state::Level::Kill);
-        self.shared.release_sentinels();
+        crate::tree::request::end_all(&self.shared, crate::task::state::Level::Kill);
         let mut worker = Worker::new(&self.pool, &self.shared, Arc::new(Parker::new()));
         while !self.pool.has_terminated() {
             worker.tick();
