@@ -3,8 +3,7 @@
 use super::Handle;
 use crate::protect::last_poll::poll_to_its_end;
 use crate::sync::Arc;
-use crate::task::raw::fits;
-use crate::task::{Shared, current};
+use crate::task::{Shared, current, fitting};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
@@ -31,11 +30,7 @@ impl Handle {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        if const { fits::<F>() } {
-            drive(self.shared(), pin!(Some(future)))
-        } else {
-            drive(self.shared(), pin!(Some(Box::pin(future))))
-        }
+        fitting!(future: F => drive(self.shared(), pin!(Some(future))))
     }
 }
 
@@ -44,18 +39,27 @@ impl Handle {
 /// # Panics
 ///
 /// As [`Handle::block_on`].
-pub(crate) fn drive<F: Future>(shared: &Arc<Shared>, mut future: Pin<&mut Option<F>>) -> F::Output {
+pub(crate) fn drive<F: Future>(shared: &Arc<Shared>, future: Pin<&mut Option<F>>) -> F::Output {
     assert!(
         shared.is_open(),
         "the runtime is not running: call `Handle::block_on` before the runtime is dropped or shut down"
     );
     let mut output = None;
-    Shared::block_on(shared, &mut |cx: &mut Context<'_>| {
+    Shared::block_on(shared, &mut poll_into(&mut output, future));
+    output.expect("it is polled until it is ready")
+}
+
+/// Returns a function that polls a future as code outside of tasks. Once the future is ready, the function puts
+/// what it returns into `output`, and returns `true`.
+pub(crate) fn poll_into<F: Future>(
+    output: &mut Option<F::Output>,
+    mut future: Pin<&mut Option<F>>,
+) -> impl FnMut(&mut Context<'_>) -> bool {
+    move |cx| {
         match current::outside_tasks(|| poll_to_its_end(future.as_mut(), cx)) {
-            Poll::Ready(ready) => output = Some(ready),
+            Poll::Ready(ready) => *output = Some(ready),
             Poll::Pending => {}
         }
         output.is_some()
-    });
-    output.expect("it is polled until it is ready")
+    }
 }

@@ -7,8 +7,7 @@ use crate::handle::block_on::drive;
 use crate::schedule::pool::Pool;
 use crate::service::{Manager, Service};
 use crate::sync::Arc;
-use crate::task::arced;
-use crate::task::raw::fits;
+use crate::task::{arced, fitting};
 use std::ops::Deref;
 use std::panic::Location;
 use std::pin::pin;
@@ -75,11 +74,7 @@ impl Runtime {
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         // Not by `Handle::block_on`: the future would be copied once more.
         let shared = self.handle.shared();
-        if const { fits::<F>() } {
-            drive(shared, pin!(Some(future)))
-        } else {
-            drive(shared, pin!(Some(Box::pin(future))))
-        }
+        fitting!(future: F => drive(shared, pin!(Some(future))))
     }
 
     /// Runs a service to its end: [`Manager::run_service`] for synchronous code.

@@ -5,23 +5,20 @@ use super::engine::{Driving, Engine, Step};
 use super::scheduler::Scheduler;
 use super::{deadlock, livelock};
 use crate::handle::Handle;
-use crate::protect::last_poll::poll_to_its_end;
+use crate::handle::block_on::poll_into;
 use crate::snapshot::crowd::Crowd;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::task::Shared;
-use crate::task::awaited;
 use crate::task::crowd::CrowdHook;
-use crate::task::current;
 use crate::task::current::inside::InRuntime;
-use crate::task::raw::fits;
 use crate::task::shared::BlockOn;
 use crate::task::state::Level;
 use crate::task::watch::Watch;
+use crate::task::{Shared, awaited, current, fitting};
 use crate::timer_queue::Clock;
 use crate::tree::request::end_all;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::Context;
 use std::time::Duration;
 
 /// A runtime on one thread, with a schedule drawn from a seed and virtual time.
@@ -121,23 +118,13 @@ impl Sim {
     /// ```
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        if const { fits::<F>() } {
-            self.run_to_its_end(pin!(Some(future)))
-        } else {
-            self.run_to_its_end(pin!(Some(Box::pin(future))))
-        }
+        fitting!(future: F => self.run_to_its_end(pin!(Some(future))))
     }
 
     #[track_caller]
-    fn run_to_its_end<F: Future>(&self, mut future: Pin<&mut Option<F>>) -> F::Output {
-        let mut output = None;
-        drive(&self.engine, self.handle.shared(), &mut |cx| {
-            match current::outside_tasks(|| poll_to_its_end(future.as_mut(), cx)) {
-                Poll::Ready(ready) => output = Some(ready),
-                Poll::Pending => {}
-            }
-            output.is_some()
-        });
+    fn run_to_its_end<F: Future>(&self, future: Pin<&mut Option<F>>) -> F::Output {
+        let (shared, mut output) = (self.handle.shared(), None);
+        drive(&self.engine, shared, &mut poll_into(&mut output, future));
         output.expect("it is polled until it is ready")
     }
 
