@@ -33,7 +33,7 @@ mod queue;
 mod run;
 mod store;
 
-pub(crate) use clock::{Clock, NEVER};
+pub(crate) use clock::{Clock, NEVER, nanos};
 pub(crate) use queue::TimerKey;
 
 use crate::panics::quietly;

@@ -17,7 +17,7 @@ use crate::panics::quietly;
 use crate::snapshot::stall::Stall;
 use crate::sync::{Arc, Mutex, Parker};
 use crate::task::Shared;
-use crate::timer_queue::NEVER;
+use crate::timer_queue::{NEVER, nanos};
 use std::fmt;
 use std::io;
 use std::thread::JoinHandle;
@@ -36,9 +36,8 @@ pub(super) struct StallHook {
 
 impl StallHook {
     pub(super) fn new(after: Duration, hook: impl Fn(&Stall) + Send + Sync + 'static) -> Self {
-        let after = u64::try_from(after.as_nanos()).unwrap_or(NEVER);
         StallHook {
-            after: after.max(SHORTEST),
+            after: nanos(after).max(SHORTEST),
             hook: std::sync::Arc::new(hook),
         }
     }

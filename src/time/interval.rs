@@ -2,6 +2,7 @@
 
 use super::sleep::Sleep;
 use crate::handle::current_shared;
+use crate::timer_queue::nanos;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -39,7 +40,7 @@ pub fn interval(period: Duration) -> Interval {
     let shared = current_shared();
     let now = shared.clock.now_ns();
     Interval {
-        period: u64::try_from(period.as_nanos()).unwrap_or(u64::MAX),
+        period: nanos(period),
         sleep: Sleep::new(shared, now),
         missed: MissedTicks::default(),
     }

@@ -130,9 +130,9 @@ impl Clock {
     }
 }
 
-/// Saturates at [`NEVER`].
+/// A duration in nanoseconds; [`NEVER`] if it does not fit.
 #[inline]
-fn nanos(d: Duration) -> u64 {
+pub(crate) fn nanos(d: Duration) -> u64 {
     u64::try_from(d.as_nanos()).unwrap_or(NEVER)
 }
 

@@ -2,6 +2,7 @@
 
 use crate::sync::atomic::Ordering;
 use crate::task::{Live, kind};
+use crate::timer_queue::nanos;
 use std::time::Duration;
 
 /// Flag in [`Cold::inherited`](crate::task::cold::Cold), whose rest is a tag.
@@ -10,11 +11,7 @@ const KNOWN: u64 = 1;
 /// Encodes a grace period as a tag: nanoseconds, rounded up to an even number. The lowest bit is a free flag
 /// for the owner of the tag.
 pub(super) fn tag(grace: Duration) -> u64 {
-    u64::try_from(grace.as_nanos())
-        .unwrap_or(u64::MAX)
-        .div_ceil(2)
-        .min(u64::MAX >> 1)
-        << 1
+    nanos(grace).div_ceil(2).min(u64::MAX >> 1) << 1
 }
 
 /// The task's own grace period, or that of the nearest task above it that has one, as a tag; 0: none.
