@@ -11,8 +11,6 @@ pub(crate) mod changes;
 pub(crate) mod crowd;
 mod dot;
 mod draw;
-#[cfg(feature = "serde")]
-mod serialize;
 pub(crate) mod stall;
 pub(crate) mod totals;
 
@@ -45,10 +43,12 @@ use std::time::Duration;
 /// # }
 /// ```
 #[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Snapshot {
     /// The nodes in pre-order.
     nodes: Vec<Node>,
     /// The depth of each node below the top of the snapshot.
+    #[cfg_attr(feature = "serde", serde(skip))]
     depths: Vec<usize>,
 }
 
@@ -93,7 +93,7 @@ pub struct Node {
     pub cause: Option<String>,
 }
 
-/// Serialises a place in the sources as its text.
+/// Serialises a place in the sources as its text, such as `src/db.rs:40:9`.
 #[cfg(feature = "serde")]
 fn as_text<S: serde::Serializer>(
     location: &&'static Location<'static>,
