@@ -3,7 +3,7 @@
 use super::draw::write_facts;
 use super::{Node, Snapshot};
 use crate::id::TaskId;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 
 /// The most nodes of one group that are printed.
@@ -47,22 +47,17 @@ impl Snapshot {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn since<'a>(&'a self, earlier: &'a Snapshot) -> Changes<'a> {
-        let polls: HashMap<TaskId, u64> = earlier.into_iter().map(|n| (n.id, n.polls)).collect();
-        let mut still_there: HashSet<TaskId> = HashSet::new();
+        let mut left: HashMap<TaskId, u64> = earlier.into_iter().map(|n| (n.id, n.polls)).collect();
         let (mut appeared, mut unmoved) = (Vec::new(), Vec::new());
         for node in self {
-            match polls.get(&node.id) {
+            match left.remove(&node.id) {
                 None => appeared.push(node),
-                Some(polls) => {
-                    still_there.insert(node.id);
-                    if *polls == node.polls {
-                        unmoved.push(node);
-                    }
-                }
+                Some(polls) if polls == node.polls => unmoved.push(node),
+                Some(_) => {}
             }
         }
         let gone = earlier.into_iter();
-        let gone = gone.filter(|node| !still_there.contains(&node.id));
+        let gone = gone.filter(|node| left.contains_key(&node.id));
         Changes {
             appeared,
             gone: gone.collect(),
