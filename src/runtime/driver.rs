@@ -28,12 +28,13 @@ impl Drop for PassOn<'_> {
     }
 }
 
-/// What a thread in `block_on` sleeps with, and how it is woken.
+/// What a thread that may run the tasks sleeps with, and how it is woken.
 pub(super) struct Bed {
     pub(super) parker: Arc<Parker>,
     /// Whether the waker was woken. Its Release store pairs with the Acquire of the thread that reads this,
     /// which then sees what happened before the wake.
     pub(super) woken: Arc<AtomicBool>,
+    /// Sets `woken` and unparks the thread.
     pub(super) waker: Waker,
 }
 
@@ -49,16 +50,24 @@ impl Bed {
         // Under loom, nothing outlives a run of a model.
         let last = LAST.try_with(Cell::take).ok().flatten();
         let Some(bed) = last.filter(|_| !cfg!(taskgrove_loom)) else {
-            return Bed::new();
+            return Bed::new(true);
         };
         bed.woken.store(true, Ordering::Relaxed);
         bed
     }
 
-    fn new() -> Bed {
+    /// One whose waker counts as woken, or does not.
+    pub(super) fn new(is_woken: bool) -> Bed {
         let parker = Arc::new(Parker::new());
-        let woken = Arc::new(AtomicBool::new(true));
-        let waker = waker(&parker, &woken);
+        let woken = Arc::new(AtomicBool::new(is_woken));
+        let waker = {
+            let (parker, woken) = (parker.clone(), woken.clone());
+            waker_fn::waker_fn(move || {
+                woken.store(true, Ordering::Release);
+                parker.unpark();
+            })
+        };
+        wakes::know(&waker);
         Bed {
             parker,
             woken,
@@ -72,17 +81,6 @@ impl Bed {
             let _ = LAST.try_with(|last| last.set(Some(self)));
         }
     }
-}
-
-/// Makes a waker that sets `woken` and unparks the thread.
-pub(super) fn waker(parker: &Arc<Parker>, woken: &Arc<AtomicBool>) -> Waker {
-    let (parker, woken) = (parker.clone(), woken.clone());
-    let waker = waker_fn::waker_fn(move || {
-        woken.store(true, Ordering::Release);
-        parker.unpark();
-    });
-    wakes::know(&waker);
-    waker
 }
 
 /// Makes the calling thread the only worker of a runtime without threads, until it is dropped.

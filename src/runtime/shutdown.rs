@@ -1,11 +1,11 @@
 //! Shutting a runtime down, and dropping it.
 
-use super::driver::{Driver, PassOn, waker};
+use super::driver::{Bed, Driver, PassOn};
 use super::owner::Runtime;
 use super::stuck::{self, Stuck};
 use crate::error::{CancelCause, How, Origin, StopTimeout};
-use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{Arc, Parker};
+use crate::sync::Arc;
+use crate::sync::atomic::Ordering;
 use crate::task::Shared;
 use crate::task::current;
 use crate::task::current::inside::InRuntime;
@@ -86,12 +86,13 @@ impl Runtime {
             return;
         }
         let _in_runtime = InRuntime::enter(shared.clone(), None);
-        let parker = Arc::new(Parker::new());
-        // Set by the timer's waker with Release, and loaded here with Acquire.
-        let over = Arc::new(AtomicBool::new(timeout.is_zero()));
+        let Bed {
+            parker,
+            woken: over,
+            waker,
+        } = Bed::new(timeout.is_zero());
         let deadline = shared.clock.deadline(timeout);
-        let wake = Fire::Waker(waker(&parker, &over));
-        let timer = shared.timers.insert(deadline, wake);
+        let timer = shared.timers.insert(deadline, Fire::Waker(waker));
         let is_over = || over.load(Ordering::Acquire) || self.pool.has_terminated();
         // Declared before the driver, so dropped after it has given the core back.
         let _pass_on = PassOn(Some(&self.pool));
