@@ -83,9 +83,7 @@ impl Case {
 
     /// The median of the number of cores.
     pub fn cores(&self) -> f64 {
-        let mut cores: Vec<f64> = self.samples.iter().map(|one| one.cores).collect();
-        cores.sort_by(f64::total_cmp);
-        quantile(&cores, 0.5)
+        median(self.samples.iter().map(|one| one.cores))
     }
 
     /// The median of the samples of one core, where the others count.
@@ -125,6 +123,13 @@ pub fn quantile(sorted: &[f64], q: f64) -> f64 {
         return f64::NAN;
     }
     sorted[((sorted.len() - 1) as f64 * q).round() as usize]
+}
+
+/// The middle one of some values.
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = values.collect();
+    sorted.sort_by(f64::total_cmp);
+    quantile(&sorted, 0.5)
 }
 
 /// One workload and everybody who runs it.

@@ -1,6 +1,6 @@
 //! Chains of short tasks beside 20 tasks whose polls take 100 us.
 
-use super::{By, Cliff, Took, Watch, cliff};
+use super::{By, Cliff, Took, cliff, drive};
 use crate::latency::Crowd;
 use crate::raw::{AsyncExecutor, GroveRoots, Raw, Tokio};
 use futures::channel::{mpsc, oneshot};
@@ -14,10 +14,10 @@ const RUNS: usize = 5;
 
 pub fn rows() -> Vec<Cliff> {
     let rows = vec![
-        cliff!(hops_beside, "10 hops over channels", hops),
-        cliff!(spawns_beside, "5 times spawn(..).await", spawns),
-        cliff!(asks_beside, "10 questions to an actor", asks),
-        cliff!(join_beside, "8 tasks spawned and joined", join),
+        cliff!(hops_beside, "10 hops over channels"),
+        cliff!(spawns_beside, "5 times spawn(..).await"),
+        cliff!(asks_beside, "10 questions to an actor"),
+        cliff!(join_beside, "8 tasks spawned and joined"),
     ];
     rows.into_iter().map(Cliff::without_cpu).collect()
 }
@@ -33,12 +33,7 @@ where
         cpu: 0.0,
     };
     for _ in 0..RUNS {
-        let work = work();
-        let took = R::drive(async move {
-            let watch = Watch::start();
-            work.await;
-            watch.took(RUNS)
-        });
+        let took = drive::<R, _>(RUNS, work());
         sum.wall += took.wall;
         sum.cpu += took.cpu;
     }
@@ -47,7 +42,7 @@ where
 }
 
 /// A message goes through a line of 10 tasks, each parked on a channel.
-fn hops<R: Raw>(_: By<R>) -> Took {
+fn hops_beside<R: Raw>(_: By<R>) -> Took {
     const HOPS: usize = 10;
     beside::<R, _>(|| async {
         let (first, mut receiver) = oneshot::channel::<usize>();
@@ -64,7 +59,7 @@ fn hops<R: Raw>(_: By<R>) -> Took {
     })
 }
 
-fn spawns<R: Raw>(_: By<R>) -> Took {
+fn spawns_beside<R: Raw>(_: By<R>) -> Took {
     beside::<R, _>(|| async {
         for i in 0..5 {
             assert_eq!(R::spawn(async move { i }).await, i);
@@ -72,7 +67,7 @@ fn spawns<R: Raw>(_: By<R>) -> Took {
     })
 }
 
-fn asks<R: Raw>(_: By<R>) -> Took {
+fn asks_beside<R: Raw>(_: By<R>) -> Took {
     beside::<R, _>(|| async {
         let (ask, mut asked) = mpsc::unbounded::<oneshot::Sender<usize>>();
         R::detach(R::spawn(async move {
@@ -90,7 +85,7 @@ fn asks<R: Raw>(_: By<R>) -> Took {
     })
 }
 
-fn join<R: Raw>(_: By<R>) -> Took {
+fn join_beside<R: Raw>(_: By<R>) -> Took {
     beside::<R, _>(|| async {
         let tasks: Vec<_> = (0..8_usize).map(|i| R::spawn(async move { i })).collect();
         for (i, task) in tasks.into_iter().enumerate() {

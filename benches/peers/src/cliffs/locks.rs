@@ -1,7 +1,6 @@
 //! Tasks that contend for locks and permits, and that wait for signals.
 
-use super::messages::all;
-use super::{By, Cliff, Took, cliff, drive};
+use super::{By, Cliff, Took, all, cliff, drive};
 use crate::raw::{AsyncExecutor, GroveRoots, Raw, Tokio};
 use std::sync::Arc;
 use tokio::sync::{Barrier, Mutex, Notify, RwLock, Semaphore};
@@ -10,26 +9,16 @@ pub fn rows() -> Vec<Cliff> {
     vec![
         cliff!(
             mutex,
-            "1,000 tasks and one lock, held over a yield; an acquisition",
-            mutex
+            "1,000 tasks and one lock, held over a yield; an acquisition"
         ),
         cliff!(
             mutex_short,
-            "100 tasks and one lock, held briefly; an acquisition",
-            mutex_short
+            "100 tasks and one lock, held briefly; an acquisition"
         ),
-        cliff!(rwlock, "100 readers, 10 writers; an acquisition", rwlock),
-        cliff!(
-            semaphore,
-            "1,000 tasks, 10 permits; an acquisition",
-            semaphore
-        ),
-        cliff!(notify, "10,000 signals to one task; a signal", notify),
-        cliff!(
-            barrier,
-            "100 tasks meet 100 times; a meeting of one",
-            barrier
-        ),
+        cliff!(rwlock, "100 readers, 10 writers; an acquisition"),
+        cliff!(semaphore, "1,000 tasks, 10 permits; an acquisition"),
+        cliff!(notify, "10,000 signals to one task; a signal"),
+        cliff!(barrier, "100 tasks meet 100 times; a meeting of one"),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! Tasks that send each other messages, over the channels of `tokio::sync`, which need no runtime, and of
 //! `async-channel`.
 
-use super::{By, Cliff, Took, cliff, drive};
+use super::{By, Cliff, Took, all, cliff, drive, join_all};
 use crate::raw::{AsyncExecutor, GroveRoots, Raw, Tokio};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -9,69 +9,25 @@ pub fn rows() -> Vec<Cliff> {
     vec![
         cliff!(
             senders_bounded,
-            "1,000 senders into one channel of 64; a message",
-            senders_bounded
+            "1,000 senders into one channel of 64; a message"
         ),
-        cliff!(senders_64, "the same over async-channel", senders_64),
+        cliff!(senders_64, "the same over async-channel"),
         cliff!(
             asks_64,
-            "1,000 clients ask one actor over async-channel; a question",
-            asks_64
+            "1,000 clients ask one actor over async-channel; a question"
         ),
-        cliff!(
-            senders_unbounded,
-            "the same into an unbounded channel",
-            senders_unbounded
-        ),
-        cliff!(asks, "1,000 clients ask one actor; a question", asks),
-        cliff!(
-            asks_alone,
-            "one client asks one actor; a question",
-            asks_alone
-        ),
-        cliff!(
-            stream_of_1,
-            "one sender, a channel of 1; a message",
-            stream_of_1
-        ),
-        cliff!(
-            stream_of_64,
-            "one sender, a channel of 64; a message",
-            stream_of_64
-        ),
-        cliff!(ring, "a token goes round 1,000 tasks; a hop", ring),
-        cliff!(pairs, "two tasks play ping-pong; a round trip", pairs),
-        cliff!(
-            many_pairs,
-            "100 pairs play ping-pong; a round trip",
-            many_pairs
-        ),
-        cliff!(
-            pipeline,
-            "10 stages with channels of 16; a message",
-            pipeline
-        ),
-        cliff!(
-            broadcasts,
-            "1,000 messages to 100 receivers; a delivery",
-            broadcasts
-        ),
-        cliff!(watches, "1,000 values seen by 100 tasks; a change", watches),
+        cliff!(senders_unbounded, "the same into an unbounded channel"),
+        cliff!(asks, "1,000 clients ask one actor; a question"),
+        cliff!(asks_alone, "one client asks one actor; a question"),
+        cliff!(stream_of_1, "one sender, a channel of 1; a message"),
+        cliff!(stream_of_64, "one sender, a channel of 64; a message"),
+        cliff!(ring, "a token goes round 1,000 tasks; a hop"),
+        cliff!(pairs, "two tasks play ping-pong; a round trip"),
+        cliff!(many_pairs, "100 pairs play ping-pong; a round trip"),
+        cliff!(pipeline, "10 stages with channels of 16; a message"),
+        cliff!(broadcasts, "1,000 messages to 100 receivers; a delivery"),
+        cliff!(watches, "1,000 values seen by 100 tasks; a change"),
     ]
-}
-
-pub async fn join_all<R: Raw>(tasks: Vec<R::Join<()>>) {
-    for task in tasks {
-        task.await;
-    }
-}
-
-/// Spawns `count` tasks and waits for all.
-pub async fn all<R: Raw, F: Future<Output = ()> + Send + 'static>(
-    count: usize,
-    task: impl Fn(usize) -> F,
-) {
-    join_all::<R>((0..count).map(|i| R::spawn(task(i))).collect()).await;
 }
 
 fn senders_bounded<R: Raw>(_: By<R>) -> Took {

@@ -7,7 +7,7 @@ mod messages;
 mod tasks;
 mod whole;
 
-use crate::harness::{cpu_time, per, quantile};
+use crate::harness::{cpu_time, median, per};
 use crate::raw::Raw;
 use std::time::{Duration, Instant};
 
@@ -57,6 +57,20 @@ where
     })
 }
 
+async fn join_all<R: Raw>(tasks: Vec<R::Join<()>>) {
+    for task in tasks {
+        task.await;
+    }
+}
+
+/// Spawns `count` tasks and waits for all.
+async fn all<R: Raw, F: Future<Output = ()> + Send + 'static>(
+    count: usize,
+    task: impl Fn(usize) -> F,
+) {
+    join_all::<R>((0..count).map(|i| R::spawn(task(i))).collect()).await;
+}
+
 type Work = fn() -> Took;
 
 /// One workload and who runs it.
@@ -104,9 +118,7 @@ impl Cliff {
     }
 
     fn median(&self, case: usize, of: fn(&Took) -> f64) -> f64 {
-        let mut values: Vec<f64> = self.cases[case].2.iter().map(of).collect();
-        values.sort_by(f64::total_cmp);
-        quantile(&values, 0.5)
+        median(self.cases[case].2.iter().map(of))
     }
 
     /// taskgrove's median, divided by that of the better peer; `None` without peers.
@@ -148,11 +160,11 @@ impl Cliff {
     }
 }
 
-/// A workload that is written once for all three.
+/// A workload that is written once for all three, named after its function.
 macro_rules! cliff {
-    ($name:ident, $about:literal, $work:path) => {
+    ($work:ident, $about:literal) => {
         $crate::cliffs::Cliff::new(
-            stringify!($name),
+            stringify!($work),
             $about,
             &[
                 ("taskgrove", || {

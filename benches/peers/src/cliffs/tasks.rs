@@ -1,6 +1,6 @@
 //! Tasks that are spawned, woken, joined and cancelled.
 
-use super::{By, Cliff, Took, Watch, cliff, drive};
+use super::{By, Cliff, Took, Watch, all, cliff, drive};
 use crate::raw::{AsyncExecutor, GroveRoots, Raw, Tokio};
 use crate::raw_work::{work, yield_once};
 use futures::channel::oneshot;
@@ -9,61 +9,24 @@ use std::sync::mpsc;
 
 pub fn rows() -> Vec<Cliff> {
     vec![
-        cliff!(
-            spawn_join,
-            "10,000 empty tasks from a task; a task",
-            spawn_join
-        ),
-        cliff!(
-            spawn_detached,
-            "10,000 tasks that nobody awaits; a task",
-            spawn_detached
-        ),
-        cliff!(
-            spawn_outside,
-            "10,000 from another thread; a task",
-            spawn_outside
-        ),
-        cliff!(
-            spawn_outside_2,
-            "10,000 from two other threads; a task",
-            spawn_outside_2
-        ),
-        cliff!(spawn_large, "1,000 futures of 4 KiB; a task", spawn_large),
-        cliff!(
-            spawn_await,
-            "spawn(..).await, 10,000 times; a task",
-            spawn_await
-        ),
+        cliff!(spawn_join, "10,000 empty tasks from a task; a task"),
+        cliff!(spawn_detached, "10,000 tasks that nobody awaits; a task"),
+        cliff!(spawn_outside, "10,000 from another thread; a task"),
+        cliff!(spawn_outside_2, "10,000 from two other threads; a task"),
+        cliff!(spawn_large, "1,000 futures of 4 KiB; a task"),
+        cliff!(spawn_await, "spawn(..).await, 10,000 times; a task"),
         cliff!(
             spawn_tree,
-            "a binary tree 12 deep, each joins its two; a task",
-            spawn_tree
+            "a binary tree 12 deep, each joins its two; a task"
         ),
-        cliff!(chain, "each task spawns the next; a task", chain),
-        cliff!(yields, "1,000 tasks that yield; a yield", yields),
-        cliff!(yields_alone, "one task that yields; a yield", yields_alone),
-        cliff!(
-            wake_burst,
-            "another thread wakes 10,000 tasks; a wake",
-            wake_burst
-        ),
-        cliff!(
-            wake_alone,
-            "another thread wakes one task; a wake",
-            wake_alone
-        ),
-        cliff!(fan_out, "1,000 tasks of 5 us of work; a task", fan_out),
-        cliff!(
-            fan_out_long,
-            "64 tasks of 200 us of work; a task",
-            fan_out_long
-        ),
-        cliff!(
-            cancel,
-            "10,000 parked tasks by their handles; a task",
-            cancel
-        ),
+        cliff!(chain, "each task spawns the next; a task"),
+        cliff!(yields, "1,000 tasks that yield; a yield"),
+        cliff!(yields_alone, "one task that yields; a yield"),
+        cliff!(wake_burst, "another thread wakes 10,000 tasks; a wake"),
+        cliff!(wake_alone, "another thread wakes one task; a wake"),
+        cliff!(fan_out, "1,000 tasks of 5 us of work; a task"),
+        cliff!(fan_out_long, "64 tasks of 200 us of work; a task"),
+        cliff!(cancel, "10,000 parked tasks by their handles; a task"),
     ]
 }
 
@@ -180,18 +143,12 @@ fn chain<R: Raw>(_: By<R>) -> Took {
 }
 
 fn yields_in<R: Raw>(tasks: usize, each: usize) -> Took {
-    drive::<R, _>(tasks * each, async move {
-        let tasks = (0..tasks).map(|_| {
-            R::spawn(async move {
-                for _ in 0..each {
-                    yield_once().await;
-                }
-            })
-        });
-        for task in tasks.collect::<Vec<_>>() {
-            task.await;
+    let task = move |_| async move {
+        for _ in 0..each {
+            yield_once().await;
         }
-    })
+    };
+    drive::<R, _>(tasks * each, all::<R, _>(tasks, task))
 }
 
 fn yields<R: Raw>(_: By<R>) -> Took {

@@ -1,6 +1,6 @@
 //! What each runtime has of its own: `block_on`, timers, supervised tasks, pictures.
 
-use super::{Cliff, Took, Watch, drive};
+use super::{Cliff, Took, Watch, all, drive};
 use crate::raw::{GroveRoots, Raw, Tokio, executor, grove, tokio_runtime};
 use crate::raw_work::yield_once;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -152,18 +152,12 @@ fn block_spawn(call: impl Fn()) -> Took {
 }
 
 fn timeouts<R: Raw, F: Future<Output = ()> + Send + 'static>(timeout: fn() -> F) -> Took {
-    drive::<R, _>(20_000, async move {
-        let tasks = (0..1_000).map(|_| {
-            R::spawn(async move {
-                for _ in 0..20 {
-                    timeout().await;
-                }
-            })
-        });
-        for task in tasks.collect::<Vec<_>>() {
-            task.await;
+    let task = move |_| async move {
+        for _ in 0..20 {
+            timeout().await;
         }
-    })
+    };
+    drive::<R, _>(20_000, all::<R, _>(1_000, task))
 }
 
 fn timeout_ready<R: Raw, F: Future<Output = ()> + Send + 'static>(timeout: fn() -> F) -> Took {
@@ -175,14 +169,8 @@ fn timeout_ready<R: Raw, F: Future<Output = ()> + Send + 'static>(timeout: fn() 
 }
 
 fn sleeps<R: Raw, F: Future<Output = ()> + Send + 'static>(sleep: fn() -> F) -> Took {
-    drive::<R, _>(10_000, async move {
-        let tasks: Vec<_> = (0..10_000)
-            .map(|_| R::spawn(async move { sleep().await }))
-            .collect();
-        for task in tasks {
-            task.await;
-        }
-    })
+    let task = move |_| async move { sleep().await };
+    drive::<R, _>(10_000, all::<R, _>(10_000, task))
 }
 
 fn naps<R: Raw, F: Future<Output = ()> + Send + 'static>(sleep: fn() -> F) -> Took {
