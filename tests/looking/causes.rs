@@ -1,12 +1,11 @@
 //! `Node::cause`: why a task is being cancelled, as data and in the picture.
 
-use crate::common::watchdog;
-use crate::node;
+use crate::{everywhere, node};
 use std::future::pending;
 use std::time::Duration;
 use taskgrove::sim::check;
 use taskgrove::time::sleep;
-use taskgrove::{Context, Handle, Manager, Runtime, Task, service_fn, shielded, yield_now};
+use taskgrove::{Context, Handle, Manager, Task, service_fn, shielded, yield_now};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -78,14 +77,7 @@ async fn the_nearest_target_is_the_cause() {
 
 #[test]
 fn a_node_shows_the_cause_of_the_nearest_target() {
-    check(0..20, the_nearest_target_is_the_cause);
-    watchdog(|| {
-        for workers in [0, 1, 2] {
-            let rt = Runtime::builder().workers(workers).build();
-            rt.expect("a runtime")
-                .block_on(the_nearest_target_is_the_cause());
-        }
-    });
+    everywhere(the_nearest_target_is_the_cause);
 }
 
 /// A stop that was not in time shows the cause beside the snapshot.

@@ -11,6 +11,8 @@ mod own_end;
 mod running;
 mod stall;
 
+use common::watchdog;
+use taskgrove::sim::check;
 use taskgrove::{Node, Runtime, Snapshot, TaskId};
 
 /// What the task with this id waits for.
@@ -22,6 +24,17 @@ fn awaiting(snapshot: &Snapshot, id: TaskId) -> Option<&str> {
 fn node(snapshot: &Snapshot, id: TaskId) -> &Node {
     let found = snapshot.nodes().iter().find(|node| node.id == id);
     found.unwrap_or_else(|| panic!("{id} is not there:\n{snapshot}"))
+}
+
+/// Runs a body in simulations, and on threads.
+fn everywhere<F: AsyncFn() + Copy + Send + 'static>(body: F) {
+    check(0..20, body);
+    watchdog(move || {
+        for workers in [0, 1, 2] {
+            let rt = Runtime::builder().workers(workers).build();
+            rt.expect("a runtime").block_on(body());
+        }
+    });
 }
 
 fn tracked(workers: usize) -> Runtime {

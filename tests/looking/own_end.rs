@@ -1,28 +1,16 @@
 //! A task that waits for its own end, or for that of a task above it, is told.
 
-use crate::common::watchdog;
+use crate::everywhere;
 use std::future::pending;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use taskgrove::sim::check;
 use taskgrove::time::{sleep, timeout};
 use taskgrove::{
-    Context, Handle, JoinError, Manager, Runtime, ServiceError, StopError, Task, defer, service_fn,
+    Context, Handle, JoinError, Manager, ServiceError, StopError, Task, defer, service_fn,
     shielded, spawn, yield_now,
 };
 
 const MS: Duration = Duration::from_millis(1);
-
-/// Runs a body in simulations, and on threads.
-fn everywhere<F: AsyncFn() + Copy + Send + 'static>(body: F) {
-    check(0..20, body);
-    watchdog(move || {
-        for workers in [0, 1, 2] {
-            let rt = Runtime::builder().workers(workers).build();
-            rt.expect("a runtime").block_on(body());
-        }
-    });
-}
 
 /// A place for a handle that a task below it takes.
 #[derive(Clone, Default)]
