@@ -199,9 +199,10 @@ impl Idle {
         }
     }
 
-    /// A worker is about to poll a task, and has more in its own queue.
-    pub(crate) fn notify_before_poll(&self) {
-        if self.can_wake() {
+    /// A worker is about to poll a task. `more` returns whether it has others in its own queue.
+    #[inline]
+    pub(crate) fn notify_before_poll(&self, more: impl FnOnce() -> bool) {
+        if self.can_wake() && more() {
             self.wake_worker();
         }
     }

@@ -104,9 +104,7 @@ impl<'a> Worker<'a> {
             return true;
         };
         self.stop_searching();
-        if self.pool.idle.can_wake() && !self.own.is_empty() {
-            self.pool.idle.notify_before_poll();
-        }
+        self.pool.idle.notify_before_poll(|| !self.own.is_empty());
         self.own.counters.polls.add(1);
         if !self.done.waits_for(task.live()) {
             // With a task in hand, a destructor of the user's is left to a job: it may wait for that

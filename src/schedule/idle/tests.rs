@@ -111,7 +111,8 @@ fn wakes_the_last_first(idle: &Idle, asleep: &[Asleep]) {
 
 #[test]
 fn a_push_wakes_no_second_worker_while_the_first_searches() {
-    for notify in [Idle::notify, Idle::notify_before_poll] {
+    let before_poll = |idle: &Idle| idle.notify_before_poll(|| true);
+    for notify in [Idle::notify, before_poll] {
         let idle = Idle::new(0);
         while_asleep(&idle, &no_timer(), &[BlockOn, Worker, Worker], |asleep| {
             assert!(idle.can_wake());
