@@ -14,7 +14,7 @@ use crate::id::TaskId;
 use crate::reactor::Reactor;
 use crate::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Arc, Life, Mutex, OnceLock};
-use crate::timer_queue::{Clock, Timers};
+use crate::timer_queue::{Clock, Fire, TimerKey, Timers};
 use std::num::NonZeroU64;
 use std::panic::Location;
 use std::task::Context;
@@ -306,6 +306,28 @@ impl Shared {
     pub(crate) fn visit(&self) -> Visit<'_> {
         self.schedule().visit(true);
         Visit(self)
+    }
+
+    /// Inserts a timer into the queue with this number, and tells the scheduler if that is the earliest deadline.
+    /// `None` once the runtime has ended.
+    #[inline]
+    pub(crate) fn insert_timer(&self, queue: usize, at: u64, fire: Fire<Job>) -> Option<TimerKey> {
+        let inserted = self.timers.insert_at(queue, at, fire)?;
+        Some(self.announce_timer(inserted, at))
+    }
+
+    /// Moves a timer that is pending, as [`insert_timer`](Shared::insert_timer) inserts one.
+    pub(crate) fn move_timer(&self, key: TimerKey, at: u64) -> Option<TimerKey> {
+        let moved = self.timers.move_to(key, at)?;
+        Some(self.announce_timer(moved, at))
+    }
+
+    #[inline]
+    fn announce_timer(&self, (key, earliest): (TimerKey, bool), at: u64) -> TimerKey {
+        if earliest {
+            self.schedule().timer_changed(at);
+        }
+        key
     }
 
     /// The scheduler.

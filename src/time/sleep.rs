@@ -157,11 +157,8 @@ impl Sleep {
             Timer::Inserted(_) if deadline >= before => {}
             Timer::Inserted(key) => {
                 // If the entry has fired, the task was woken and polls this again.
-                if let Some((moved, earliest)) = self.shared.timers.move_to(*key, deadline) {
+                if let Some(moved) = self.shared.move_timer(*key, deadline) {
                     *key = moved;
-                    if earliest {
-                        self.shared.schedule().timer_changed(deadline);
-                    }
                 }
             }
         }
@@ -203,13 +200,10 @@ impl Sleep {
         }
         let fire = Fire::Waker(cx.waker().clone());
         let queue = timer_queue_of_this_thread(&this.shared);
-        match this.shared.timers.insert_at(queue, this.deadline, fire) {
+        match this.shared.insert_timer(queue, this.deadline, fire) {
             None => Poll::Ready(()),
-            Some((key, earliest)) => {
+            Some(key) => {
                 this.timer = Timer::Inserted(key);
-                if earliest {
-                    this.shared.schedule().timer_changed(this.deadline);
-                }
                 Poll::Pending
             }
         }

@@ -123,10 +123,7 @@ impl Expire {
         self.last_parent = None;
         let shared = target.shared();
         let cover = self.cover.clone();
-        if let Some((key, earliest)) = shared.timers.insert(at, Fire::Job(Job::Walk(self))) {
-            if earliest {
-                shared.schedule().timer_changed(at);
-            }
+        if let Some(key) = shared.insert_timer(0, at, Fire::Job(Job::Walk(self))) {
             match cover {
                 None => target.cold_or_new().keep_timer(key),
                 Some(cover) => {
