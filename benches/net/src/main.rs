@@ -21,6 +21,8 @@ mod process;
 mod report;
 mod rows;
 mod serve;
+#[path = "../../common/svg.rs"]
+mod svg;
 
 use process::Server;
 use report::{Row, Sample};

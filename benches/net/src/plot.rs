@@ -3,15 +3,19 @@
 
 use crate::report::{Row, figure};
 use crate::rows::Target;
+use crate::svg::{Scale, page, text};
 use std::fmt::Write;
 
 const LEFT: f64 = 430.0;
 const WIDTH: f64 = 480.0;
 const LINE: f64 = 20.0;
 const TOP: f64 = 76.0;
-/// The ends of the scale.
-const LEAST: f64 = 0.125;
-const MOST: f64 = 8.0;
+const SCALE: Scale = Scale {
+    left: LEFT,
+    width: WIDTH,
+    least: 0.125,
+    most: 8.0,
+};
 
 const STYLES: [(&str, &str); 6] = [
     ("tokio", "#1f77b4"),
@@ -28,12 +32,7 @@ fn colour(runtime: &str) -> &'static str {
 }
 
 fn x(ratio: f64) -> f64 {
-    let place = (ratio / LEAST).ln() / (MOST / LEAST).ln();
-    LEFT + WIDTH * place.clamp(0.0, 1.0)
-}
-
-fn text(x: f64, y: f64, anchor: &str, text: &str) -> String {
-    format!(r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}">{text}</text>"#)
+    SCALE.x(ratio)
 }
 
 pub fn svg(rows: &[Row]) -> String {
@@ -94,9 +93,6 @@ pub fn svg(rows: &[Row]) -> String {
         );
     }
     let (width, height) = (LEFT + WIDTH + 30.0, bottom + 14.0);
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" \
-         font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n{}\n{body}</svg>\n",
-        r#"<text x="14" y="22" font-size="14" font-weight="bold">Each figure by that of the row's first runtime; red: the target for taskgrove</text>"#,
-    )
+    let title = "Each figure by that of the row's first runtime; red: the target for taskgrove";
+    page(width, height, title, &body)
 }

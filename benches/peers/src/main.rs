@@ -19,6 +19,8 @@ mod raw_work;
 mod report;
 mod rows;
 mod supervisors;
+#[path = "../../common/svg.rs"]
+mod svg;
 mod timers;
 
 use harness::{Case, Row};

@@ -3,6 +3,7 @@
 
 use crate::harness::{Case, Row};
 use crate::report::{figure, title};
+use crate::svg::{Scale, page, text};
 use std::fmt::Write;
 
 /// What is left and right of the scale: names, and figures that do not fit.
@@ -11,9 +12,14 @@ const WIDTH: f64 = 620.0;
 const RIGHT: f64 = 90.0;
 const LINE: f64 = 22.0;
 const TOP: f64 = 112.0;
-/// The ends of the scale.
-const LEAST: f64 = 0.2;
+/// What is above does not fit.
 const MOST: f64 = 300.0;
+const SCALE: Scale = Scale {
+    left: LEFT,
+    width: WIDTH,
+    least: 0.2,
+    most: MOST,
+};
 
 /// How a peer is drawn: the start of its name, the colour, and a mark (see [`mark`]).
 const STYLES: [(&str, &str, char); 13] = [
@@ -37,16 +43,9 @@ fn style(who: &str) -> (&'static str, char) {
     style.map_or(("#000000", 'o'), |style| (style.1, style.2))
 }
 
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-}
-
 /// Where a ratio is on the scale.
 fn x(ratio: f64) -> f64 {
-    let place = (ratio / LEAST).ln() / (MOST / LEAST).ln();
-    LEFT + WIDTH * place.clamp(0.0, 1.0)
+    SCALE.x(ratio)
 }
 
 fn mark(x: f64, y: f64, who: &str) -> String {
@@ -67,11 +66,6 @@ fn mark(x: f64, y: f64, who: &str) -> String {
         ),
         _ => format!(r#"<circle cx="{x:.1}" cy="{y:.1}" r="5" fill="{colour}"/>"#),
     }
-}
-
-fn text(x: f64, y: f64, anchor: &str, text: &str) -> String {
-    let text = escape(text);
-    format!(r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}">{text}</text>"#)
 }
 
 /// How many times better `ours` is than `theirs`.
@@ -186,11 +180,8 @@ pub fn svg(rows: &[Row]) -> String {
     }
     let (width, height) = (LEFT + WIDTH + RIGHT, bottom + 30.0);
     let note = "Shaded: from taskgrove to where the peer that its target names has to be at least; red if it is not.";
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" \
-         font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
-         {}\n{body}{}\n</svg>\n",
-        r#"<text x="14" y="22" font-size="14" font-weight="bold">How many times taskgrove's figure each has (right of the line: taskgrove is better)</text>"#,
-        text(14.0, height - 10.0, "start", note),
-    )
+    let _ = writeln!(body, "{}", text(14.0, height - 10.0, "start", note));
+    let title =
+        "How many times taskgrove's figure each has (right of the line: taskgrove is better)";
+    page(width, height, title, &body)
 }
