@@ -42,13 +42,7 @@ fn find_below(current: &Current, task: Live<'_>, parent: Borrowed<'_>) -> Option
         return None;
     }
     // The calling task may be below a covered child of the parent.
-    let mut at = task;
-    while let Some(above) = at.parent() {
-        if above.borrowed() == parent {
-            let cover = at.cold()?.cover.get()?;
-            return cover.is_active().then(|| cover.clone());
-        }
-        at = above;
-    }
-    None
+    let is_child = |task: &Live<'_>| task.parent().is_some_and(|it| it.borrowed() == parent);
+    let cover = task.upward().find(is_child)?.cold()?.cover.get()?;
+    cover.is_active().then(|| cover.clone())
 }

@@ -68,8 +68,8 @@ fn check_ancestors(
         if only_hard && !hard {
             return None;
         }
-        let mut above = std::iter::successors(Some(task), |task| task.parent()).take(LEVELS);
-        let found = above.find(|above| above.borrowed() == target)?;
+        let mut upward = task.upward().take(LEVELS);
+        let found = upward.find(|above| above.borrowed() == target)?;
         let level = if hard { Level::Kill } else { Level::Cancel };
         if is_being_ended(task, level) {
             return None;
@@ -92,8 +92,7 @@ fn is_hard(current: &Current, task: Live<'_>) -> bool {
 /// Whether the task or one above it is being ended at this level or a higher one. A request marks its target
 /// first, so all of them are looked at.
 fn is_being_ended(task: Live<'_>, level: Level) -> bool {
-    let mut all = std::iter::successors(Some(task), |task| task.parent());
-    all.any(|task| {
+    task.upward().any(|task| {
         let closes = || task.record().is_some_and(Record::is_closing);
         task.word().level() >= level as u64
             || level == Level::Cancel && task.is(kind::SERVICE) && closes()

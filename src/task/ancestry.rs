@@ -17,14 +17,8 @@ use crate::sync::Arc;
 impl<'a> Live<'a> {
     /// The value of a key that this task, or the nearest task above it that has one, was spawned with.
     pub(crate) fn local(self, key: usize) -> Option<Value> {
-        let mut at = Some(self);
-        while let Some(task) = at {
-            if let Some(value) = task.cold().and_then(|cold| cold.local(key)) {
-                return Some(value);
-            }
-            at = task.above();
-        }
-        None
+        self.upward()
+            .find_map(|task| task.cold().and_then(|cold| cold.local(key)))
     }
 
     /// The names from the root down to this task.

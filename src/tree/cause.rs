@@ -64,13 +64,11 @@ fn is_cancelled(task: Live<'_>) -> bool {
 
 /// The cause of the cancellation of a task: that of the nearest target from the task on upward.
 pub(crate) fn of(task: Live<'_>) -> Option<CancelCause> {
-    let mut at = Some(task);
-    while let Some(task) = at {
+    for task in task.upward() {
         let own = own(task);
-        if own.is_some() {
+        if own.is_some() || !reaches(task) {
             return own;
         }
-        at = task.parent().filter(|_| reaches(task));
     }
     None
 }

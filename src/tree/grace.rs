@@ -35,12 +35,10 @@ pub(super) fn effective(task: Live<'_>) -> u64 {
             None => break 0,
         }
     };
-    let (top, mut at) = (at, Some(task));
-    while let Some(task) = at.filter(|task| *task != top) {
-        if let Some(cold) = task.cold() {
+    for below in task.upward().take_while(|below| *below != at) {
+        if let Some(cold) = below.cold() {
             cold.inherited.store(found | KNOWN, Ordering::Relaxed);
         }
-        at = task.parent();
     }
     found
 }

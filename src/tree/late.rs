@@ -38,15 +38,17 @@ fn is_in_grace(task: Live<'_>) -> bool {
 /// Whether the task is below the task of the service with this record, and a protection in between keeps the
 /// cancellation of that service away from it.
 fn is_covered(task: Live<'_>, record: &Record) -> bool {
-    let mut at = Some(task).filter(|task| task.is(kind::COVERED));
-    while let Some(task) = at.filter(|task| !task.word().is_closing()) {
+    if !task.is(kind::COVERED) {
+        return false;
+    }
+    let open = (task.upward()).take_while(|task| !task.word().is_closing());
+    for task in open {
         if task.is(kind::SERVICE) && task.is_of(record) {
             return false;
         }
         if task.cover().is_some_and(Cover::is_active) {
             return true;
         }
-        at = task.parent();
     }
     false
 }

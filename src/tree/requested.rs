@@ -35,14 +35,12 @@ pub(super) fn is_requested(task: Live<'_>) -> bool {
     let Some(closing) = nearest_above(task, requests.latest(), is_closing) else {
         return false;
     };
-    let mut at = Some(task);
-    while let Some(task) = at.filter(|task| *task != closing) {
-        if task.is(kind::SERVICE)
-            && let Some(record) = task.record()
+    for below in task.upward().take_while(|below| *below != closing) {
+        if below.is(kind::SERVICE)
+            && let Some(record) = below.record()
         {
             record.mark_closing_with_tree();
         }
-        at = task.parent();
     }
     true
 }
@@ -109,12 +107,5 @@ pub(super) fn is_killed(task: Live<'_>) -> bool {
 /// Returns the nearest ancestor that is being killed.
 #[cold]
 fn killed_above(task: Live<'_>) -> Option<Live<'_>> {
-    let mut at = task;
-    while let Some(above) = at.parent() {
-        if above.word().is_killed() {
-            return Some(above);
-        }
-        at = above;
-    }
-    None
+    task.upward().skip(1).find(|above| above.word().is_killed())
 }

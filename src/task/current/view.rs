@@ -128,16 +128,7 @@ pub(crate) fn see() {
 /// Whether the running task belongs to this service, or to one below it.
 #[cold]
 pub(crate) fn is_within(record: &Record) -> bool {
-    with(|task| {
-        let mut at = task;
-        while let Some(task) = at {
-            if task.is_of(record) {
-                return true;
-            }
-            at = task.parent();
-        }
-        false
-    })
+    with(|task| task.is_some_and(|task| task.upward().any(|task| task.is_of(record))))
 }
 
 /// Notes a panic beside what the calling code returns, which the panic must not hide. It is counted

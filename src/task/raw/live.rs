@@ -191,6 +191,11 @@ impl<'a> Live<'a> {
         self.parent().filter(|parent| !parent.is(kind::SENTINEL))
     }
 
+    /// This task, and those above it up to the sentinel.
+    pub(crate) fn upward(self) -> impl Iterator<Item = Live<'a>> {
+        std::iter::successors(Some(self), |task| task.parent())
+    }
+
     /// The task as the parent of a new task.
     #[inline]
     pub(crate) fn as_parent(self) -> Parent<'a> {
