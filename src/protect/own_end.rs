@@ -22,9 +22,8 @@
 use crate::path::sanitise;
 use crate::task::current::code::PlaceKind;
 use crate::task::current::{Current, look};
-use crate::task::record::Record;
 use crate::task::state::Level;
-use crate::task::{Borrowed, Live, kind};
+use crate::task::{Borrowed, Live};
 use std::panic::Location;
 
 /// The number of tasks above the calling one that are looked at.
@@ -93,9 +92,7 @@ fn is_hard(current: &Current, task: Live<'_>) -> bool {
 /// first, so all of them are looked at.
 fn is_being_ended(task: Live<'_>, level: Level) -> bool {
     task.upward().any(|task| {
-        let closes = || task.record().is_some_and(Record::is_closing);
-        task.word().level() >= level as u64
-            || level == Level::Cancel && task.is(kind::SERVICE) && closes()
+        task.word().level() >= level as u64 || level == Level::Cancel && task.is_closing_service()
     })
 }
 

@@ -17,7 +17,6 @@ use crate::path::sanitise;
 use crate::task::cold::Cold;
 use crate::task::cover::Cover;
 use crate::task::raw::Header;
-use crate::task::record::Record;
 use crate::task::{Borrowed, Live, kind};
 use std::borrow::Cow;
 
@@ -58,8 +57,7 @@ pub(super) fn failed(target: Live<'_>, failure: &TaskFailure) {
 
 /// Whether cancellation of this task itself, or of its service, was asked for or has reached it.
 fn is_cancelled(task: Live<'_>) -> bool {
-    let is_closing = || task.record().is_some_and(Record::is_closing);
-    task.word().is_closing() || task.is(kind::SERVICE) && is_closing()
+    task.word().is_closing() || task.is_closing_service()
 }
 
 /// The cause of the cancellation of a task: that of the nearest target from the task on upward.

@@ -84,12 +84,7 @@ fn view_moment() -> Option<Moment> {
 /// inside protection, or if the task is in a grace period.
 fn error_counts(task: Live<'_>) -> bool {
     let view = view::view();
-    if view.protected == Protected::Yes || !was_requested(task, view) {
-        return true;
-    }
-    // The task is in a grace period, or one begins when the mark comes.
-    let word = view.word;
-    word.in_grace() || !word.is_closing() && grace::effective(task) != 0
+    view.protected == Protected::Yes || !was_requested(task, view) || grace::runs(task, view.word)
 }
 
 /// Whether the cancellation of the task had been requested by the time of this view.
@@ -145,12 +140,17 @@ fn count_panic(task: Live<'_>, panic: &Panic, moment: Option<Moment>, may_go_on:
     task.shared().schedule().panicked(task, panic.message());
     if task.is(kind::SUPERVISED | kind::SERVICE) && !task.is_isolated() {
         fail(task, moment, FailureKind::Panic(panic.message().to_owned()));
-    } else if may_go_on || !task.word().is_alone() || task.cold().is_some_and(Cold::has_cleanups) {
+    } else if may_go_on || has_more(task) {
         // It has no service that would keep the failure.
         let kind = FailureKind::Panic(panic.message().to_owned());
         let failure = new_failure(task, moment, kind);
         cancel_for(task, &failure);
     }
+}
+
+/// Whether a task whose future is gone has children, or deferred cleanups that may get some.
+fn has_more(task: Live<'_>) -> bool {
+    !task.word().is_alone() || task.cold().is_some_and(Cold::has_cleanups)
 }
 
 /// Makes the failure of a task. Without a `moment`, it happens now.
@@ -173,7 +173,7 @@ const FAILURE: Origin = Origin::nowhere(How::Failure);
 fn fail(task: Live<'_>, moment: Option<Moment>, kind: FailureKind) -> TaskFailure {
     if task.is_isolated() {
         let failure = new_failure(task, moment, kind);
-        if !task.word().is_alone() || task.cold().is_some_and(Cold::has_cleanups) {
+        if has_more(task) {
             cancel_for(task, &failure);
         }
         return failure;

@@ -51,15 +51,11 @@ pub(super) fn announce(task: &mut Finished) {
 /// service's.
 fn close_record(task: &mut Finished) -> bool {
     let live = task.live();
-    if let Some(cold) = live.cold()
-        && let Some(locals) = cold.take_locals()
-    {
-        drop(locals);
-    }
-    if let Some(cold) = live.cold()
-        && let Some(key) = cold.take_timer()
-    {
-        cancel_timer(key, live.shared());
+    if let Some(cold) = live.cold() {
+        drop(cold.take_locals());
+        if let Some(key) = cold.take_timer() {
+            cancel_timer(key, live.shared());
+        }
     }
     if let Some(key) = live.cover().and_then(Cover::child_done) {
         cancel_timer(key, live.shared());
@@ -112,7 +108,7 @@ fn finish_service(task: Live<'_>) {
     // A child service is a task of the service around it. A thread that sees it counted there sees its
     // failures; one that sees it finished sees it counted.
     if task.is(kind::SUPERVISED)
-        && let Some(around) = task.parent().and_then(Live::record)
+        && let Some(around) = around(task)
     {
         around.done.fetch_add(1, Ordering::Release);
     }
@@ -136,11 +132,15 @@ fn report_failure(task: Live<'_>, record: &Record) {
     }
 }
 
+/// The record of the service around a child service.
+fn around(task: Live<'_>) -> Option<&Record> {
+    task.parent()?.record()
+}
+
 /// Whether the service around a child service is being cancelled. Protection of that service may have kept
 /// the cancellation away from the child.
 fn is_parent_closing(task: Live<'_>) -> bool {
-    let around = task.parent().and_then(Live::record);
-    around.is_some_and(Record::is_closing)
+    around(task).is_some_and(Record::is_closing)
 }
 
 fn wake(task: &mut Finished) {

@@ -1,6 +1,7 @@
 //! The grace period of a task: its own, or one that it inherits.
 
 use crate::sync::atomic::Ordering;
+use crate::task::state::Word;
 use crate::task::{Live, kind};
 use crate::timer_queue::nanos;
 use std::time::Duration;
@@ -12,6 +13,11 @@ const KNOWN: u64 = 1;
 /// for the owner of the tag.
 pub(super) fn tag(grace: Duration) -> u64 {
     nanos(grace).div_ceil(2).min(u64::MAX >> 1) << 1
+}
+
+/// Whether the grace period of a task with this word runs, or begins when the mark of a cancellation comes.
+pub(super) fn runs(task: Live<'_>, word: Word) -> bool {
+    word.in_grace() || !word.is_closing() && effective(task) != 0
 }
 
 /// The task's own grace period, or that of the nearest task above it that has one, as a tag; 0: none.

@@ -21,18 +21,12 @@ fn may_run(parent: Parent<'_>, record: &Record) -> bool {
         || current::with(|task| {
             task.is_some_and(|task| {
                 if task.borrowed() == parent.task() {
-                    is_in_grace(task) || is_covered(task, record)
+                    grace::runs(task, task.word()) || is_covered(task, record)
                 } else {
                     task.word().in_grace() && parent.task().word().in_grace()
                 }
             })
         })
-}
-
-/// Whether the task's grace period runs, or begins when the mark of a cancellation comes.
-fn is_in_grace(task: Live<'_>) -> bool {
-    let word = task.word();
-    word.in_grace() || !word.is_closing() && grace::effective(task) != 0
 }
 
 /// Whether the task is below the task of the service with this record, and a protection in between keeps the

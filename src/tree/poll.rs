@@ -6,7 +6,6 @@ use super::fail;
 use super::settle::settle;
 use crate::events;
 use crate::sync::atomic::Ordering;
-use crate::task::Live;
 use crate::task::awaited;
 use crate::task::cleanups::Cleanup;
 use crate::task::cold::Cold;
@@ -23,6 +22,16 @@ enum Ended {
     Suspended { protected: bool, woken: bool },
     /// The future is gone. `cleanups`: deferred cleanups are left.
     Gone { cleanups: bool, woken: bool },
+}
+
+impl Ended {
+    /// Whether nothing of the task is polled any more.
+    fn is_over(&self) -> bool {
+        let Ended::Gone { cleanups, .. } = self else {
+            return false;
+        };
+        !cleanups
+    }
 }
 
 /// Runs a task that was taken from a queue, until it suspends or ends. If it is done then, it is added to
@@ -140,15 +149,8 @@ fn poll_in_span(task: Polling<'_>, before: Word) -> Ended {
         return poll_recorded(task, before);
     };
     let (ended, span) = span.run(|| poll_recorded(task, before));
-    let is_over = matches!(
-        ended,
-        Ended::Gone {
-            cleanups: false,
-            ..
-        }
-    );
     match span {
-        Some(span) if is_over => span.end(),
+        Some(span) if ended.is_over() => span.end(),
         Some(span) => live.cold_or_new().keep_span(span),
         None => {}
     }
@@ -161,37 +163,20 @@ fn poll_recorded(task: Polling<'_>, before: Word) -> Ended {
     if !live.shared().watch.awaits {
         return poll_all(task, before);
     }
-    awaited::record(
-        live,
-        || poll_all(task, before),
-        |ended| {
-            matches!(
-                ended,
-                Ended::Gone {
-                    cleanups: false,
-                    ..
-                }
-            )
-        },
-    )
+    awaited::record(live, || poll_all(task, before), Ended::is_over)
 }
 
 fn poll_all(mut task: Polling<'_>, before: Word) -> Ended {
     let pending = !before.has_ended() && poll_future(task.again());
-    let cleanups = poll_beside(task.again(), pending);
-    ended(task.live(), before, pending, cleanups)
+    poll_rest(task, before, pending)
 }
 
-/// As the second half of [`poll`], for a task with cold data.
+/// The second half of [`poll_all`], and of [`poll`] for a task with cold data.
 #[inline(never)]
 fn poll_rest(mut task: Polling<'_>, before: Word, pending: bool) -> Ended {
     let cleanups = poll_beside(task.again(), pending);
-    ended(task.live(), before, pending, cleanups)
-}
-
-fn ended(task: Live<'_>, before: Word, pending: bool, cleanups: bool) -> Ended {
     if pending || before.has_ended() && cleanups {
-        let cold = task.cold();
+        let cold = task.live().cold();
         Ended::Suspended {
             protected: pending && cold.is_some_and(Cold::is_protected),
             woken: current::was_woken(),

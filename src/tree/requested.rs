@@ -31,7 +31,7 @@ pub(super) fn is_requested(task: Live<'_>) -> bool {
     if requests.all_marked() {
         return false;
     }
-    let is_closing = |above: Live<'_>| above.word().is_closing() || is_service_closing(above);
+    let is_closing = |above: Live<'_>| above.word().is_closing() || above.is_closing_service();
     let Some(closing) = nearest_above(task, requests.latest(), is_closing) else {
         return false;
     };
@@ -43,10 +43,6 @@ pub(super) fn is_requested(task: Live<'_>) -> bool {
         }
     }
     true
-}
-
-fn is_service_closing(task: Live<'_>) -> bool {
-    task.is(kind::SERVICE) && task.record().is_some_and(Record::is_closing)
 }
 
 /// Whether an ancestor is the target of a request with this number or an earlier one.

@@ -151,6 +151,11 @@ impl<'a> Live<'a> {
         unsafe { self.record_address().as_ref() }
     }
 
+    /// Whether it is the task of a service that is being cancelled.
+    pub(crate) fn is_closing_service(self) -> bool {
+        self.is(kind::SERVICE) && self.record().is_some_and(Record::is_closing)
+    }
+
     /// Whether [`Live::record`] is this record.
     #[inline]
     pub(crate) fn is_of(self, record: *const Record) -> bool {
