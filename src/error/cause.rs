@@ -31,10 +31,9 @@ pub struct CancelCause(Arc<Inner>);
 
 struct Inner {
     path: String,
-    how: How,
+    origin: Origin,
     kind: CauseKind,
     reason: Option<Cow<'static, str>>,
-    location: Option<&'static Location<'static>>,
 }
 
 /// The kind of a [`CancelCause`].
@@ -146,13 +145,7 @@ impl Origin {
 impl CancelCause {
     /// Makes the cause of a cancellation of the task or service with this path.
     pub(crate) fn new(path: String, origin: Origin) -> CancelCause {
-        CancelCause(Arc::new(Inner {
-            path,
-            how: origin.how,
-            kind: origin.how.kind(),
-            reason: None,
-            location: origin.location,
-        }))
+        CancelCause::make(path, origin, origin.how.kind(), None)
     }
 
     /// As [`CancelCause::new`], with a reason.
@@ -161,23 +154,26 @@ impl CancelCause {
         origin: Origin,
         reason: Cow<'static, str>,
     ) -> CancelCause {
-        CancelCause(Arc::new(Inner {
-            path,
-            how: origin.how,
-            kind: origin.how.kind(),
-            reason: Some(reason),
-            location: origin.location,
-        }))
+        CancelCause::make(path, origin, origin.how.kind(), Some(reason))
     }
 
     /// Makes the cause of a cancellation by a failure.
     pub(crate) fn failed(path: String, failure: TaskFailure) -> CancelCause {
+        let origin = Origin::nowhere(How::Failure);
+        CancelCause::make(path, origin, CauseKind::Failed(failure), None)
+    }
+
+    fn make(
+        path: String,
+        origin: Origin,
+        kind: CauseKind,
+        reason: Option<Cow<'static, str>>,
+    ) -> CancelCause {
         CancelCause(Arc::new(Inner {
             path,
-            how: How::Failure,
-            kind: CauseKind::Failed(failure),
-            reason: None,
-            location: None,
+            origin,
+            kind,
+            reason,
         }))
     }
 
@@ -202,7 +198,7 @@ impl CancelCause {
 
     /// Returns the place of the call that asked for the cancellation, if there was one.
     pub fn location(&self) -> Option<&'static Location<'static>> {
-        self.0.location
+        self.0.origin.location
     }
 }
 
@@ -213,9 +209,7 @@ impl PartialEq for CancelCause {
             (CauseKind::Failed(one), CauseKind::Failed(two)) => one.is(two),
             _ => true,
         };
-        (&one.path, one.how, &one.reason, one.location)
-            == (&two.path, two.how, &two.reason, two.location)
-            && same_failure
+        (&one.path, one.origin, &one.reason) == (&two.path, two.origin, &two.reason) && same_failure
     }
 }
 
@@ -233,8 +227,8 @@ impl fmt::Display for CancelCause {
             write!(f, "{}", lines.next().unwrap_or("a failure"))?;
             return lines.try_for_each(|line| write!(f, "; {line}"));
         }
-        f.write_str(inner.how.call())?;
-        if let Some(location) = inner.location {
+        f.write_str(inner.origin.how.call())?;
+        if let Some(location) = inner.origin.location {
             write!(f, " at {location}")?;
         }
         match &inner.reason {

@@ -133,28 +133,20 @@ impl Cold {
 
     /// The list of wakers that are woken at the turn, if it has been made.
     pub(crate) fn known_scopes(&self) -> Option<Arc<WaitList>> {
-        self.rare.lock().as_ref().and_then(|r| r.scopes.clone())
+        self.known_rare(|rare| rare.scopes.clone())
     }
 
     /// Keeps a timer that is of no use once the task is done. There is one at a time: an earlier one
     /// has fired (maybe before its key came here).
     pub(crate) fn keep_timer(&self, key: TimerKey) {
-        self.rare(|rare| {
-            if rare.timer.is_none_or(|other| key.is_later_than(other)) {
-                rare.timer = Some(key);
-            }
-        });
+        self.rare(|rare| key.put_if_latest(&mut rare.timer));
         self.has_timer.store(true, Ordering::Relaxed);
     }
 
     /// Takes the timer that is of no use any more, as the task is done.
     #[inline]
     pub(crate) fn take_timer(&self) -> Option<TimerKey> {
-        if self.has_timer.load(Ordering::Relaxed) {
-            self.rare(|rare| rare.timer.take())
-        } else {
-            None
-        }
+        self.rare_if(&self.has_timer, |rare| rare.timer.take())
     }
 
     /// Sets the values that the task is spawned with.
@@ -165,20 +157,13 @@ impl Cold {
 
     /// The value of a key.
     pub(super) fn local(&self, key: usize) -> Option<Value> {
-        if !self.has_locals.load(Ordering::Relaxed) {
-            return None;
-        }
-        self.rare(|rare| rare.locals.as_ref()?.get(key))
+        self.rare_if(&self.has_locals, |rare| rare.locals.as_ref()?.get(key))
     }
 
     /// Takes the values of a task that is done, to drop them.
     #[inline]
     pub(crate) fn take_locals(&self) -> Option<Box<Locals>> {
-        if self.has_locals.load(Ordering::Relaxed) {
-            self.rare(|rare| rare.locals.take())
-        } else {
-            None
-        }
+        self.rare_if(&self.has_locals, |rare| rare.locals.take())
     }
 
     /// Keeps the cause of a request for cancellation, unless there is one.
@@ -195,15 +180,27 @@ impl Cold {
 
     /// The cause that was kept.
     pub(crate) fn kept_cause(&self) -> Option<CancelCause> {
-        self.rare
-            .lock()
-            .as_ref()
-            .and_then(|rare| rare.cause.clone())
+        self.known_rare(|rare| rare.cause.clone())
     }
 
     #[cold]
     fn rare<R>(&self, f: impl FnOnce(&mut Rare) -> R) -> R {
         f(self.rare.lock().get_or_insert_default())
+    }
+
+    /// As [`Cold::rare`], if it has been allocated.
+    fn known_rare<R>(&self, f: impl FnOnce(&mut Rare) -> Option<R>) -> Option<R> {
+        f(self.rare.lock().as_mut()?)
+    }
+
+    /// As [`Cold::rare`], if the flag says that there is something to look for.
+    #[inline]
+    fn rare_if<R>(&self, flag: &AtomicBool, f: impl FnOnce(&mut Rare) -> Option<R>) -> Option<R> {
+        if flag.load(Ordering::Relaxed) {
+            self.rare(f)
+        } else {
+            None
+        }
     }
 
     /// Keeps the task's span until its next poll. By the thread that polls the task.
@@ -215,7 +212,7 @@ impl Cold {
     /// Takes the task's span. The caller ends it outside of locks.
     #[cfg(feature = "tracing")]
     pub(crate) fn take_span(&self) -> Option<crate::events::Span> {
-        self.rare.lock().as_mut()?.span.take()
+        self.known_rare(|rare| rare.span.take())
     }
 
     /// Keeps the record of what the task waits for. By the thread that polls it, after
@@ -226,12 +223,12 @@ impl Cold {
 
     /// Takes that record. The caller drops it outside of locks, since that may free the slot of a task.
     pub(crate) fn take_awaited(&self) -> Option<AwaitedRecord> {
-        self.rare.lock().as_mut()?.awaited.take()
+        self.known_rare(|rare| rare.awaited.take())
     }
 
     /// Calls `f` with that record, under a lock.
     pub(super) fn with_awaited<R>(&self, f: impl FnOnce(&AwaitedRecord) -> R) -> Option<R> {
-        self.rare.lock().as_ref()?.awaited.as_ref().map(f)
+        self.known_rare(|rare| rare.awaited.as_ref().map(f))
     }
 
     fn cleanups<R>(&self, f: impl FnOnce(&mut Cleanups) -> R) -> R {
@@ -320,10 +317,6 @@ impl Cold {
     /// Takes the panic that [`Cold::keep_panic`] has kept.
     #[inline]
     pub(crate) fn take_panic(&self) -> Option<Box<dyn Any + Send>> {
-        if self.has_panic.load(Ordering::Relaxed) {
-            self.rare(|rare| rare.panic.take())
-        } else {
-            None
-        }
+        self.rare_if(&self.has_panic, |rare| rare.panic.take())
     }
 }

@@ -152,12 +152,7 @@ impl Cover {
     /// Keeps a timer until the last child is done. There is one at a time: an earlier one has fired (maybe
     /// before its key came here). Returns a timer that is of no use any more.
     pub(crate) fn keep_timer(&self, key: TimerKey) -> Option<TimerKey> {
-        {
-            let mut timer = self.timer.lock();
-            if timer.is_none_or(|other| key.is_later_than(other)) {
-                *timer = Some(key);
-            }
-        }
+        key.put_if_latest(&mut self.timer.lock());
         // Either this sees that the last child is done, or the thread that finishes it sees the timer: both take
         // the lock in between.
         let over = self.is_over();

@@ -44,9 +44,12 @@ impl TimerKey {
         self.queue as usize
     }
 
-    /// Whether the timer was inserted after the other one, which is of the same queue.
-    pub(crate) fn is_later_than(self, other: TimerKey) -> bool {
-        self.seq > other.seq
+    /// Puts the key into a place for the timers of one queue, unless a timer is there that was inserted after
+    /// this one.
+    pub(crate) fn put_if_latest(self, place: &mut Option<TimerKey>) {
+        if place.is_none_or(|other| self.seq > other.seq) {
+            *place = Some(self);
+        }
     }
 }
 
