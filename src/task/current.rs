@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::raw::header::{Borrowed, RawTask};
-use super::raw::rights::{Lend, Live};
+use super::raw::rights::{self, Lend, Live};
 use super::requests::Seen;
 use super::shared::Shared;
 use super::state::Word;
@@ -251,7 +251,11 @@ impl Drop for Elsewhere {
 /// Runs `f` as code of the task that the caller has the right to: its poll, which begins with this
 /// word, or the drop of its future. The calling code belongs to no task.
 #[inline(always)]
-pub(crate) fn run_as<T: Lend, R>(right: &mut T, word: Word, f: impl FnOnce(T::Lent<'_>) -> R) -> R {
+pub(crate) fn run_as<T: Lend, R>(
+    right: &mut T,
+    word: Word,
+    f: impl FnOnce(rights::Lent<'_, T>) -> R,
+) -> R {
     struct Restore;
     impl Drop for Restore {
         #[inline]
@@ -269,7 +273,7 @@ pub(crate) fn run_as<T: Lend, R>(right: &mut T, word: Word, f: impl FnOnce(T::Le
         ..Fields::NOTHING
     });
     let _restore = Restore;
-    f(right.lend())
+    f(rights::Lent::of(right))
 }
 
 /// Runs `f` as code that belongs to no task.

@@ -1,10 +1,9 @@
 //! Rights that are lent to the code that runs as the task: [`Polling`] and [`Closing`].
 
 use super::header::{Payload, Polled, RawTask};
-use super::rights::{Claimed, Lend, Live, Running};
+use super::rights::{Claimed, Lend, Lent, Running};
 use super::waker::WAKER;
 use crate::error::JoinError;
-use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Waker};
@@ -36,61 +35,18 @@ impl RawTask {
     }
 }
 
-/// A right that is lent for `'a`. It fits a register: a `&mut` would keep the right in memory.
-pub(crate) struct Lent<'a, R> {
-    task: RawTask,
-    right: PhantomData<&'a mut R>,
-}
-
 /// A borrowed [`Running`].
 pub(crate) type Polling<'a> = Lent<'a, Running>;
 
 /// A borrowed [`Claimed`].
 pub(crate) type Closing<'a> = Lent<'a, Claimed>;
 
-// SAFETY: what is lent cannot end the task.
-unsafe impl Lend for Running {
-    type Lent<'a> = Polling<'a>;
-
-    #[inline(always)]
-    fn lend(&mut self) -> Polling<'_> {
-        Lent {
-            task: self.0,
-            right: PhantomData,
-        }
-    }
-}
-
+// SAFETY: what the methods below allow cannot end the task.
+unsafe impl Lend for Running {}
 // SAFETY: as above.
-unsafe impl Lend for Claimed {
-    type Lent<'a> = Closing<'a>;
+unsafe impl Lend for Claimed {}
 
-    #[inline(always)]
-    fn lend(&mut self) -> Closing<'_> {
-        Lent {
-            task: self.0,
-            right: PhantomData,
-        }
-    }
-}
-
-impl<'a, R> Lent<'a, R> {
-    /// The task.
-    #[inline(always)]
-    pub(crate) fn live(&self) -> Live<'a> {
-        // SAFETY: the right is lent for `'a`.
-        unsafe { Live::new(self.task) }
-    }
-
-    /// Lends it again.
-    #[inline(always)]
-    pub(crate) fn again(&mut self) -> Lent<'_, R> {
-        Lent {
-            task: self.task,
-            right: PhantomData,
-        }
-    }
-
+impl<R: Lend> Lent<'_, R> {
     /// Makes `error` the outcome. An earlier outcome is dropped.
     ///
     /// # Panics

@@ -71,13 +71,41 @@ pub(crate) unsafe trait Right {
 ///
 /// # Safety
 ///
-/// What is lent gives no access to the right itself, which could be exchanged for another or consumed.
-pub(crate) unsafe trait Lend: Right {
-    type Lent<'a>
-    where
-        Self: 'a;
+/// What a [`Lent`] of it allows does not end the task.
+pub(crate) unsafe trait Lend: Right {}
 
-    fn lend(&mut self) -> Self::Lent<'_>;
+/// A right that is lent for `'a`. It fits a register: a `&mut` would keep the right in memory. It gives no
+/// access to the right itself, which could be exchanged for another or consumed.
+pub(crate) struct Lent<'a, R> {
+    pub(super) task: RawTask,
+    right: PhantomData<&'a mut R>,
+}
+
+impl<'a, R: Lend> Lent<'a, R> {
+    /// Lends a right.
+    #[inline(always)]
+    pub(in crate::task) fn of(right: &'a mut R) -> Lent<'a, R> {
+        Lent {
+            task: right.live().raw(),
+            right: PhantomData,
+        }
+    }
+
+    /// The task.
+    #[inline(always)]
+    pub(crate) fn live(&self) -> Live<'a> {
+        // SAFETY: the right is lent for `'a`.
+        unsafe { Live::new(self.task) }
+    }
+
+    /// Lends it again.
+    #[inline(always)]
+    pub(crate) fn again(&mut self) -> Lent<'_, R> {
+        Lent {
+            task: self.task,
+            right: PhantomData,
+        }
+    }
 }
 
 /// Makes a debug build panic where a right is dropped that has to be consumed: that loses the task.
