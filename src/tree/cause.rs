@@ -15,7 +15,6 @@ use super::requested;
 use crate::error::{CancelCause, How, Origin, TaskFailure};
 use crate::path::sanitise;
 use crate::task::cold::Cold;
-use crate::task::cover::Cover;
 use crate::task::raw::Header;
 use crate::task::{Borrowed, Live, kind};
 use std::borrow::Cow;
@@ -74,7 +73,7 @@ pub(crate) fn of(task: Live<'_>) -> Option<CancelCause> {
 /// Whether what cancels the tasks above a task reaches it: no protection covers it, or it is a kill.
 #[inline]
 pub(super) fn reaches(task: Live<'_>) -> bool {
-    !task.cover().is_some_and(Cover::is_active) || requested::is_killed(task)
+    !task.is_covered() || requested::is_killed(task)
 }
 
 /// The cause of the cancellation of a task, if the task was a target itself.

@@ -2,7 +2,6 @@
 
 use super::{grace, requested};
 use crate::protect::child;
-use crate::task::cover::Cover;
 use crate::task::raw::Parent;
 use crate::task::record::Record;
 use crate::task::{Live, current, kind};
@@ -40,7 +39,7 @@ fn is_covered(task: Live<'_>, record: &Record) -> bool {
         if task.is(kind::SERVICE) && task.is_of(record) {
             return false;
         }
-        if task.cover().is_some_and(Cover::is_active) {
+        if task.is_covered() {
             return true;
         }
     }

@@ -9,9 +9,9 @@
 #[cfg(taskgrove_loom)]
 use crate::sync::CellKey as _;
 use crate::sync::atomic::Ordering;
+use crate::task::Live;
 use crate::task::cover::{Cover, CoverState};
 use crate::task::record::Record;
-use crate::task::{Live, kind};
 use std::cell::Cell;
 
 crate::sync::thread_local! {
@@ -36,11 +36,7 @@ pub(super) fn is_requested(task: Live<'_>) -> bool {
         return false;
     };
     for below in task.upward().take_while(|below| *below != closing) {
-        if below.is(kind::SERVICE)
-            && let Some(record) = below.record()
-        {
-            record.mark_closing_with_tree();
-        }
+        below.close_with_tree();
     }
     true
 }
@@ -66,10 +62,16 @@ fn nearest_above<'a>(
     is_covered: impl Fn(Live<'a>) -> bool,
 ) -> Option<Live<'a>> {
     let serial = task.shared().serial;
+    // Most often the parent is asked about next.
+    let clear_parent = || {
+        if let Some(parent) = task.parent() {
+            CLEAR.set((serial, parent.id().get(), number));
+        }
+    };
     if CLEAR.get() == (serial, task.id().get(), number) {
         // The parent may have been covered if the task is apart from it.
         if task.apart().is_none() {
-            CLEAR.set((serial, task.parent()?.id().get(), number));
+            clear_parent();
         }
         return None;
     }
@@ -80,7 +82,7 @@ fn nearest_above<'a>(
             Some(CoverState::Active | CoverState::Called(_)) => {
                 let killed = killed_above(at);
                 if killed.is_none() && at != task {
-                    CLEAR.set((serial, task.parent()?.id().get(), number));
+                    clear_parent();
                 }
                 return killed;
             }
@@ -91,7 +93,7 @@ fn nearest_above<'a>(
         }
         at = above;
     }
-    CLEAR.set((serial, task.parent()?.id().get(), number));
+    clear_parent();
     None
 }
 

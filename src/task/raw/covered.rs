@@ -101,6 +101,12 @@ impl<'a> Live<'a> {
         }
     }
 
+    /// Whether the protection is there that the task was spawned in.
+    #[inline]
+    pub(crate) fn is_covered(self) -> bool {
+        self.cover().is_some_and(Cover::is_active)
+    }
+
     /// As [`Live::cover`], if the protection has not ended or its end has asked for the cancellation.
     pub(crate) fn apart(self) -> Option<&'a Cover> {
         self.cover()
@@ -109,26 +115,17 @@ impl<'a> Live<'a> {
 }
 
 impl Fresh<'_> {
-    /// The cold data, which the task was written with.
-    fn cold(&self) -> Option<&Cold> {
+    /// The task, for looks at its cold data and its record.
+    fn live(&self) -> Live<'_> {
         // SAFETY: no other thread knows the task, and it owns its cold data, or a count of the record
         // that has it.
-        unsafe { Live::new(self.0) }.cold()
+        unsafe { Live::new(self.0) }
     }
 
     /// Whether the task has a grace period of zero.
     fn opts_out_of_grace(&self) -> bool {
-        let grace = self.cold().and_then(|cold| cold.grace);
+        let grace = self.live().cold().and_then(|cold| cold.grace);
         grace.is_some_and(|grace| grace.is_zero())
-    }
-
-    /// Whether the protection is there that the task was spawned in.
-    pub(crate) fn is_covered(&self) -> bool {
-        self.is(kind::COVERED)
-            && self
-                .cold()
-                .and_then(|cold| cold.cover.get())
-                .is_some_and(|cover| cover.is_active())
     }
 }
 
@@ -140,7 +137,7 @@ impl Children<'_> {
         if !child.is(kind::COVERED) {
             return self.adopt_in_grace(child);
         }
-        let cover = child.cold().and_then(|cold| cold.cover.get());
+        let cover = child.live().cover();
         let Some(cover) = cover.filter(|cover| cover.is_active()) else {
             // Once the protection has ended, the child is one like any other.
             return self.parent.state.adopt() || cover.is_none() && self.adopt_in_grace(child);
@@ -166,22 +163,15 @@ impl Children<'_> {
     /// Counts in a child that is being cancelled from its birth, because the grace of its parent runs; `false`
     /// if it does not run, or if the child has opted out of grace.
     fn adopt_in_grace(&self, child: &Fresh<'_>) -> bool {
-        let cold = child.cold();
         if child.opts_out_of_grace() || !self.parent.state.adopt_in_grace() {
             return false;
         }
-        if let Some(cold) = cold {
+        if let Some(cold) = child.live().cold() {
             cold.in_parents_grace.store(true, Ordering::Relaxed);
         }
         child.state.begin_in_grace();
         child.set_swept();
-        if child.is(kind::SERVICE) {
-            // SAFETY: no other thread knows the task, and it owns a count of its record.
-            let child = unsafe { Live::new(child.0) };
-            if let Some(record) = child.record() {
-                record.mark_closing_with_tree();
-            }
-        }
+        child.live().close_with_tree();
         true
     }
 
@@ -190,7 +180,7 @@ impl Children<'_> {
     pub(crate) fn refuses(&self, child: &Fresh<'_>) -> bool {
         let word = self.parent.word();
         let in_grace = word.in_grace() && !child.opts_out_of_grace();
-        word.is_closing() && !in_grace && (word.is_killed() || !child.is_covered())
+        word.is_closing() && !in_grace && (word.is_killed() || !child.live().is_covered())
     }
 
     /// Counts a child out that is done; `true` if the parent counts it now by a pin.

@@ -156,6 +156,16 @@ impl<'a> Live<'a> {
         self.is(kind::SERVICE) && self.record().is_some_and(Record::is_closing)
     }
 
+    /// Marks the service as being cancelled with the tree, if it is a service's task. The caller wakes the
+    /// waiters.
+    pub(crate) fn close_with_tree(self) {
+        if self.is(kind::SERVICE)
+            && let Some(record) = self.record()
+        {
+            record.mark_closing_with_tree();
+        }
+    }
+
     /// Whether [`Live::record`] is this record.
     #[inline]
     pub(crate) fn is_of(self, record: *const Record) -> bool {
