@@ -46,9 +46,11 @@
 
 // For maintainers: `socket` is the core of every type here. A new type wraps a `Shared<S>` if it can be cloned,
 // else a `Socket<S>`, where `S` is mio's socket, and calls `read_with`, `write_with` or `poll_io` with the
-// call to the system. The room uses the reactor through `Registration`, and knows nothing of threads.
+// call to the system. It is listed in `descriptor`. The room uses the reactor through `Registration`, and knows
+// nothing of threads.
 
 mod ask;
+mod descriptor;
 mod listener;
 #[cfg(unix)]
 mod polled;

@@ -26,7 +26,7 @@ use std::net::SocketAddr;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct TcpListener {
-    socket: Socket<mio::net::TcpListener>,
+    pub(in crate::net) socket: Socket<mio::net::TcpListener>,
 }
 
 impl TcpListener {
@@ -89,32 +89,5 @@ impl TcpListener {
     /// None today.
     pub fn into_std(self) -> io::Result<std::net::TcpListener> {
         Ok(self.socket.into_inner().into())
-    }
-}
-
-impl std::fmt::Debug for TcpListener {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.socket.get().fmt(f)
-    }
-}
-
-#[cfg(unix)]
-impl std::os::fd::AsFd for TcpListener {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.socket.get().as_fd()
-    }
-}
-
-#[cfg(unix)]
-impl std::os::fd::AsRawFd for TcpListener {
-    fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        self.socket.get().as_raw_fd()
-    }
-}
-
-#[cfg(windows)]
-impl std::os::windows::io::AsRawSocket for TcpListener {
-    fn as_raw_socket(&self) -> std::os::windows::io::RawSocket {
-        self.socket.get().as_raw_socket()
     }
 }

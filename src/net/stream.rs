@@ -36,7 +36,7 @@ use std::task::{Context, Poll};
 /// ```
 #[derive(Clone)]
 pub struct TcpStream {
-    socket: Shared<mio::net::TcpStream>,
+    pub(in crate::net) socket: Shared<mio::net::TcpStream>,
 }
 
 impl TcpStream {
@@ -346,32 +346,5 @@ impl AsyncWrite for TcpStream {
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut &*self).poll_close(cx)
-    }
-}
-
-impl std::fmt::Debug for TcpStream {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.socket.get().fmt(f)
-    }
-}
-
-#[cfg(unix)]
-impl std::os::fd::AsFd for TcpStream {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.socket.get().as_fd()
-    }
-}
-
-#[cfg(unix)]
-impl std::os::fd::AsRawFd for TcpStream {
-    fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        self.socket.get().as_raw_fd()
-    }
-}
-
-#[cfg(windows)]
-impl std::os::windows::io::AsRawSocket for TcpStream {
-    fn as_raw_socket(&self) -> std::os::windows::io::RawSocket {
-        self.socket.get().as_raw_socket()
     }
 }

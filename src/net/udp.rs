@@ -41,7 +41,7 @@ use std::task::{Context, Poll};
 /// ```
 #[derive(Clone)]
 pub struct UdpSocket {
-    socket: Shared<mio::net::UdpSocket>,
+    pub(in crate::net) socket: Shared<mio::net::UdpSocket>,
 }
 
 impl UdpSocket {
@@ -266,32 +266,5 @@ impl UdpSocket {
     /// dropped then.
     pub fn into_std(self) -> io::Result<std::net::UdpSocket> {
         self.socket.into_inner().map(Into::into)
-    }
-}
-
-impl std::fmt::Debug for UdpSocket {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.socket.get().fmt(f)
-    }
-}
-
-#[cfg(unix)]
-impl std::os::fd::AsFd for UdpSocket {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.socket.get().as_fd()
-    }
-}
-
-#[cfg(unix)]
-impl std::os::fd::AsRawFd for UdpSocket {
-    fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        self.socket.get().as_raw_fd()
-    }
-}
-
-#[cfg(windows)]
-impl std::os::windows::io::AsRawSocket for UdpSocket {
-    fn as_raw_socket(&self) -> std::os::windows::io::RawSocket {
-        self.socket.get().as_raw_socket()
     }
 }

@@ -32,7 +32,7 @@ use std::path::Path;
 /// ```
 #[derive(Clone)]
 pub struct UnixDatagram {
-    socket: Shared<mio::net::UnixDatagram>,
+    pub(in crate::net) socket: Shared<mio::net::UnixDatagram>,
 }
 
 impl UnixDatagram {
@@ -230,23 +230,5 @@ impl UnixDatagram {
     /// dropped then.
     pub fn into_std(self) -> io::Result<std::os::unix::net::UnixDatagram> {
         self.socket.into_inner().map(Into::into)
-    }
-}
-
-impl std::fmt::Debug for UnixDatagram {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.socket.get().fmt(f)
-    }
-}
-
-impl std::os::fd::AsFd for UnixDatagram {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.socket.get().as_fd()
-    }
-}
-
-impl std::os::fd::AsRawFd for UnixDatagram {
-    fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        self.socket.get().as_raw_fd()
     }
 }

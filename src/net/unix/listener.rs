@@ -25,7 +25,7 @@ use std::path::Path;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct UnixListener {
-    socket: Socket<mio::net::UnixListener>,
+    pub(in crate::net) socket: Socket<mio::net::UnixListener>,
 }
 
 impl UnixListener {
@@ -102,23 +102,5 @@ impl UnixListener {
     /// None today.
     pub fn into_std(self) -> io::Result<std::os::unix::net::UnixListener> {
         Ok(self.socket.into_inner().into())
-    }
-}
-
-impl std::fmt::Debug for UnixListener {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.socket.get().fmt(f)
-    }
-}
-
-impl std::os::fd::AsFd for UnixListener {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.socket.get().as_fd()
-    }
-}
-
-impl std::os::fd::AsRawFd for UnixListener {
-    fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        self.socket.get().as_raw_fd()
     }
 }

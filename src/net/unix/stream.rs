@@ -35,7 +35,7 @@ use std::task::{Context, Poll};
 /// ```
 #[derive(Clone)]
 pub struct UnixStream {
-    socket: Shared<mio::net::UnixStream>,
+    pub(in crate::net) socket: Shared<mio::net::UnixStream>,
 }
 
 impl UnixStream {
@@ -328,23 +328,5 @@ impl AsyncWrite for UnixStream {
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut &*self).poll_close(cx)
-    }
-}
-
-impl std::fmt::Debug for UnixStream {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.socket.get().fmt(f)
-    }
-}
-
-impl std::os::fd::AsFd for UnixStream {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.socket.get().as_fd()
-    }
-}
-
-impl std::os::fd::AsRawFd for UnixStream {
-    fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        self.socket.get().as_raw_fd()
     }
 }
