@@ -69,6 +69,7 @@ mod executor;
 mod io;
 mod stream;
 mod timer;
+mod write;
 
 pub use executor::Executor;
 pub use io::Io;

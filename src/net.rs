@@ -46,10 +46,12 @@
 
 // For maintainers: `socket` is the core of every type here. A new type wraps a `Shared<S>` if it can be cloned,
 // else a `Socket<S>`, where `S` is mio's socket, and calls `read_with`, `write_with` or `poll_io` with the
-// call to the system. It is listed in `descriptor`. The room uses the reactor through `Registration`, and knows
-// nothing of threads.
+// call to the system; a stream of bytes implements `ByteStream` for `S` instead, and is listed in `bytes`.
+// Each type is listed in `descriptor`. The room uses the reactor through `Registration`, and knows nothing of
+// threads.
 
 mod ask;
+pub(crate) mod bytes;
 mod descriptor;
 mod listener;
 #[cfg(unix)]

@@ -20,35 +20,25 @@ pub(super) fn advance_initialized(cursor: &mut ReadBufCursor<'_>, read: usize) {
 #[cfg(unix)]
 mod receive {
     use super::ReadBufCursor;
+    use crate::net::bytes::ByteStream;
+    use crate::net::socket::Shared;
+    use crate::reactor::Direction;
     use rustix::net::{RecvFlags, recv};
     use std::io;
     use std::os::fd::AsFd;
     use std::task::{Context, Poll, ready};
 
-    /// A socket that can be read by a call of the caller's.
-    pub(in super::super) trait PollRead {
-        type Socket: AsFd;
-
-        /// Calls `read`, which asks for `len` bytes, when it need not block.
-        fn poll_read(
-            &self,
-            cx: &mut Context<'_>,
-            len: usize,
-            read: impl FnMut(&Self::Socket) -> io::Result<usize>,
-        ) -> Poll<io::Result<usize>>;
-    }
-
     /// Reads what is there, as much as hyper has room for.
     #[inline]
     pub(in super::super) fn poll_receive(
-        socket: &impl PollRead,
+        socket: &Shared<impl ByteStream + AsFd>,
         cx: &mut Context<'_>,
         cursor: &mut ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         // SAFETY: only the system writes to this, and it writes bytes.
         let free = unsafe { cursor.as_mut() };
         let mut filled = 0;
-        let read = socket.poll_read(cx, free.len(), |socket| {
+        let read = socket.poll_transfer(cx, Direction::Read, free.len(), |socket| {
             let (received, _) = recv(socket, &mut *free, RecvFlags::empty())?.0;
             filled = received.len();
             Ok(filled)
@@ -61,4 +51,4 @@ mod receive {
 }
 
 #[cfg(unix)]
-pub(super) use receive::{PollRead, poll_receive};
+pub(super) use receive::poll_receive;

@@ -21,16 +21,6 @@ const POLLERS: usize = 32;
 /// report a change. Elsewhere only a call that would block makes the system report again.
 const SHORT_SPENDS: bool = cfg!(unix) && !cfg!(mio_unsupported_force_poll_poll);
 
-/// The most slices that the system takes in one call (`IOV_MAX`); the standard library hands it no more.
-const SLICES: usize = 1024;
-
-/// How many bytes one call asks for with these slices. It leaves out the slices that are too many.
-pub(crate) fn bytes_in(slices: &[impl Deref<Target = [u8]>]) -> usize {
-    let taken = &slices[..slices.len().min(SLICES)];
-    let sum = |sum: usize, slice: &_| sum.saturating_add(<[u8]>::len(slice));
-    taken.iter().map(Deref::deref).fold(0, sum)
-}
-
 /// The runtime that the calling thread is in.
 fn runtime_here() -> io::Result<Arc<task::Shared>> {
     current::shared().ok_or_else(|| {

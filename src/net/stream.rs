@@ -1,13 +1,10 @@
 //! [`TcpStream`]: a TCP connection.
 
 use super::resolve::{ToSocketAddrs, resolve};
-use super::socket::{Shared, bytes_in};
+use super::socket::Shared;
 use crate::reactor::{Direction, STREAM};
-use futures_io::{AsyncRead, AsyncWrite};
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 /// A TCP connection.
 ///
@@ -36,7 +33,7 @@ use std::task::{Context, Poll};
 /// ```
 #[derive(Clone)]
 pub struct TcpStream {
-    pub(in crate::net) socket: Shared<mio::net::TcpStream>,
+    pub(crate) socket: Shared<mio::net::TcpStream>,
 }
 
 impl TcpStream {
@@ -111,9 +108,7 @@ impl TcpStream {
     /// Returns [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing is there, and the system's error.
     pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let len = buffer.len();
-        let read = |mut stream: &mio::net::TcpStream| stream.read(buffer);
-        let is_short = |read: &usize| is_short(*read, len);
-        self.socket.try_io(Direction::Read, read, is_short)
+        (self.socket).try_transfer(Direction::Read, len, |mut stream| stream.read(buffer))
     }
 
     /// Writes what there is room for without waiting. Returns the number of bytes.
@@ -122,9 +117,8 @@ impl TcpStream {
     ///
     /// Returns [`WouldBlock`](io::ErrorKind::WouldBlock) if there is no room, and the system's error.
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        let write = |mut stream: &mio::net::TcpStream| stream.write(bytes);
-        let is_short = |written: &usize| is_short(*written, bytes.len());
-        self.socket.try_io(Direction::Write, write, is_short)
+        let len = bytes.len();
+        (self.socket).try_transfer(Direction::Write, len, |mut stream| stream.write(bytes))
     }
 
     /// Waits until there is something to read, and copies it into the buffer; it stays there to be read.
@@ -209,142 +203,5 @@ impl TcpStream {
     /// dropped then.
     pub fn into_std(self) -> io::Result<std::net::TcpStream> {
         self.socket.into_inner().map(Into::into)
-    }
-
-    /// Reads as [`AsyncRead::poll_read`] does. `len` is that of the buffer; with 0 it is ready at once.
-    pub(crate) fn poll_read_with(
-        &self,
-        cx: &mut Context<'_>,
-        len: usize,
-        mut read: impl FnMut(&mut &mio::net::TcpStream) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        let call = |mut stream: &mio::net::TcpStream| read(&mut stream);
-        let waiter = || self.socket.waiter();
-        let is_short = |read: &usize| is_short(*read, len);
-        if len == 0 {
-            return Poll::Ready(Ok(0));
-        }
-        (self.socket).poll_io(cx, Direction::Read, waiter, call, is_short)
-    }
-
-    /// Writes as [`AsyncWrite::poll_write`] does. `len` is that of what is to be written; with 0 it is ready at
-    /// once.
-    pub(crate) fn poll_write_with(
-        &self,
-        cx: &mut Context<'_>,
-        len: usize,
-        mut write: impl FnMut(&mut &mio::net::TcpStream) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        let call = |mut stream: &mio::net::TcpStream| write(&mut stream);
-        let waiter = || self.socket.waiter();
-        let is_short = |written: &usize| is_short(*written, len);
-        if len == 0 {
-            return Poll::Ready(Ok(0));
-        }
-        (self.socket).poll_io(cx, Direction::Write, waiter, call, is_short)
-    }
-
-    /// Shuts down writing, which is no error if the connection is gone.
-    pub(crate) fn close(&self) -> io::Result<()> {
-        match self.shutdown(Shutdown::Write) {
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
-            done => done,
-        }
-    }
-}
-
-/// Whether a transfer stopped before what was asked for, and not because of an end.
-fn is_short(transferred: usize, len: usize) -> bool {
-    0 < transferred && transferred < len
-}
-
-impl AsyncRead for &TcpStream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_read_with(cx, buffer.len(), |stream| stream.read(buffer))
-    }
-
-    fn poll_read_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &mut [IoSliceMut<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_read_with(cx, bytes_in(buffers), |stream| {
-            stream.read_vectored(buffers)
-        })
-    }
-}
-
-impl AsyncWrite for &TcpStream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_write_with(cx, bytes.len(), |stream| stream.write(bytes))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_write_with(cx, bytes_in(slices), |stream| stream.write_vectored(slices))
-    }
-
-    /// Is ready at once: the system has what was written.
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.close())
-    }
-}
-
-impl AsyncRead for TcpStream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_read(cx, buffer)
-    }
-
-    fn poll_read_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &mut [IoSliceMut<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_read_vectored(cx, buffers)
-    }
-}
-
-impl AsyncWrite for TcpStream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_write_vectored(cx, slices)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut &*self).poll_flush(cx)
-    }
-
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut &*self).poll_close(cx)
     }
 }

@@ -1,15 +1,12 @@
 //! [`UnixStream`]: a connection of the Unix domain.
 
 use super::Pauses;
-use crate::net::socket::{Shared, bytes_in};
+use crate::net::socket::Shared;
 use crate::reactor::{Direction, Interest};
-use futures_io::{AsyncRead, AsyncWrite};
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::SocketAddr;
 use std::path::Path;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 /// A connection of the Unix domain.
 ///
@@ -35,7 +32,7 @@ use std::task::{Context, Poll};
 /// ```
 #[derive(Clone)]
 pub struct UnixStream {
-    pub(in crate::net) socket: Shared<mio::net::UnixStream>,
+    pub(crate) socket: Shared<mio::net::UnixStream>,
 }
 
 impl UnixStream {
@@ -120,8 +117,8 @@ impl UnixStream {
     ///
     /// Returns [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing is there, and the system's error.
     pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = |mut stream: &mio::net::UnixStream| stream.read(buffer);
-        self.socket.try_io(Direction::Read, read, |_| false)
+        let len = buffer.len();
+        (self.socket).try_transfer(Direction::Read, len, |mut stream| stream.read(buffer))
     }
 
     /// Writes what there is room for without waiting. Returns the number of bytes.
@@ -130,9 +127,8 @@ impl UnixStream {
     ///
     /// Returns [`WouldBlock`](io::ErrorKind::WouldBlock) if there is no room, and the system's error.
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        let write = |mut stream: &mio::net::UnixStream| stream.write(bytes);
-        let is_short = |written: &usize| is_short(*written, bytes.len());
-        self.socket.try_io(Direction::Write, write, is_short)
+        let len = bytes.len();
+        (self.socket).try_transfer(Direction::Write, len, |mut stream| stream.write(bytes))
     }
 
     /// Shuts down reading, writing or both, for all handles.
@@ -189,144 +185,5 @@ impl UnixStream {
     /// dropped then.
     pub fn into_std(self) -> io::Result<std::os::unix::net::UnixStream> {
         self.socket.into_inner().map(Into::into)
-    }
-
-    /// Reads as [`AsyncRead::poll_read`] does. `len` is that of the buffer; with 0 it is ready at once.
-    ///
-    /// A short read has not emptied the system's buffer: a read also stops behind bytes with which the peer has
-    /// sent a descriptor.
-    pub(crate) fn poll_read_with(
-        &self,
-        cx: &mut Context<'_>,
-        len: usize,
-        mut read: impl FnMut(&mut &mio::net::UnixStream) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        let call = |mut stream: &mio::net::UnixStream| read(&mut stream);
-        let waiter = || self.socket.waiter();
-        if len == 0 {
-            return Poll::Ready(Ok(0));
-        }
-        (self.socket).poll_io(cx, Direction::Read, waiter, call, |_| false)
-    }
-
-    /// Writes as [`AsyncWrite::poll_write`] does. `len` is that of what is to be written; with 0 it is ready at
-    /// once.
-    pub(crate) fn poll_write_with(
-        &self,
-        cx: &mut Context<'_>,
-        len: usize,
-        mut write: impl FnMut(&mut &mio::net::UnixStream) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        let call = |mut stream: &mio::net::UnixStream| write(&mut stream);
-        let waiter = || self.socket.waiter();
-        let is_short = |written: &usize| is_short(*written, len);
-        if len == 0 {
-            return Poll::Ready(Ok(0));
-        }
-        (self.socket).poll_io(cx, Direction::Write, waiter, call, is_short)
-    }
-
-    /// Shuts down writing, which is no error if the connection is gone.
-    pub(crate) fn close(&self) -> io::Result<()> {
-        match self.shutdown(Shutdown::Write) {
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
-            done => done,
-        }
-    }
-}
-
-/// Whether a write stopped before what was asked for.
-fn is_short(transferred: usize, len: usize) -> bool {
-    0 < transferred && transferred < len
-}
-
-impl AsyncRead for &UnixStream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_read_with(cx, buffer.len(), |stream| stream.read(buffer))
-    }
-
-    fn poll_read_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &mut [IoSliceMut<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_read_with(cx, bytes_in(buffers), |stream| {
-            stream.read_vectored(buffers)
-        })
-    }
-}
-
-impl AsyncWrite for &UnixStream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_write_with(cx, bytes.len(), |stream| stream.write(bytes))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_write_with(cx, bytes_in(slices), |stream| stream.write_vectored(slices))
-    }
-
-    /// Is ready at once: the system has what was written.
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.close())
-    }
-}
-
-impl AsyncRead for UnixStream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_read(cx, buffer)
-    }
-
-    fn poll_read_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &mut [IoSliceMut<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_read_vectored(cx, buffers)
-    }
-}
-
-impl AsyncWrite for UnixStream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_write_vectored(cx, slices)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut &*self).poll_flush(cx)
-    }
-
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut &*self).poll_close(cx)
     }
 }
