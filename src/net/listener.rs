@@ -1,7 +1,7 @@
 //! [`TcpListener`]: a TCP socket that accepts connections.
 
 use super::resolve::{ToSocketAddrs, first_of};
-use super::socket::{Socket, can_make};
+use super::socket::Socket;
 use super::stream::TcpStream;
 use crate::reactor::Interest;
 use std::io;
@@ -55,11 +55,8 @@ impl TcpListener {
     /// Returns the system's error. If the process has too many open files, the connection stays in the
     /// system's queue, and so does the error: sleep before the next call.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let accept = |listener: &mio::net::TcpListener| {
-            can_make()?;
-            listener.accept()
-        };
-        let (stream, peer) = self.socket.read_with(accept).await?;
+        let accept = mio::net::TcpListener::accept;
+        let (stream, peer) = self.socket.accept(accept).await?;
         Ok((TcpStream::new(stream)?, peer))
     }
 

@@ -4,10 +4,10 @@ use super::ask::Ask;
 use crate::panics::quietly;
 use crate::protect::checkpoint;
 use crate::reactor::readiness::Spent;
-use crate::reactor::{Direction, Interest, Registration, Source, Waiter};
+use crate::reactor::{Direction, Interest, Reactor, Registration, Source, Waiter};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::task::{self, current};
+use crate::task::current;
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
@@ -21,19 +21,21 @@ const POLLERS: usize = 32;
 /// report a change. Elsewhere only a call that would block makes the system report again.
 const SHORT_SPENDS: bool = cfg!(unix) && !cfg!(mio_unsupported_force_poll_poll);
 
-/// The runtime that the calling thread is in.
-fn runtime_here() -> io::Result<Arc<task::Shared>> {
-    current::shared().ok_or_else(|| {
-        io::Error::other(
-            "there is no taskgrove runtime here: make sockets in a task, inside `Runtime::block_on` or under `Handle::enter`",
-        )
+/// Calls `f` with the reactor of the runtime that the calling thread is in.
+fn with_reactor<R>(f: impl FnOnce(&Arc<Reactor>) -> io::Result<R>) -> io::Result<R> {
+    current::with_shared(|shared| {
+        let shared = shared.ok_or_else(|| {
+            io::Error::other(
+                "there is no taskgrove runtime here: make sockets in a task, inside `Runtime::block_on` or under `Handle::enter`",
+            )
+        })?;
+        f(shared.schedule().reactor()?)
     })
 }
 
-/// Checks that a socket can be made where the calling code is. Whoever accepts a connection asks before, since
-/// the connection is lost if its socket cannot be made.
-pub(crate) fn can_make() -> io::Result<()> {
-    runtime_here()?.schedule().reactor().map(drop)
+/// Checks that a socket can be made where the calling code is.
+pub(super) fn can_make() -> io::Result<()> {
+    with_reactor(|_| Ok(()))
 }
 
 /// A socket that is registered with the runtime in which it was made, until it is dropped.
@@ -53,9 +55,8 @@ impl<S: Source> Socket<S> {
     /// Returns [`Unsupported`](io::ErrorKind::Unsupported) in a simulation, the system's error if it cannot
     /// wait for this socket or has no more room, and an error outside a runtime or if the runtime has ended.
     pub(crate) fn new(mut source: S, interest: Interest) -> io::Result<Self> {
-        let shared = runtime_here()?;
-        let reactor = shared.schedule().reactor()?;
-        let registration = Registration::new(reactor, &mut source, interest)?;
+        let register = |reactor: &_| Registration::new(reactor, &mut source, interest);
+        let registration = with_reactor(register)?;
         Ok(Socket {
             source: Some(source),
             registration: Some(registration),
@@ -161,7 +162,7 @@ impl<S: Source> Socket<S> {
         poll_fn(|cx| self.poll_io(cx, direction, || wait.waiter(), &mut call, |_| false)).await
     }
 
-    /// Calls `call`, which reads or accepts, when it need not block, until it would not.
+    /// Calls `call`, which reads, when it need not block, until it would not.
     pub(crate) async fn read_with<R>(
         &self,
         call: impl FnMut(&S) -> io::Result<R>,
@@ -175,6 +176,13 @@ impl<S: Source> Socket<S> {
         call: impl FnMut(&S) -> io::Result<R>,
     ) -> io::Result<R> {
         self.io(Direction::Write, call).await
+    }
+
+    /// Calls `call`, which accepts, when it need not block, until it would not. It is not called where no socket
+    /// can be made: the connection would be lost.
+    pub(super) async fn accept<R>(&self, call: impl Fn(&S) -> io::Result<R>) -> io::Result<R> {
+        self.read_with(|listener| can_make().and_then(|()| call(listener)))
+            .await
     }
 
     /// Waits until a call in this direction need not block, as far as is known.

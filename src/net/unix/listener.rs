@@ -1,7 +1,7 @@
 //! [`UnixListener`]: a socket of the Unix domain that accepts connections.
 
 use super::stream::UnixStream;
-use crate::net::socket::{Socket, can_make};
+use crate::net::socket::Socket;
 use crate::reactor::Interest;
 use std::io;
 use std::os::unix::net::SocketAddr;
@@ -59,11 +59,8 @@ impl UnixListener {
     /// Returns the system's error. If the process has too many open files, the connection stays in the
     /// system's queue, and so does the error: sleep before the next call.
     pub async fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
-        let accept = |listener: &mio::net::UnixListener| {
-            can_make()?;
-            listener.accept()
-        };
-        let (stream, peer) = self.socket.read_with(accept).await?;
+        let accept = mio::net::UnixListener::accept;
+        let (stream, peer) = self.socket.accept(accept).await?;
         Ok((UnixStream::new(stream)?, peer))
     }
 
