@@ -64,13 +64,13 @@ async fn look_up(
 }
 
 /// Tries one address after the other until one does. Returns the last error.
-pub(super) async fn first_of<R>(
+pub(super) async fn first_of<R, F: Future<Output = io::Result<R>>>(
     addresses: &impl ToSocketAddrs,
-    mut make: impl FnMut(SocketAddr) -> io::Result<R>,
+    mut make: impl FnMut(SocketAddr) -> F,
 ) -> io::Result<R> {
     let mut last = None;
     for address in resolve(addresses).await? {
-        match make(address) {
+        match make(address).await {
             Ok(made) => return Ok(made),
             Err(error) => last = Some(error),
         }

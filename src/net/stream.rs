@@ -1,6 +1,6 @@
 //! [`TcpStream`]: a TCP connection.
 
-use super::resolve::{ToSocketAddrs, resolve};
+use super::resolve::{ToSocketAddrs, first_of};
 use super::socket::Shared;
 use crate::reactor::{Direction, STREAM};
 use std::io::{self, Read, Write};
@@ -53,14 +53,7 @@ impl TcpStream {
     ///
     /// If the future is dropped, the attempt is given up.
     pub async fn connect(addresses: impl ToSocketAddrs) -> io::Result<TcpStream> {
-        let mut last = None;
-        for address in resolve(&addresses).await? {
-            match TcpStream::connect_to(address).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = Some(error),
-            }
-        }
-        Err(last.expect("at least one address"))
+        first_of(&addresses, TcpStream::connect_to).await
     }
 
     async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {

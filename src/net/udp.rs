@@ -58,7 +58,7 @@ impl UdpSocket {
     /// Returns the system's error for the last address, or that of the lookup of a name; and see
     /// [`net`](super).
     pub async fn bind(addresses: impl ToSocketAddrs) -> io::Result<UdpSocket> {
-        let bind = |address| UdpSocket::new(mio::net::UdpSocket::bind(address)?);
+        let bind = async |address| UdpSocket::new(mio::net::UdpSocket::bind(address)?);
         first_of(&addresses, bind).await
     }
 
@@ -69,7 +69,10 @@ impl UdpSocket {
     ///
     /// Returns the system's error for the last address, or that of the lookup of a name.
     pub async fn connect(&self, addresses: impl ToSocketAddrs) -> io::Result<()> {
-        first_of(&addresses, |address| self.socket.get().connect(address)).await
+        first_of(&addresses, async |address| {
+            self.socket.get().connect(address)
+        })
+        .await
     }
 
     /// Sends a datagram to the address that the socket is connected to. Returns the number of bytes, which
