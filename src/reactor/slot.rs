@@ -74,15 +74,7 @@ impl Slot {
         if !self.change(|word| word.event(generation, bits)) {
             return;
         }
-        let mut taken = [Taken::default(), Taken::default()];
-        {
-            let mut waits = self.waits.lock();
-            for (taken, direction) in taken.iter_mut().zip([Direction::Read, Direction::Write]) {
-                if bits.ends(direction) {
-                    *taken = waits.of(direction).take();
-                }
-            }
-        }
+        let taken = self.take(|direction| bits.ends(direction));
         taken.into_iter().for_each(|taken| taken.each(wake));
     }
 
@@ -119,17 +111,23 @@ impl Slot {
     /// The runtime has ended. Gives all wakers to `wake`.
     pub(super) fn close(&self, wake: &mut impl FnMut(Waker)) {
         self.change(|word| Some(word.close()));
-        self.empty().into_iter().for_each(|taken| taken.each(wake));
+        let taken = self.take(|_| true);
+        taken.into_iter().for_each(|taken| taken.each(wake));
     }
 
     /// The socket is gone: no event for it counts from now on. The wakers that are left are dropped.
     pub(super) fn release(&self, generations: u32) {
         self.change(|word| Some(word.release(generations)));
-        drop(self.empty());
+        drop(self.take(|_| true));
     }
 
-    fn empty(&self) -> [Taken; 2] {
+    /// Takes the wakers out of the directions that `is_over` tells.
+    #[inline]
+    fn take(&self, is_over: impl Fn(Direction) -> bool) -> [Taken; 2] {
         let mut waits = self.waits.lock();
-        [waits.read.take(), waits.write.take()]
+        [Direction::Read, Direction::Write].map(|direction| match is_over(direction) {
+            true => waits.of(direction).take(),
+            false => Taken::default(),
+        })
     }
 }
