@@ -1,6 +1,7 @@
 //! Waits that are dropped lose nothing: no byte, no connection, no datagram.
 
-use crate::peers::{Random, assert_same, listener, on_each, once, pair, sequence};
+use crate::common::Rng;
+use crate::peers::{assert_same, listener, on_each, once, pair, sequence};
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use std::future::pending;
 use std::io::{Read, Write};
@@ -17,7 +18,7 @@ fn send_in_pieces(
     seed: u64,
 ) -> thread::JoinHandle<()> {
     thread::spawn(move || {
-        let mut random = Random(seed);
+        let mut random = Rng::new(seed);
         let mut left = &bytes[..];
         while !left.is_empty() {
             let size = 1 + random.below(left.len().min(3_000));
@@ -34,7 +35,7 @@ fn a_read_that_is_dropped_at_every_await_loses_no_byte() {
             let (ours, theirs) = pair().await;
             let sent = sequence(1 << 20);
             let writer = send_in_pieces(theirs, sent.clone(), 0x5eed_0001);
-            let mut random = Random(0x5eed_0002);
+            let mut random = Rng::new(0x5eed_0002);
             let mut got = Vec::new();
             let mut buffer = [0; 2_048];
             loop {
@@ -78,7 +79,7 @@ fn a_task_that_is_cancelled_in_a_read_leaves_the_rest_to_the_next() {
             let sent = sequence(400_000);
             let writer = send_in_pieces(theirs, sent.clone(), 0x5eed_0003);
             let got = Arc::new(Mutex::new((Vec::new(), false)));
-            let mut random = Random(0x5eed_0004);
+            let mut random = Rng::new(0x5eed_0004);
             while !got.lock().unwrap().1 {
                 let (stream, log) = (ours.clone(), got.clone());
                 let reader = taskgrove::spawn(async move {
@@ -112,7 +113,7 @@ fn a_write_that_is_dropped_has_written_nothing() {
             let (ours, mut theirs) = pair().await;
             let sent = sequence(6 << 20);
             let reader = thread::spawn(move || {
-                let mut random = Random(0x5eed_0005);
+                let mut random = Rng::new(0x5eed_0005);
                 let (mut got, mut buffer) = (Vec::new(), vec![0; 50_000]);
                 loop {
                     let size = 1 + random.below(buffer.len());
@@ -122,7 +123,7 @@ fn a_write_that_is_dropped_has_written_nothing() {
                     }
                 }
             });
-            let mut random = Random(0x5eed_0006);
+            let mut random = Rng::new(0x5eed_0006);
             let mut done = 0;
             while done < sent.len() {
                 let left = &sent[done..];

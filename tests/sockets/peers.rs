@@ -2,9 +2,8 @@
 
 use crate::common::watchdog;
 use futures_lite::AsyncReadExt;
-use std::future::poll_fn;
-use std::pin::pin;
-use std::task::Poll;
+/// Polls a future once and drops it.
+pub(crate) use futures_lite::future::poll_once as once;
 use taskgrove::Runtime;
 use taskgrove::net::{TcpListener, TcpStream};
 
@@ -39,16 +38,6 @@ pub(crate) async fn pair() -> (TcpStream, std::net::TcpStream) {
     (ours, theirs)
 }
 
-/// Polls a future once and drops it.
-pub(crate) async fn once<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
-    poll_fn(|cx| match future.as_mut().poll(cx) {
-        Poll::Ready(value) => Poll::Ready(Some(value)),
-        Poll::Pending => Poll::Ready(None),
-    })
-    .await
-}
-
 /// Bytes from which a lost, doubled or swapped one shows: the numbers from 0 on, four bytes each.
 pub(crate) fn sequence(length: usize) -> Vec<u8> {
     let numbers = (0..length.div_ceil(4) as u32).flat_map(u32::to_be_bytes);
@@ -68,16 +57,4 @@ pub(crate) fn assert_same(got: &[u8], sent: &[u8]) {
     let wrong = got.iter().zip(sent).position(|(a, b)| a != b);
     assert_eq!(wrong, None, "of {} bytes, the first wrong one", sent.len());
     assert_eq!(got.len(), sent.len());
-}
-
-/// A small generator of pseudo-random numbers (xorshift).
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % end as u64) as usize
-    }
 }

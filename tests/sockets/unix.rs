@@ -1,6 +1,7 @@
 //! Sockets of the Unix domain: streams under cancellation, queues that are full, datagrams, descriptors.
 
-use crate::peers::{Random, assert_same, on_each, once, sequence};
+use crate::common::Rng;
+use crate::peers::{assert_same, on_each, once, sequence};
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -45,7 +46,7 @@ fn streams_carry_every_byte_also_if_reads_are_dropped() {
                 back
             });
             let (stream, _) = listener.accept().await.expect("accepted");
-            let mut random = Random(0x5eed_0007);
+            let mut random = Rng::new(0x5eed_0007);
             let (mut got, mut buffer) = (Vec::new(), [0; 4_096]);
             loop {
                 let size = 1 + random.below(buffer.len());
