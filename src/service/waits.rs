@@ -30,23 +30,13 @@ impl<'a> RecordWait<'a> {
         RecordWait(Registration::new(record))
     }
 
-    /// Looks for the event in the record. If it has not happened, registers and looks again: what
-    /// happens after the second look wakes the waiter.
+    /// Looks for the event in the record, as [`Registration::poll`] does.
     pub(super) fn poll<T>(
         &mut self,
         cx: &mut Context<'_>,
         look: impl Fn(&Record) -> Option<T>,
     ) -> Poll<T> {
-        let record = *self.0.owner();
-        if let Some(found) = look(record) {
-            return Poll::Ready(found);
-        }
-        self.0.register(cx.waker());
-        let Some(found) = look(record) else {
-            return Poll::Pending;
-        };
-        self.0.leave();
-        Poll::Ready(found)
+        self.0.poll(cx, |record, _| look(record))
     }
 }
 

@@ -1,6 +1,6 @@
 //! [`SupervisorHandle`]: looks at the children of a supervisor, and starts and stops them.
 
-use super::board::{Board, Found};
+use super::board::{Board, Found, Place};
 use super::inbox::{Call, Inbox, Name};
 use super::info::{ChildInfo, SupervisorError};
 use super::reply::{Outcome, call};
@@ -13,7 +13,7 @@ use crate::wait_list::registration::Registration;
 use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 /// What a supervisor and its handles share.
 pub(super) struct Core {
@@ -176,7 +176,7 @@ impl SupervisorHandle {
         let mut waiting = Registration::new(&place);
         // A supervisor that is ended before its first poll does not close the board as long as its value is kept.
         let mut ended = pin!(self.ended());
-        let mut look = |cx: &mut std::task::Context<'_>| match place.look() {
+        let mut look = |place: &&Place<'_>, cx: &mut Context<'_>| match place.look() {
             Found::NotUp => None,
             Found::NotBegun if ended.as_mut().poll(cx).is_pending() => None,
             Found::Up(manager) => Some(Ok(manager)),
@@ -185,20 +185,8 @@ impl SupervisorHandle {
                 name: name.to_owned(),
             })),
         };
-        let mut poll = |cx: &mut std::task::Context<'_>| {
-            if let Some(found) = look(cx) {
-                return Poll::Ready(found);
-            }
-            // What changes after the second look wakes the waiter.
-            waiting.register(cx.waker());
-            let Some(found) = look(cx) else {
-                return Poll::Pending;
-            };
-            waiting.leave();
-            Poll::Ready(found)
-        };
         let awaited = || Some(Awaited::Service(Event::Ready, Whom::unknown(name)));
-        poll_fn(|cx| checkpoint::poll(cx, awaited, &mut poll)).await
+        poll_fn(|cx| checkpoint::poll(cx, awaited, |cx| waiting.poll(cx, &mut look))).await
     }
 
     /// Returns the children in the order of starts. The list is empty before the supervisor has begun. After its

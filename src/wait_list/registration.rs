@@ -1,7 +1,7 @@
 //! [`Registration`]: a waiter's entry in a wait list, as a guard.
 
 use super::{WaitKey, WaitList};
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 
 /// Implemented by what leads to a wait list.
 pub(crate) trait HasWaitList {
@@ -31,6 +31,25 @@ impl<O: HasWaitList> Registration<O> {
     pub(crate) fn register(&mut self, waker: &Waker) {
         let Registration { owner, key } = self;
         owner.with_list(|list| list.register(key, waker));
+    }
+
+    /// Looks for the event in the owner. If it has not happened, registers and looks again: what
+    /// happens after the second look wakes the waiter.
+    #[inline]
+    pub(crate) fn poll<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut look: impl FnMut(&O, &mut Context<'_>) -> Option<T>,
+    ) -> Poll<T> {
+        if let Some(found) = look(&self.owner, cx) {
+            return Poll::Ready(found);
+        }
+        self.register(cx.waker());
+        let Some(found) = look(&self.owner, cx) else {
+            return Poll::Pending;
+        };
+        self.leave();
+        Poll::Ready(found)
     }
 
     /// Gives the entry up, if any, of a list that its owner empties.
