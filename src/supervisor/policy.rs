@@ -252,27 +252,25 @@ impl Policy {
     }
 
     /// Answers the callers that wait for a child to come up.
-    fn answer_up(&mut self, key: Key, answer: impl Fn() -> Answer) {
+    fn answer_up(&mut self, key: Key, answer: impl Fn(&Child) -> Answer) {
         let Some(child) = self.children.get_mut(&key) else {
             return;
         };
         for ticket in std::mem::take(&mut child.wait_up) {
-            self.effects.push_back(Effect::Answer(ticket, answer()));
+            self.effects
+                .push_back(Effect::Answer(ticket, answer(child)));
         }
     }
 
     /// Answers the callers that wait for a child to come up, which it does not.
     fn answer_not_up(&mut self, key: Key) {
         let ending = self.is_ending();
-        let service = self.children.get(&key).map(|child| child.name.to_string());
-        let service = service.unwrap_or_default();
-        self.answer_up(key, || {
+        self.answer_up(key, |child| {
             Answer::Refused(if ending {
                 SupervisorError::NotRunning
             } else {
-                let error = LifecycleError::NotRunning {
-                    service: service.clone(),
-                };
+                let service = child.name.to_string();
+                let error = LifecycleError::NotRunning { service };
                 SupervisorError::Start(ServiceError::Lifecycle(error))
             })
         });

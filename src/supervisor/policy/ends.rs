@@ -74,7 +74,7 @@ impl Policy {
     fn up(&mut self, key: Key, now: Instant) {
         self.set_why(key, Why::Policy);
         self.set_phase(key, Phase::Running { since: now });
-        self.answer_up(key, || Answer::Up(key));
+        self.answer_up(key, |_| Answer::Up(key));
     }
 
     /// The incarnation of a child is gone, to its last cleanup; with an error, if it has failed.
@@ -182,7 +182,7 @@ impl Policy {
     fn start_failed(&mut self, key: Key, failure: TaskFailure, now: Instant) {
         self.note(key, &failure, now);
         let why = self.children[&key].why;
-        let answer = || Answer::Refused(SupervisorError::Start(as_error(&failure)));
+        let answer = |_: &Child| Answer::Refused(SupervisorError::Start(as_error(&failure)));
         self.answer_up(key, answer);
         self.answer_gone(key);
         match why {
