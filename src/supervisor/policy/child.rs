@@ -166,19 +166,12 @@ impl Child {
 
     /// Returns the last failure with those before it, as the reason why the supervisor gives up.
     pub(super) fn last_with_history(&self, limit: String) -> Option<TaskFailure> {
-        let (last, earlier) =
-            self.failures
-                .iter()
-                .collect::<Vec<_>>()
-                .split_last()
-                .map(|(last, earlier)| {
-                    let earlier = earlier.iter().map(|past| (*past).clone()).collect();
-                    (*last, earlier)
-                })?;
+        let last = self.failures.back()?;
+        let earlier = self.failures.range(..self.failures.len() - 1);
         last.failure.note_history(History {
             limit,
             after: last.after,
-            earlier,
+            earlier: earlier.cloned().collect(),
         });
         Some(last.failure.clone())
     }
