@@ -67,14 +67,9 @@ impl Policy {
         };
         child.wait_gone.push(ticket);
         match &mut child.phase {
-            Phase::Idle { .. } | Phase::Waiting | Phase::BackingOff { .. } => match plan {
-                Plan::Remove => self.remove(key),
-                _ => {
-                    self.set_why(key, Why::Policy);
-                    self.set_phase(key, Phase::Idle { by_hand: true });
-                    self.answer_gone(key);
-                }
-            },
+            Phase::Idle { .. } | Phase::Waiting | Phase::BackingOff { .. } => {
+                self.gone(key, plan, now);
+            }
             Phase::Starting { .. } | Phase::Running { .. } | Phase::Leaving { .. } => {
                 self.begin_stop(key, plan, now);
             }

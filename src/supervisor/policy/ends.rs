@@ -83,30 +83,15 @@ impl Policy {
             return;
         };
         let is_permanent = child.rules.restart == Restart::Permanent;
-        let phase = std::mem::replace(&mut child.phase, Phase::Waiting);
-        // Put back at once, so that the indices change with the phase.
-        let (plan, is_up) = match phase {
-            Phase::Leaving { plan } => (Some(plan), false),
-            Phase::Stopping { plan, kill_at } => {
-                child.phase = Phase::Stopping {
-                    kill_at,
-                    plan: Plan::Start,
-                };
-                (Some(plan), false)
-            }
-            phase => {
-                let is_up = matches!(phase, Phase::Running { .. });
-                child.phase = phase;
-                (None, is_up)
-            }
-        };
-        if let Some(plan) = plan {
+        if let Phase::Leaving { plan } | Phase::Stopping { plan, .. } = &mut child.phase {
+            let plan = std::mem::replace(plan, Plan::Start);
             if let Some(kind) = failed {
                 let failure = child.failure(kind);
                 self.note(key, &failure, now);
             }
             self.gone(key, plan, now);
         } else {
+            let is_up = matches!(child.phase, Phase::Running { .. });
             let failed = failed.or(is_permanent.then_some(FailureKind::DaemonExit));
             match failed.map(|kind| child.failure(kind)) {
                 Some(failure) if is_up => {
@@ -118,15 +103,15 @@ impl Policy {
                     if !is_up {
                         self.up(key, now);
                     }
-                    self.ended_for_good(key);
+                    self.ended_for_good(key, now);
                 }
             }
         }
         self.settle(now);
     }
 
-    /// Does what was planned for a child that was stopped.
-    fn gone(&mut self, key: Key, plan: Plan, now: Instant) {
+    /// Does what was planned for a child that has no incarnation any more.
+    pub(super) fn gone(&mut self, key: Key, plan: Plan, now: Instant) {
         match plan {
             Plan::Start => {
                 self.answer_gone(key);
@@ -150,17 +135,16 @@ impl Policy {
     }
 
     /// A child has ended, and is not to be restarted.
-    fn ended_for_good(&mut self, key: Key) {
+    fn ended_for_good(&mut self, key: Key, now: Instant) {
         let child = &self.children[&key];
         let significant = child.rules.significant;
-        let is_temporary = child.is_temporary();
-        self.ended_for_good = true;
-        if is_temporary {
-            self.remove(key);
+        let plan = if child.is_temporary() {
+            Plan::Remove
         } else {
-            self.set_phase(key, Phase::IDLE);
-            self.answer_gone(key);
-        }
+            Plan::Idle { by_hand: false }
+        };
+        self.ended_for_good = true;
+        self.gone(key, plan, now);
         let shuts_down = significant
             && match self.rules.auto_shutdown {
                 AutoShutdown::Never => false,
@@ -204,16 +188,16 @@ impl Policy {
 
     /// A child has failed and is gone. The failure is noted.
     fn failed(&mut self, key: Key, failure: &TaskFailure, now: Instant) {
-        let child = &self.children[&key];
+        let Some(child) = self.children.get_mut(&key) else {
+            return;
+        };
         if child.is_temporary() {
-            return self.ended_for_good(key);
+            return self.ended_for_good(key, now);
         }
         if let Phase::Running { since } = child.phase
             && now.saturating_duration_since(since) >= self.rules.within
         {
-            self.children
-                .entry(key)
-                .and_modify(|child| child.streak = 0);
+            child.streak = 0;
         }
         if !self.intensity.allows(now) {
             let limit = self.intensity.limit();
