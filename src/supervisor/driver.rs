@@ -288,17 +288,12 @@ impl Driver {
         let (now, path) = (time::now(), &self.place.1);
         match live.spawn() {
             Ok(Some(task)) => {
-                let identity = Identity {
-                    task,
-                    path: format!("{path}/{}", sanitise(&live.spec.name)),
-                    location: live.spec.location,
-                };
                 live.wake();
                 let restarts = self.policy.child(key).map_or(0, |child| child.restarts);
                 if restarts > 0 {
                     events::restarted(path, &live.spec.name, restarts);
                 }
-                self.policy.spawned(key, Ok(identity), now);
+                self.policy.spawned(key, Ok(task), now);
             }
             Ok(None) => self.policy.refused(key, now),
             Err(kind) => self.policy.spawned(key, Err(kind), now),

@@ -2,9 +2,10 @@
 
 use super::super::info::SupervisorError;
 use super::super::rules::{AutoShutdown, Restart};
-use super::child::{Identity, Phase, Plan, Why, as_error};
+use super::child::{Phase, Plan, Why, as_error};
 use super::{Answer, Child, Key, Mode, Policy};
 use crate::error::{FailureKind, PastFailure, TaskFailure};
+use crate::id::TaskId;
 use std::time::Instant;
 
 impl Child {
@@ -30,7 +31,7 @@ impl Policy {
     pub(in super::super) fn spawned(
         &mut self,
         key: Key,
-        made: Result<Identity, FailureKind>,
+        made: Result<TaskId, FailureKind>,
         now: Instant,
     ) {
         self.spawning = None;
@@ -38,8 +39,8 @@ impl Policy {
             return;
         };
         match made {
-            Ok(identity) => {
-                child.identity = identity;
+            Ok(task) => {
+                child.identity.task = task;
                 if let Some(limit) = child.rules.wait_ready {
                     let deadline = now.checked_add(limit);
                     self.set_phase(key, Phase::Starting { deadline });

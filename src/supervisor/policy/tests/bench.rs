@@ -28,9 +28,11 @@ pub(super) const CHILD: ChildRules = ChildRules {
     wait_ready: None,
 };
 
+const TASK: TaskId = TaskId::from_raw(NonZeroU64::MIN);
+
 fn identity(name: &str) -> Identity {
     Identity {
-        task: TaskId::from_raw(NonZeroU64::MIN),
+        task: TASK,
         path: format!("sup/{name}"),
         location: Location::caller(),
     }
@@ -100,7 +102,7 @@ impl Bench {
                     }
                     assert!(self.alive.insert(key), "two incarnations of {name}");
                     self.said.push(format!("+{name}"));
-                    self.policy.spawned(key, Ok(identity(&name)), self.now);
+                    self.policy.spawned(key, Ok(TASK), self.now);
                 }
                 Effect::Cancel(key) => {
                     assert!(self.alive.contains(&key));
