@@ -68,8 +68,7 @@ pub(super) async fn run(plan: Plan, ctx: Context) -> Result {
             driver.core.inbox.enter(cx.waker());
             if !is_cancelled && cancelled.as_mut().poll(cx).is_ready() {
                 is_cancelled = true;
-                driver.policy.stop(time::now());
-                driver.carry_out();
+                driver.tell(Policy::stop);
             }
             driver.poll(cx, &ctx)
         })
@@ -108,12 +107,11 @@ impl Driver {
             core,
             supervisors,
         } = plan;
-        let now = time::now();
         let task = current::with(|task| task.map(|task| (task.id(), task.path())));
         let place = task.or_else(|| Some((ctx.id()?, ctx.name().to_owned())));
         let place = place.ok_or("a supervisor runs as a service")?;
         let mut driver = Driver {
-            policy: Policy::new(rules, now, randomness()),
+            policy: Policy::new(rules, time::now(), randomness()),
             core,
             supervisors,
             live: HashMap::new(),
@@ -145,11 +143,9 @@ impl Driver {
             let key = driver.policy.add_first(child);
             driver.enter(key, spec);
         }
-        driver.policy.open(now);
-        driver.carry_out();
+        driver.tell(Policy::open);
         if !driver.core.has_handles() {
-            driver.policy.handles_gone(now);
-            driver.carry_out();
+            driver.tell(Policy::handles_gone);
         }
         Ok(driver)
     }
@@ -206,21 +202,20 @@ impl Driver {
             self.carry_out();
         }
         if events.handles_gone && !self.core.has_handles() {
-            self.policy.handles_gone(time::now());
-            self.carry_out();
+            self.tell(Policy::handles_gone);
         }
     }
 
     /// Looks what a child that has woken the supervisor does.
     fn look_at(&mut self, key: Key) {
         let happened = self.live.get_mut(&key).map(Live::poll);
-        let now = time::now();
         match happened {
             None | Some(Happened::Nothing) => return,
-            Some(Happened::Ready) => self.policy.ready(key, now),
-            Some(Happened::Ended(failed)) => self.policy.ended(key, failed, now),
+            Some(Happened::Ready) => self.tell(|policy, now| policy.ready(key, now)),
+            Some(Happened::Ended(failed)) => {
+                self.tell(|policy, now| policy.ended(key, failed, now));
+            }
         }
-        self.carry_out();
         // It may have ended since it was ready.
         if let Some(live) = self.live.get_mut(&key) {
             live.wake();
@@ -256,6 +251,12 @@ impl Driver {
         if name.inside {
             policy.let_go(ticket, &name.name);
         }
+    }
+
+    /// Tells the policy what has happened, and carries out what it asks for.
+    fn tell(&mut self, what: impl FnOnce(&mut Policy, Instant)) {
+        what(&mut self.policy, time::now());
+        self.carry_out();
     }
 
     /// Carries out what the policy asks for.
@@ -333,8 +334,7 @@ impl Driver {
         }
         self.sleep = None;
         // The sleep ends at once, too, when the runtime has shut down: then its time has not come.
-        self.policy.tick(time::now());
-        self.carry_out();
+        self.tell(Policy::tick);
         true
     }
 
