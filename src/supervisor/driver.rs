@@ -65,7 +65,6 @@ pub(super) async fn run(plan: Plan, ctx: Context) -> Result {
         let mut cancelled = pin!(ctx.cancelled());
         let mut is_cancelled = false;
         poll_fn(|cx| {
-            driver.core.inbox.enter(cx.waker());
             if !is_cancelled && cancelled.as_mut().poll(cx).is_ready() {
                 is_cancelled = true;
                 driver.tell(Policy::stop);
@@ -168,7 +167,7 @@ impl Driver {
     fn poll(&mut self, cx: &mut task::Context<'_>, ctx: &Context) -> Poll<()> {
         let mut left = EVENTS;
         loop {
-            let events = self.core.inbox.take();
+            let events = self.core.inbox.take(cx.waker());
             let is_quiet = events.is_empty();
             left = left.saturating_sub(1 + events.woken.len() + events.calls.len());
             self.hear(events);
@@ -189,7 +188,6 @@ impl Driver {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            self.core.inbox.enter(cx.waker());
         }
     }
 

@@ -1,7 +1,7 @@
 //! [`Inbox`]: what has happened since the supervisor's last step: calls of handles, and children that have woken it.
 //!
 //! Any thread pushes, the supervisor takes all. Both do so under the lock; the one who pushes takes the waker out and
-//! wakes it after the lock. The supervisor enters its waker before it takes, so that what comes after that wakes it.
+//! wakes it after the lock. The supervisor enters its waker with each take, so that what comes after that wakes it.
 //! Once the inbox is closed, what is pushed is dropped where it is pushed, which answers a call.
 
 use super::policy::{Key, Ticket};
@@ -76,15 +76,15 @@ impl Inbox {
         self.push(|events| events.handles_gone = true);
     }
 
-    /// Enters the supervisor's waker.
-    pub(super) fn enter(&self, waker: &Waker) {
+    /// Takes what has happened, and enters the supervisor's waker for what will.
+    pub(super) fn take(&self, waker: &Waker) -> Events {
         let waker = waker.clone();
-        let old = self.0.lock().waker.replace(waker);
+        let mut state = self.0.lock();
+        let old = state.waker.replace(waker);
+        let events = std::mem::take(&mut state.events);
+        drop(state);
         drop(old);
-    }
-
-    pub(super) fn take(&self) -> Events {
-        std::mem::take(&mut self.0.lock().events)
+        events
     }
 
     pub(super) fn close(&self) {
