@@ -48,6 +48,26 @@ pub(super) struct Plan {
     pub(super) supervisors: &'static [TypeId],
 }
 
+impl Plan {
+    /// Refuses specs that make no sense beside each other, or with this supervisor.
+    fn check(&self) -> Result {
+        let mut names = HashSet::new();
+        for spec in &self.specs {
+            let name = sanitise(&spec.name);
+            if !names.insert(&*spec.name) {
+                return Err(format!(
+                    "two children of the supervisor have the name `{name}`: give each child a name of its own"
+                )
+                .into());
+            }
+            if let Some(objection) = self.rules.objection(&spec.rules(self.supervisors)) {
+                return Err(format!("child `{name}` of the supervisor: {objection}").into());
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Closes the core when the supervisor ends, however that happens.
 struct Closing(Arc<Core>);
 
@@ -100,15 +120,16 @@ struct Driver {
 impl Driver {
     /// Makes a driver, and starts the first children.
     fn new(plan: Plan, ctx: &Context) -> Result<Driver> {
+        let task = current::with(|task| task.map(|task| (task.id(), task.path())));
+        let place = task.or_else(|| Some((ctx.id()?, ctx.name().to_owned())));
+        let place = place.ok_or("a supervisor runs as a service")?;
+        plan.check()?;
         let Plan {
             rules,
             specs,
             core,
             supervisors,
         } = plan;
-        let task = current::with(|task| task.map(|task| (task.id(), task.path())));
-        let place = task.or_else(|| Some((ctx.id()?, ctx.name().to_owned())));
-        let place = place.ok_or("a supervisor runs as a service")?;
         let mut driver = Driver {
             policy: Policy::new(rules, time::now(), randomness()),
             core,
@@ -122,21 +143,6 @@ impl Driver {
             said_ready: false,
             ended: false,
         };
-        let mut names = HashSet::new();
-        for spec in &specs {
-            if !names.insert(&*spec.name) {
-                let name = sanitise(&spec.name);
-                return Err(format!(
-                    "two children of the supervisor have the name `{name}`: give each child a name of its own"
-                )
-                .into());
-            }
-            if let Some(objection) = rules.objection(&spec.rules(supervisors)) {
-                let name = sanitise(&spec.name);
-                return Err(format!("child `{name}` of the supervisor: {objection}").into());
-            }
-        }
-        drop(names);
         for spec in specs {
             let child = driver.child(&spec);
             let key = driver.policy.add_first(child);
