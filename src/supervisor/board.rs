@@ -8,7 +8,7 @@
 //! those who wait for the children that have changed, however many wait for the others.
 
 use super::info::{ChildInfo, ChildState};
-use super::policy::Key;
+use super::policy::{Child, Key, Phase};
 use crate::error::ServiceError;
 use crate::panics::quietly;
 use crate::service::Manager;
@@ -19,11 +19,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 pub(super) struct Entry {
-    pub(super) name: Arc<str>,
-    pub(super) state: ChildState,
-    pub(super) restarts: u64,
-    pub(super) last_failure: Option<ServiceError>,
-    pub(super) manager: Option<Manager>,
+    name: Arc<str>,
+    state: ChildState,
+    restarts: u64,
+    last_failure: Option<ServiceError>,
+    manager: Option<Manager>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -93,6 +93,25 @@ impl Drop for Place<'_> {
 }
 
 impl Entry {
+    /// Describes a child. `manager` is that of its latest incarnation.
+    pub(super) fn of(child: &Child, manager: Option<&Manager>) -> Entry {
+        let (state, is_alive) = match child.phase {
+            Phase::Idle { .. } => (ChildState::Stopped, false),
+            Phase::Waiting => (ChildState::Starting, false),
+            Phase::BackingOff { until } => (ChildState::BackingOff { until }, false),
+            Phase::Starting { .. } => (ChildState::Starting, true),
+            Phase::Running { .. } => (ChildState::Running, true),
+            Phase::Leaving { .. } | Phase::Stopping { .. } => (ChildState::Stopping, true),
+        };
+        Entry {
+            name: child.name.clone(),
+            state,
+            restarts: child.restarts,
+            last_failure: child.last_failure(),
+            manager: manager.filter(|_| is_alive).cloned(),
+        }
+    }
+
     /// What the child does, as far as its manager knows better than the supervisor.
     fn state(&self) -> ChildState {
         let is_ending = |manager: &Manager| manager.is_cancelled() || manager.is_finished();

@@ -11,9 +11,9 @@
 use super::board::Entry;
 use super::handle::Core;
 use super::inbox::{Call, Events, Tickets};
-use super::info::{ChildState, SupervisorError};
+use super::info::SupervisorError;
 use super::live::{Happened, Live};
-use super::policy::{Answer, Child, Effect, Identity, Key, Phase, Policy, Ticket};
+use super::policy::{Answer, Child, Effect, Identity, Key, Policy, Ticket};
 use super::reply::{Asked, Outcome};
 use super::rules::Rules;
 use super::spec::ChildSpec;
@@ -357,22 +357,11 @@ impl Driver {
 
     fn entry(&self, key: Key) -> Option<Entry> {
         let child = self.policy.child(key)?;
-        let (state, is_alive) = match child.phase {
-            Phase::Idle { .. } => (ChildState::Stopped, false),
-            Phase::Waiting => (ChildState::Starting, false),
-            Phase::BackingOff { until } => (ChildState::BackingOff { until }, false),
-            Phase::Starting { .. } => (ChildState::Starting, true),
-            Phase::Running { .. } => (ChildState::Running, true),
-            Phase::Leaving { .. } | Phase::Stopping { .. } => (ChildState::Stopping, true),
-        };
-        let live = self.live.get(&key).filter(|_| is_alive);
-        Some(Entry {
-            name: child.name.clone(),
-            state,
-            restarts: child.restarts,
-            last_failure: child.last_failure(),
-            manager: live.and_then(|live| live.manager.clone()),
-        })
+        let live = self.live.get(&key);
+        Some(Entry::of(
+            child,
+            live.and_then(|live| live.manager.as_ref()),
+        ))
     }
 }
 
