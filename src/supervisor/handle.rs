@@ -13,7 +13,7 @@ use crate::wait_list::registration::Registration;
 use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Context;
 
 /// What a supervisor and its handles share.
 pub(super) struct Core {
@@ -198,19 +198,11 @@ impl SupervisorHandle {
     /// Makes a call, in the first poll, and waits for the answer or for the end of the supervisor.
     async fn call(&self, make: impl FnOnce(&Core) -> Call) -> Outcome {
         let core = &*self.core;
-        let mut make = Some(make);
-        let mut reply = None;
-        let answered = poll_fn(|cx| {
-            if let Some(make) = make.take() {
-                let (asked, asking) = call();
-                reply = Some(asking);
-                core.inbox.call(make(core), asked);
-            }
-            match &reply {
-                Some(reply) => reply.poll(cx),
-                None => Poll::Pending,
-            }
-        });
+        let answered = async move {
+            let (asked, reply) = call();
+            core.inbox.call(make(core), asked);
+            poll_fn(|cx| reply.poll(cx)).await
+        };
         match core.slot.external_api(answered).await {
             Ok(outcome) => outcome,
             Err(_) => Err(SupervisorError::NotRunning),
