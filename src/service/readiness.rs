@@ -71,18 +71,6 @@ impl Service for ReadyWithChildren {
     }
 }
 
-/// What the service waits for.
-#[derive(Default)]
-enum Waits {
-    /// To be looked at.
-    #[default]
-    Nothing,
-    /// The first child service.
-    First(Wait),
-    /// One of the child services. The others are in the list of the record.
-    Child(Wait),
-}
-
 /// Whether a child service is ready. One that has ended counts, unless it failed: then this service fails, too.
 fn is_up(child: &Record) -> bool {
     child.is_ready() || child.is_finished() && !child.has_errored()
@@ -108,9 +96,11 @@ type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 #[derive(Default)]
 struct Children {
-    waits: Waits,
     /// Whether there was one.
     any: bool,
+    /// The wait for the first child service, or, once there was one, for one of them to be ready. The others are in
+    /// the list of the record. `None` before the next look at that list.
+    wait: Option<Wait>,
 }
 
 impl Children {
@@ -124,33 +114,26 @@ impl Children {
         let list = record.ready_children.as_ref();
         loop {
             if record.is_ready() {
-                self.waits = Waits::Nothing;
+                self.wait = None;
                 return true;
             }
-            match &mut self.waits {
-                Waits::Nothing => {}
-                Waits::Child(wait) => {
-                    if wait.as_mut().poll(cx).is_pending() {
-                        return false;
-                    }
-                }
-                Waits::First(wait) => {
-                    if wait.as_mut().poll(cx).is_pending() {
-                        return returned;
-                    }
-                }
+            if let Some(wait) = &mut self.wait
+                && wait.as_mut().poll(cx).is_pending()
+            {
+                // The first child service does not come any more once `run` has returned.
+                return returned && !self.any;
             }
-            self.waits = Waits::Nothing;
+            self.wait = None;
             if let Some(child) = list.and_then(|list| list.lock().pop()) {
                 self.any = true;
-                self.waits = Waits::Child(Box::pin(async move {
+                self.wait = Some(Box::pin(async move {
                     wait(&child, Event::Ready, |child| is_up(child).then_some(())).await;
                 }));
             } else if self.any || returned {
                 return true;
             } else {
                 let own = record.clone();
-                self.waits = Waits::First(Box::pin(async move {
+                self.wait = Some(Box::pin(async move {
                     let has_child = |own: &Record| {
                         let list = own.ready_children.as_ref()?;
                         (!list.lock().is_empty()).then_some(())
