@@ -2,7 +2,6 @@
 
 use crate::world::{Do, MS, World, assert_ended_well, check, error, settle, start, states};
 use std::future::pending;
-use std::sync::Arc;
 use std::time::Duration;
 use taskgrove::supervisor::{Backoff, ChildSpec, Shutdown, Strategy, Supervisor, SupervisorError};
 use taskgrove::{Context, FailureKind, finally, service_fn, shielded, spawn, time};
@@ -361,6 +360,5 @@ fn a_supervisor_in_a_loop_of_restarts_can_be_called_and_stopped() {
         manager.stop().await.unwrap();
         assert_eq!(world.now(), 0);
         assert_ended_well(&manager);
-        let _ = Arc::new(handle);
     });
 }

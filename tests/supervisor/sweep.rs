@@ -67,11 +67,7 @@ impl Watch {
     }
 
     fn is_permanent(&self, of: u64, child: &str) -> bool {
-        let known = self.known();
-        known
-            .permanent
-            .iter()
-            .any(|(at, name)| (*at, *name) == (of, child))
+        self.known().permanent.contains(&(of, child))
     }
 }
 
@@ -226,10 +222,7 @@ async fn caller(watch: Watch, handle: SupervisorHandle, number: u64) {
 /// Looks whether the view fits what the children do, once nothing is under way.
 fn look(watch: &Watch, handle: &SupervisorHandle, number: u64) {
     for child in handle.children() {
-        let alive = watch.alive();
-        let is_alive = alive
-            .iter()
-            .any(|(of, name)| (*of, *name) == (number, &*child.name));
+        let is_alive = watch.alive().contains(&(number, &*child.name));
         match child.state {
             ChildState::Stopped | ChildState::BackingOff { .. } => {
                 assert!(!is_alive, "{child:?} is alive");

@@ -1,6 +1,6 @@
 //! Supervisors on threads.
 
-use crate::world::{Do, MS};
+use crate::world::MS;
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -168,6 +168,5 @@ fn a_runtime_may_end_before_its_supervisors() {
             SupervisorError::NotRunning
         ));
         assert!(manager.is_finished() && handle.child("a").is_none());
-        let _ = Do::Ready;
     });
 }
