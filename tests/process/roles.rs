@@ -14,7 +14,11 @@ const SOON: Duration = Duration::from_millis(100);
 const NEVER: Duration = Duration::from_secs(3600);
 
 fn process() -> Process {
-    Process::new().runtime(Runtime::builder().workers(2))
+    with_workers(2)
+}
+
+fn with_workers(workers: usize) -> Process {
+    Process::new().runtime(Runtime::builder().workers(workers))
 }
 
 /// A service that waits for its cancellation.
@@ -107,30 +111,15 @@ pub(crate) fn run(role: &str) -> ExitCode {
             process().run(service)
         }
         "waits" => process().run(service_fn("app", waits)),
-        "waits alone" => {
-            let alone = Runtime::builder().workers(0);
-            Process::new().runtime(alone).run(service_fn("app", waits))
-        }
+        "waits alone" => with_workers(0).run(service_fn("app", waits)),
         "stubborn" => process().drain(SOON).run(service_fn("app", stubborn)),
         "stubborn for ever" => process()
             .drain(Duration::MAX)
             .run(service_fn("app", stubborn)),
         "stuck" => process().drain(SOON).run(service_fn("app", stuck)),
-        "stuck alone" => {
-            let alone = Runtime::builder().workers(0);
-            Process::new()
-                .drain(SOON)
-                .runtime(alone)
-                .run(service_fn("app", stuck))
-        }
+        "stuck alone" => with_workers(0).drain(SOON).run(service_fn("app", stuck)),
         "stuck for ever" => process().drain(NEVER).run(service_fn("app", stuck)),
-        "stuck worker" => {
-            let one = Runtime::builder().workers(1);
-            Process::new()
-                .drain(SOON)
-                .runtime(one)
-                .run(service_fn("app", stuck))
-        }
+        "stuck worker" => with_workers(1).drain(SOON).run(service_fn("app", stuck)),
         "floods" => process().drain(SOON).run(service_fn("app", floods)),
         "leaves" => process().drain(SOON).run(service_fn("app", async |_| {
             let root = Handle::current();
