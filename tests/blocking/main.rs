@@ -10,7 +10,7 @@ mod common;
 mod full;
 mod simulated;
 
-use common::{Event, OnDrop, on_workers, watchdog};
+use common::{Event, OnDrop, Queue, on_workers, watchdog};
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -65,18 +65,15 @@ fn node(h: &Handle, id: TaskId) -> Node {
 
 /// A root service `app` that waits for ever, and its inside.
 async fn app(h: &Handle) -> (taskgrove::Manager, Context) {
-    let inside = Arc::new(Mutex::new(None));
+    let inside = Queue::new();
     let give = inside.clone();
     let m = h
         .start(service_fn("app", async move |ctx: Context| {
-            *give.lock().unwrap() = Some(ctx.clone());
-            ctx.set_ready();
+            give.send(ctx);
             pending().await
         }))
         .unwrap();
-    m.wait_ready().await.unwrap();
-    let ctx = inside.lock().unwrap().take().unwrap();
-    (m, ctx)
+    (m, inside.recv().await)
 }
 
 #[test]
