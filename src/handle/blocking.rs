@@ -1,9 +1,9 @@
 //! [`run_blocking`]: a closure that blocks, as a child of the calling task.
 
-use super::Handle;
+use super::child::spawn_here;
 use super::task::Task;
 use crate::task::raw::fits;
-use crate::task::{current, fitting, kind};
+use crate::task::{fitting, kind};
 use crate::tree::spawn;
 use std::panic::Location;
 
@@ -49,11 +49,11 @@ where
 {
     let location = Location::caller();
     if const { fits::<F>() } {
-        spawn_here::<F, _>(async move { f() }, location)
+        spawn_closure::<F, _>(async move { f() }, location)
     } else {
         // A large closure is called in its box, which is possible only without its type.
         let f: Box<dyn FnOnce() -> T + Send> = Box::new(f);
-        spawn_here::<F, _>(async move { f() }, location)
+        spawn_closure::<F, _>(async move { f() }, location)
     }
 }
 
@@ -66,18 +66,12 @@ pub(crate) fn options() -> spawn::Options {
 }
 
 #[track_caller]
-fn spawn_here<N, F>(future: F, location: &'static Location<'static>) -> Task<F::Output>
+fn spawn_closure<N, F>(future: F, location: &'static Location<'static>) -> Task<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    fitting!(future: F => {
-        if current::with(|task| task.is_none()) {
-            return Handle::current().spawn_with::<N, _>(future, options(), location);
-        }
-        current::with(move |task| {
-            let parent = task.expect("there is one").as_parent();
-            Task::new(spawn::raw::<N, _>(parent, future, options(), location), parent)
-        })
-    })
+    fitting!(future: F => spawn_here(future, |parent, future| {
+        spawn::raw::<N, _>(parent, future, options(), location)
+    }))
 }

@@ -2,6 +2,7 @@
 
 use super::Handle;
 use super::task::Task;
+use crate::task::raw::{Joined, Parent};
 use crate::task::{current, fitting};
 use crate::tree::spawn;
 use std::panic::Location;
@@ -45,22 +46,25 @@ where
     F::Output: Send + 'static,
 {
     let location = Location::caller();
-    fitting!(future: F => spawn_here::<F, _>(future, location))
+    fitting!(future: F => spawn_here(future, |parent, future| {
+        spawn::plain::<F, _>(parent, future, location)
+    }))
 }
 
-/// As [`spawn()`], with a future that fits a slot. The task is named after `N`.
+/// Spawns a future with `spawn`: as a child of the calling task, or as a root if there is none.
 #[inline]
 #[track_caller]
-fn spawn_here<N, F>(future: F, location: &'static Location<'static>) -> Task<F::Output>
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
+pub(super) fn spawn_here<F: Future>(
+    future: F,
+    spawn: impl FnOnce(Parent<'_>, F) -> Joined<F::Output>,
+) -> Task<F::Output> {
     if current::with(|task| task.is_none()) {
-        return Handle::current().spawn_plain::<N, _>(future, location);
+        let handle = Handle::current();
+        let home = current::home(&handle.shared).as_parent();
+        return Task::new(spawn(home, future), home);
     }
     current::with(move |task| {
         let parent = task.expect("there is one").as_parent();
-        Task::new(spawn::plain::<N, _>(parent, future, location), parent)
+        Task::new(spawn(parent, future), parent)
     })
 }
