@@ -18,14 +18,18 @@ const LONG: Duration = Duration::from_secs(50);
 /// Something that no cancellation ends: every kind of protection, with something below it.
 fn fortress(ctx: &Context, log: &Log<&'static str>, built: &Event) {
     let (outer, set, inner, log) = (ctx.clone(), built.clone(), ctx.clone(), log.clone());
-    let waits = Event::new();
-    let in_cleanup = waits.clone();
+    let (runs, waits) = (Event::new(), Event::new());
+    let (in_body, in_cleanup) = (runs.clone(), waits.clone());
     ctx.task::<_, ()>(async move {
         let below = log.clone();
         let in_finally = inner
             .task::<_, ()>(async move {
                 let _last = Writes(below.clone(), "finally");
-                finally(pending::<()>(), async move {
+                let body = async move {
+                    in_body.set();
+                    pending::<()>().await;
+                };
+                finally(body, async move {
                     in_cleanup.set();
                     pending::<()>().await;
                     below.push("cleaned up");
@@ -56,6 +60,8 @@ fn fortress(ctx: &Context, log: &Log<&'static str>, built: &Event) {
             .spawn()?;
         let _last = Writes(log, "shield");
         deferring.wait().await;
+        // A task that is cancelled before its first poll has no cleanup yet.
+        runs.wait().await;
         in_finally.cancel();
         waits.wait().await;
         set.set();
