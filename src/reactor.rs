@@ -55,6 +55,14 @@
 //! data, short reads of that socket clear nothing. Reads of a Unix stream stop at descriptors, too, of which
 //! nothing is reported: there only a call that would block clears.
 //!
+//! # Writing is watched late
+//!
+//! A socket for datagrams, and one of the Unix domain, has an event each time that something it sent has left
+//! its buffer. That ends a wait in the queue for nothing. So such a socket is registered for reading only, and
+//! taken for writable. When a call that writes would block, or stops short, it is registered for both, before
+//! `WRITE` is cleared. The system reports with that whether there is room, so that an event which
+//! came before is not missed; and the event advances the tick, so that the clear does not take it away.
+//!
 //! Where the system's queue is not edge-triggered by itself (Windows), mio arms it again when a call would
 //! block: short transfers clear nothing there.
 
@@ -78,5 +86,7 @@ pub(crate) use registration::Registration;
 pub(crate) use shared::Reactor;
 #[cfg(taskgrove_loom)]
 pub(crate) use system::ModelSocket;
+#[cfg(not(taskgrove_loom))]
+pub(crate) use system::READS_FIRST;
 pub(crate) use system::{Events, Interest, STREAM, Source};
 pub(crate) use wakers::Waiter;

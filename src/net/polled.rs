@@ -1,7 +1,8 @@
 //! [`Polled`]: any other descriptor that the system can wait for.
 
 use super::socket::Socket;
-use crate::reactor::{Direction, Interest, Source};
+use crate::reactor::{Direction, Interest};
+use mio::event::Source;
 use mio::unix::SourceFd;
 use mio::{Registry, Token};
 use std::io;
@@ -42,6 +43,12 @@ struct Descriptor<T> {
 impl<T: AsFd> AsFd for Descriptor<T> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.owner.as_fd()
+    }
+}
+
+impl<T> AsRawFd for Descriptor<T> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd
     }
 }
 

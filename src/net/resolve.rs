@@ -30,14 +30,28 @@ mod sealed {
     }
 }
 
+/// Returns the first address. Looks a name up on another thread, and waits for that; an address itself costs
+/// nothing.
+///
+/// # Errors
+///
+/// As [`resolve`].
+#[inline]
+pub(super) async fn resolve_first(addresses: &impl ToSocketAddrs) -> io::Result<SocketAddr> {
+    match addresses.addresses() {
+        Addresses::One(address) => Ok(address),
+        more => resolve(more).await.map(|all| all[0]),
+    }
+}
+
 /// Returns the addresses. Looks a name up on another thread, and waits for that.
 ///
 /// # Errors
 ///
 /// Returns the error of the lookup, and [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no address.
-pub(super) async fn resolve(addresses: &impl ToSocketAddrs) -> io::Result<Vec<SocketAddr>> {
+async fn resolve(addresses: Addresses) -> io::Result<Vec<SocketAddr>> {
     checkpoint::pass().await;
-    let all: Vec<SocketAddr> = match addresses.addresses() {
+    let all: Vec<SocketAddr> = match addresses {
         Addresses::One(address) => vec![address],
         Addresses::Many(addresses) => addresses,
         Addresses::Text(text) => look_up(text).await?,
@@ -69,7 +83,7 @@ pub(super) async fn first_of<R, F: Future<Output = io::Result<R>>>(
     mut make: impl FnMut(SocketAddr) -> F,
 ) -> io::Result<R> {
     let mut last = None;
-    for address in resolve(addresses).await? {
+    for address in resolve(addresses.addresses()).await? {
         match make(address).await {
             Ok(made) => return Ok(made),
             Err(error) => last = Some(error),

@@ -114,12 +114,13 @@ impl<S: Source> Socket<S> {
             match call(self.get()) {
                 Ok(done) => {
                     if SHORT_SPENDS && is_short(&done) {
-                        registration.clear(seen, direction, Spent::Short);
+                        // After an error the next call finds out, and returns it.
+                        let _ = registration.clear(self.get(), seen, direction, Spent::Short);
                     }
                     return Poll::Ready(Ok(done));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    registration.clear(seen, direction, Spent::Blocks);
+                    registration.clear(self.get(), seen, direction, Spent::Blocks)?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Poll::Ready(Err(error)),
@@ -142,10 +143,10 @@ impl<S: Source> Socket<S> {
         let called = call(self.get());
         match &called {
             Ok(done) if SHORT_SPENDS && is_short(done) => {
-                registration.clear(seen, direction, Spent::Short);
+                let _ = registration.clear(self.get(), seen, direction, Spent::Short);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                registration.clear(seen, direction, Spent::Blocks);
+                registration.clear(self.get(), seen, direction, Spent::Blocks)?;
             }
             _ => {}
         }

@@ -2,9 +2,9 @@
 
 mod options;
 
-use super::resolve::{ToSocketAddrs, first_of, resolve};
+use super::resolve::{ToSocketAddrs, first_of, resolve_first};
 use super::socket::Shared;
-use crate::reactor::{Direction, Interest};
+use crate::reactor::{Direction, READS_FIRST};
 use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
@@ -46,7 +46,7 @@ pub struct UdpSocket {
 
 impl UdpSocket {
     fn new(socket: mio::net::UdpSocket) -> io::Result<Self> {
-        let socket = Shared::new(socket, Interest::READABLE | Interest::WRITABLE)?;
+        let socket = Shared::new(socket, READS_FIRST)?;
         Ok(UdpSocket { socket })
     }
 
@@ -93,7 +93,7 @@ impl UdpSocket {
     ///
     /// As [`send`](UdpSocket::send); and the error of the lookup of a name.
     pub async fn send_to(&self, bytes: &[u8], target: impl ToSocketAddrs) -> io::Result<usize> {
-        let target = resolve(&target).await?[0];
+        let target = resolve_first(&target).await?;
         let send = |socket: &mio::net::UdpSocket| socket.send_to(bytes, target);
         self.socket.write_with(send).await
     }

@@ -23,6 +23,12 @@ impl Source for ModelSocket {
 /// A model's socket is registered for everything.
 pub(crate) struct Interest;
 
+impl Interest {
+    pub(crate) fn is_writable(self) -> bool {
+        true
+    }
+}
+
 pub(crate) const STREAM: Interest = Interest;
 
 /// The events that a thread has taken.
@@ -60,6 +66,10 @@ impl System {
     ) -> io::Result<()> {
         source.set(Some(token));
         Ok(())
+    }
+
+    pub(super) fn watch_writes(&self, _: &impl Source, _token: usize) -> io::Result<()> {
+        unreachable!("a model's socket is registered for everything")
     }
 
     pub(super) fn deregister(&self, source: &mut impl Source) -> io::Result<()> {

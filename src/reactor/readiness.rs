@@ -9,6 +9,7 @@
 //! | transition | refused if | effect |
 //! |---|---|---|
 //! | [`event`](Word::event) | the generation is another one | adds bits, advances the tick |
+//! | [`presume`](Word::presume) | never | adds bits |
 //! | [`clear`](Word::clear) | an event has come since, or the generation is another one | takes bits away |
 //! | [`close`](Word::close) | never | adds `OVER` |
 //! | [`release`](Word::release) | never | the next generation: no bits but `OVER` |
@@ -121,6 +122,11 @@ impl Word {
 
     pub(super) fn seen(self) -> Seen {
         Seen(self)
+    }
+
+    /// These bits are taken for granted, without an event.
+    pub(super) fn presume(self, bits: Bits) -> Word {
+        Word(self.0 | u64::from(bits.0))
     }
 
     /// An event of the registration with this generation has come.

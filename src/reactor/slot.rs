@@ -13,7 +13,7 @@ use std::task::Waker;
 #[repr(align(64))]
 pub(super) struct Slot {
     /// A [`Word`]. All changes are read-modify-writes with AcqRel: events, by the thread that got them from
-    /// the system; clears, by the threads that use the socket; its release, by the thread that drops the
+    /// the system; what is presumed, by the thread that registers; clears, by the threads that use the socket; its release, by the thread that drops the
     /// socket; the end, by the thread that ends the runtime. Loads are Acquire. What a thread did before it
     /// released the slot is so seen by the next registration in it. That no event is missed by a wait
     /// is due to the lock, see [`super`](super#the-interleavings-that-would-fail).
@@ -66,6 +66,11 @@ impl Slot {
             }
         }
         false
+    }
+
+    /// A new registration takes these bits for granted.
+    pub(super) fn presume(&self, bits: Bits) {
+        self.change(|word| Some(word.presume(bits)));
     }
 
     /// An event has come for the registration with this generation. Gives the wakers of the waits that are

@@ -14,7 +14,35 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(crate) use mio::Interest;
-pub(crate) use mio::event::Source;
+
+/// What can be registered.
+pub(crate) trait Source: mio::event::Source {
+    /// Registers this for writing, too, as `token`. The system reports at once what is ready by then.
+    fn watch_writes(&self, registry: &mio::Registry, token: mio::Token) -> io::Result<()>;
+}
+
+#[cfg(unix)]
+impl<S: mio::event::Source + std::os::fd::AsRawFd> Source for S {
+    fn watch_writes(&self, registry: &mio::Registry, token: mio::Token) -> io::Result<()> {
+        let both = Interest::READABLE | Interest::WRITABLE;
+        registry.reregister(&mut mio::unix::SourceFd(&self.as_raw_fd()), token, both)
+    }
+}
+
+#[cfg(not(unix))]
+impl<S: mio::event::Source> Source for S {
+    fn watch_writes(&self, _: &mio::Registry, _: mio::Token) -> io::Result<()> {
+        unreachable!("all that writes is registered for both from the start")
+    }
+}
+
+/// What sockets are registered for that write without a wait before: the system reports to them that there is
+/// room each time that something has been sent. So they are registered for writing only when a call that
+/// writes would block.
+#[cfg(unix)]
+pub(crate) const READS_FIRST: Interest = Interest::READABLE;
+#[cfg(not(unix))]
+pub(crate) const READS_FIRST: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 /// What a stream is registered for. Urgent data is reported where the system tells it apart.
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -105,6 +133,12 @@ impl System {
         interest: Interest,
     ) -> io::Result<()> {
         self.registry.register(source, mio::Token(token), interest)
+    }
+
+    /// See [`Source::watch_writes`].
+    #[cold]
+    pub(super) fn watch_writes(&self, source: &impl Source, token: usize) -> io::Result<()> {
+        source.watch_writes(&self.registry, mio::Token(token))
     }
 
     pub(super) fn deregister(&self, source: &mut impl Source) -> io::Result<()> {

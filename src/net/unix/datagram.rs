@@ -2,7 +2,7 @@
 
 use super::Pauses;
 use crate::net::socket::Shared;
-use crate::reactor::{Direction, Interest};
+use crate::reactor::{Direction, READS_FIRST};
 use std::io;
 use std::net::Shutdown;
 use std::os::unix::net::SocketAddr;
@@ -37,7 +37,7 @@ pub struct UnixDatagram {
 
 impl UnixDatagram {
     fn new(socket: mio::net::UnixDatagram) -> io::Result<Self> {
-        let socket = Shared::new(socket, Interest::READABLE | Interest::WRITABLE)?;
+        let socket = Shared::new(socket, READS_FIRST)?;
         Ok(UnixDatagram { socket })
     }
 

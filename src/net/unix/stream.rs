@@ -2,7 +2,7 @@
 
 use super::Pauses;
 use crate::net::socket::Shared;
-use crate::reactor::{Direction, Interest};
+use crate::reactor::{Direction, READS_FIRST};
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::SocketAddr;
@@ -37,7 +37,7 @@ pub struct UnixStream {
 
 impl UnixStream {
     pub(super) fn new(stream: mio::net::UnixStream) -> io::Result<Self> {
-        let socket = Shared::new(stream, Interest::READABLE | Interest::WRITABLE)?;
+        let socket = Shared::new(stream, READS_FIRST)?;
         Ok(UnixStream { socket })
     }
 

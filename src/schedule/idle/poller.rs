@@ -23,7 +23,7 @@
 //! 2. a sleeper watches, and looks within [`PERIOD`](super::watcher::PERIOD).
 //!
 //! So while a worker sleeps, an event waits no longer than that for a thread that looks at the queue. While no
-//! worker sleeps, each looks at the queue every few dozen polls (`schedule/worker/sockets.rs`).
+//! worker sleeps, each looks at the queue every millisecond or more often (`schedule/worker/sockets.rs`).
 //!
 //! All that could break the invariant happens under the lock:
 //!

@@ -15,7 +15,7 @@ mod with_queue {
     use std::time::Instant;
 
     /// The most polls between two looks of a worker that is busy.
-    const POLLS_APART: u64 = 61;
+    const POLLS_APART: u64 = 250;
     /// The most nanoseconds between two looks, if no poll is longer.
     const NS_APART: u64 = 1_000_000;
 
