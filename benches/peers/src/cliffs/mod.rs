@@ -104,6 +104,12 @@ impl Cliff {
         self
     }
 
+    /// Says why the row may be above the limit.
+    fn because(mut self, why: &'static str) -> Cliff {
+        self.explained = Some(why);
+        self
+    }
+
     fn measure(&mut self, rounds: usize) {
         let count = self.cases.len();
         for round in 0..=rounds {

@@ -47,6 +47,9 @@ pub fn rows() -> Vec<Cliff> {
                     })
                 }),
             ],
+        )
+        .because(
+            "a worker runs the task, on another thread, as in tokio; async-executor's caller runs it itself",
         ),
         Cliff::new(
             "timeouts",
