@@ -33,15 +33,21 @@ unsafe impl<T: Send + Sync> Send for Counted<T> {}
 unsafe impl<T: Send + Sync> Sync for Counted<T> {}
 
 impl<T> Counted<T> {
-    /// Shares a value, with `N` references to begin with.
-    #[inline]
-    pub(crate) fn several<const N: usize>(value: T) -> [Self; N] {
+    /// Shares the value that `make` returns, with `N` references to begin with. Memory is allocated before
+    /// it is made: so it is written there and not copied. A panic of `make` leaks that memory.
+    #[inline(always)]
+    pub(crate) fn several<const N: usize>(make: impl FnOnce() -> T) -> [Self; N] {
         const { assert!(N > 0 && N < 1 << 8) };
-        let inner = SlotBox::new(Inner {
+        let make = || Inner {
             count: AtomicU32::new(N as u32),
             slot: None,
-            value,
-        });
+            value: make(),
+        };
+        let inner = if const { SlotBox::<Inner<T>>::FITS } {
+            SlotBox::made_in_slot(make)
+        } else {
+            SlotBox::in_box(Box::new(make()))
+        };
         let (mut pointer, slot) = inner.into_raw();
         // SAFETY: no other reference to the value exists yet.
         unsafe { pointer.as_mut() }.slot = slot;
@@ -127,7 +133,7 @@ mod tests {
     /// dropped once.
     fn dropped_once<const SIZE: usize>() {
         let probe = Arc::new(());
-        let [a, b, c] = Counted::several((probe.clone(), [7_u8; SIZE]));
+        let [a, b, c] = Counted::several(|| (probe.clone(), [7_u8; SIZE]));
         let d = c.clone();
         drop((a, c));
         let raw = Counted::into_raw(b);
@@ -151,11 +157,11 @@ mod tests {
                 panic!("intended {}", self.0[0]);
             }
         }
-        let [bad] = Counted::several(Bad([7; 10]));
+        let [bad] = Counted::several(|| Bad([7; 10]));
         let address = Counted::as_ptr(&bad).addr();
         let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(bad)));
         assert!(dropped.is_err());
-        let [next] = Counted::several([0_u8; 10]);
+        let [next] = Counted::several(|| [0_u8; 10]);
         assert_eq!(Counted::as_ptr(&next).addr(), address);
     }
 

@@ -44,15 +44,26 @@ impl<T> SlotBox<T> {
     /// If the value does not fit.
     #[inline]
     pub(crate) fn in_slot(value: T) -> Self {
+        Self::made_in_slot(|| value)
+    }
+
+    /// Moves the value that `make` returns into a slot, which is allocated before it is made. A panic of
+    /// `make` leaks the slot.
+    ///
+    /// # Panics
+    ///
+    /// If the value does not fit.
+    #[inline(always)]
+    pub(super) fn made_in_slot(make: impl FnOnce() -> T) -> Self {
         assert!(Self::FITS, "the caller boxes what does not fit");
         if size_of::<T>() == 0 {
-            return Self::in_box(Box::new(value));
+            return Self::in_box(Box::new(make()));
         }
         let slot = ARENA.alloc(size_of::<T>());
         let address = slot.ptr.cast::<T>();
         // SAFETY: the slot was allocated just now, has that size, and is aligned to 8, which is
         // enough for a value that fits.
-        unsafe { address.write(value) };
+        unsafe { address.write(make()) };
         SlotBox {
             value: address,
             slot: Some(slot.index),

@@ -37,14 +37,14 @@ pub(super) fn make_record<S: Service, const N: usize>(
 ) -> [Counted<Record>; N] {
     let own = service.name();
     let name = settings.name.map_or(own, Cow::Owned);
-    let mut record = Record::new(name, settings.max_children, settings.grace);
-    if settings.ready_with_children {
-        record.ready_children = Some(Box::default());
-    }
-    if let Some(locals) = settings.locals {
+    let ready_children = settings.ready_with_children.then(Box::default);
+    let (max_children, grace) = (settings.max_children, settings.grace);
+    // Nothing borrows the record before it is in its slot, so that it is written there and not copied.
+    let counts = Counted::several(move || Record::new(name, max_children, grace, ready_children));
+    if let (Some(locals), [record, ..]) = (settings.locals, &counts[..]) {
         record.cold.set_locals(locals);
     }
-    Counted::several(record)
+    counts
 }
 
 /// Returns the slot that has to be filled when the service is given a manager.

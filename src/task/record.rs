@@ -80,6 +80,7 @@ impl Record {
         name: Cow<'static, str>,
         max_children: usize,
         grace: Option<Duration>,
+        ready_children: Option<Box<ReadyChildren>>,
     ) -> Self {
         Self {
             name,
@@ -98,7 +99,7 @@ impl Record {
             runtime: OnceLock::new(),
             cold: Cold::of_service(grace),
             failed: Mutex::new(Failed::Nothing),
-            ready_children: None,
+            ready_children,
         }
     }
 

@@ -94,7 +94,7 @@ fn a_record_is_started_with_its_own_task() {
     let runtime = runtime();
     let (refused, task) = root(runtime.handle().shared(), 0, ready(()));
     refused.refuse();
-    let record = Record::new("service".into(), 1, None);
+    let record = Record::new("service".into(), 1, None, None);
     let text = panic_of(|| record.start(task.borrowed().retain()));
     assert_eq!(text, "another service's task");
 }
