@@ -1,0 +1,99 @@
+//! A drain under load: SIGTERM comes while clients of all kinds are busy, and no request is lost.
+
+use crate::load::{Connection, Counts, Load};
+use crate::process::{self, Server};
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
+use std::time::Duration;
+
+/// Answers that each load has to have before the signal comes.
+const BEFORE: u64 = 300;
+
+/// Waits until the load is under way, sends SIGTERM, and returns the counts.
+fn drain_under(server: &Server, load: Load) -> Counts {
+    while load.answered.load(Relaxed) < BEFORE {
+        thread::sleep(Duration::from_millis(1));
+    }
+    server.signal("TERM");
+    load.join()
+}
+
+#[test]
+fn clients_that_keep_their_connections_lose_nothing() {
+    let server = Server::start(&["--warm-up", "0"]);
+    let ready = server.wait_ready();
+    let counts = drain_under(&server, Load::keep_alive(&server.address, 16));
+    server.exit().assert_clean(ready + counts.answered);
+    // Each request that was sent has its whole answer, also those that were sent after the signal.
+    assert_eq!(counts.sent, counts.answered, "{counts:?}");
+    assert!(counts.answered >= BEFORE, "{counts:?}");
+    // Each client was asked to leave, came back, and was refused by the system.
+    assert_eq!(counts.refused, 16, "{counts:?}");
+}
+
+#[test]
+fn clients_with_a_connection_for_each_request_lose_nothing_that_was_read() {
+    let server = Server::start(&["--warm-up", "0"]);
+    let ready = server.wait_ready();
+    let counts = drain_under(&server, Load::one_each(&server.address, 16));
+    // The program has read as many requests as have their answers.
+    server.exit().assert_clean(ready + counts.answered);
+    // The system may have taken a connection at the moment at which the port was closed. Such a request was
+    // never read, and its client got a reset instead of an answer.
+    assert_eq!(counts.sent, counts.answered + counts.unread, "{counts:?}");
+    assert_eq!(counts.refused, 16, "{counts:?}");
+}
+
+#[test]
+fn streams_of_http_2_lose_nothing_that_was_read() {
+    let server = Server::start(&["--warm-up", "0"]);
+    let ready = server.wait_ready();
+    let counts = drain_under(&server, Load::streams(&server.address, 4, 8));
+    server.exit().assert_clean(ready + counts.answered);
+    // A stream that the client opened after the server's goodbye, which was on its way, is refused by number.
+    assert_eq!(counts.sent, counts.answered + counts.unread, "{counts:?}");
+}
+
+#[test]
+fn a_long_request_is_answered_and_the_workers_stay_until_then() {
+    let server = Server::start(&["--warm-up", "0", "--workers", "1"]);
+    let (mut requests, address) = (server.wait_ready(), server.address.clone());
+    thread::scope(|scope| {
+        // Together they take twice as long as an idle connection has: the second waits for the first in the
+        // queue of the one worker.
+        let long = || process::get(&address, "/work?ms=1000");
+        let clients = [scope.spawn(long), scope.spawn(long)];
+        requests += 2;
+        loop {
+            requests += 1;
+            if server.under_way() == 2 {
+                break;
+            }
+        }
+        server.signal("TERM");
+        assert_eq!(server.line(), "draining");
+        for client in clients {
+            let (status, said) = client.join().expect("no panic");
+            assert_eq!(status, 200, "{said}");
+            assert!(said.contains(" done by worker-1: "), "{said}");
+        }
+    });
+    server.exit().assert_clean(requests);
+}
+
+#[test]
+fn an_idle_connection_does_not_hold_up_the_drain() {
+    let server = Server::start(&["--warm-up", "0"]);
+    let ready = server.wait_ready();
+    let mut idle = Connection::open(&server.address).expect("it listens");
+    idle.get("/work").expect("answered");
+    let began = std::time::Instant::now();
+    server.signal("TERM");
+    server.exit().assert_clean(ready + 1);
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
+    assert!(idle.is_closed());
+}
