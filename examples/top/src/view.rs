@@ -151,7 +151,16 @@ impl View {
             Constraint::Fill(3),
             Constraint::Fill(4),
         ];
-        let header = Row::new(["busy %", "busy", "polls", "state", "task", "waits for"]);
+        // The first three are numbers, which are aligned to the right.
+        let names = [
+            "busy %",
+            "     busy",
+            "   polls",
+            "state",
+            "task",
+            "waits for",
+        ];
+        let header = Row::new(names);
         let header = header.style(Style::new().add_modifier(Modifier::UNDERLINED));
         frame.render_widget(
             Table::new(rows.take(usize::from(area.height)), widths).header(header),
