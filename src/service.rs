@@ -28,6 +28,7 @@ mod stats;
 mod stop;
 mod tasks;
 mod waits;
+mod when_room;
 
 pub use background::background_service;
 pub use builders::{ChildServiceBuilder, ManagerBuilder};

@@ -23,6 +23,7 @@ pub(crate) mod raw;
 mod reach;
 pub(crate) mod record;
 pub(crate) mod requests;
+pub(crate) mod room;
 pub(crate) mod shared;
 pub(crate) mod state;
 pub(crate) mod wakes;

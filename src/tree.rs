@@ -23,16 +23,17 @@
 //! | [`fail`] | whether an end is a failure, and which services have it |
 //! | [`close`], [`finish`] | drops the future of a claimed task; what follows when a task is done |
 //! | [`settle`], [`batch`] | goes on upward after a step; unlinks siblings together |
-//! | [`poll`], [`spawn`] | runs a task; adds one |
+//! | [`poll`], [`spawn`], [`attach`] | runs a task; adds one; links it, within a limit |
 //! | `blocking` | the poll of a closure that blocks, on the pool of the `blocking` crate (a feature) |
 //! | [`frontier`] | the tasks that a walk has met; every walk uses it |
 //! | [`cancel`] | the walks of a cancellation: mark, sweep, ends of grace periods |
 //! | [`late`] | what is scheduled in a service that is being cancelled |
-//! | [`full`] | a parent at its limit of children |
+//! | [`full`], [`room`] | a parent at its limit of children; waits for room under it |
 //! | [`look`] | snapshots |
 //! | [`hands`] | whether another thread is about to push something, for the simulator |
 //! | [`job`] | runs a worker's job |
 
+mod attach;
 mod awaits;
 pub(crate) mod batch;
 #[cfg(feature = "blocking")]
@@ -52,6 +53,7 @@ pub(crate) mod look;
 pub(crate) mod poll;
 pub(crate) mod request;
 mod requested;
+pub(crate) mod room;
 mod settle;
 pub(crate) mod spawn;
 

@@ -67,7 +67,7 @@ impl Context {
         Context { manager }
     }
 
-    fn record(&self) -> &Counted<Record> {
+    pub(super) fn record(&self) -> &Counted<Record> {
         &self.manager.record
     }
 

@@ -1,15 +1,20 @@
 //! Scheduling tasks through a [`Context`], and [`TaskBuilder`].
 
-use super::context::Context;
+use super::context::{Context, SpawnPoint};
+use super::when_room::WhenRoom;
 use crate::arena::slot_box::SlotBox;
 use crate::error::{Result, SpawnError};
 use crate::handle::local::TaskLocal;
 use crate::handle::settings::Settings;
 use crate::handle::task::Task;
+use crate::protect::checkpoint;
 use crate::task::raw::fits;
 use crate::task::{fitting, held, kind};
+use crate::tree::room::Ticket;
 use crate::tree::spawn;
+use std::future::poll_fn;
 use std::panic::Location;
+use std::task::Context as TaskContext;
 use std::time::Duration;
 
 impl Context {
@@ -193,6 +198,104 @@ impl<'a, F> TaskBuilder<'a, F> {
     }
 }
 
+impl<F> TaskBuilder<'_, F> {
+    /// Schedules the task as [`spawn`](TaskBuilder::spawn) does, but waits while the parent has as many live
+    /// supervised children as it may have.
+    ///
+    /// Places are given out in the order in which the waits have begun, which they do at their first polls. As
+    /// long as a task waits, nothing that comes later gets a place, neither by this nor by
+    /// [`spawn`](TaskBuilder::spawn) and the like. A place that a wait has got is kept for it until it is polled the
+    /// next time, or dropped.
+    ///
+    /// The parent is that of a task that the polling code schedules; see [`Context`]. A wait that goes on in
+    /// another task, and so has another parent, begins anew.
+    ///
+    /// When cancellation of the service or of the parent is asked for, all waits go on, and each returns a
+    /// task that never runs. A wait whose task would run nevertheless, because it is scheduled inside
+    /// protection or in a grace period, goes on waiting.
+    ///
+    /// Dropping the future drops the task that was to be scheduled, and gives its place to the next wait.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`NotRunning`](crate::LifecycleError::NotRunning) before the start and after the end of the
+    /// service, also if that ends during the wait. Returns [`TooManyChildren`](crate::TooManyChildren) if the
+    /// limit is zero, since there will never be room.
+    ///
+    /// # Examples
+    ///
+    /// A service that serves two connections at once, and takes the next one when it has room:
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use taskgrove::{Context, Manager, Runtime, service_fn, time};
+    /// async fn serve(connection: u32) -> taskgrove::Result {
+    ///     time::sleep(Duration::from_millis(1)).await;
+    ///     println!("served {connection}");
+    ///     Ok(())
+    /// }
+    /// let server = service_fn("server", async |ctx: Context| {
+    ///     for connection in 0..10 {
+    ///         ctx.task(serve(connection)).spawn_when_room().await?;
+    ///         assert!(ctx.stats().tasks.pending_count() <= 2);
+    ///     }
+    ///     Ok(())
+    /// });
+    /// let runtime = Runtime::new()?;
+    /// let server = Manager::builder(server).max_children(2).build()?;
+    /// runtime.block_on(server.run())?;
+    /// assert_eq!(server.stats().tasks.finished_count, 10);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn spawn_when_room<T>(self) -> impl Future<Output = Result<Task<T>, SpawnError>> + Send
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.spawn_when_room_from(Location::caller())
+    }
+
+    async fn spawn_when_room_from<T>(
+        self,
+        location: &'static Location<'static>,
+    ) -> Result<Task<T>, SpawnError>
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+        T: Send + 'static,
+    {
+        let context = self.context;
+        let opts_out = self.settings.grace.is_some_and(|grace| grace.is_zero());
+        let mut wait = WhenRoom::new(context);
+        let mut builder = Some(self);
+        let mut spawn = |at: SpawnPoint<'_>, permit: Option<&mut Ticket>| {
+            let builder = builder.take().expect("it is scheduled once");
+            builder.spawn_there(&at, permit, location)
+        };
+        let awaited = || (context.with_spawn_point(|at| at.awaited_room())).ok();
+        let mut poll = |cx: &mut TaskContext<'_>| wait.poll(cx, opts_out, &mut spawn);
+        poll_fn(|cx| checkpoint::poll(cx, awaited, &mut poll)).await
+    }
+
+    fn spawn_there<T>(
+        self,
+        at: &SpawnPoint<'_>,
+        permit: Option<&mut Ticket>,
+        location: &'static Location<'static>,
+    ) -> Result<Task<T>, SpawnError>
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+        T: Send + 'static,
+    {
+        let options = self.settings.into_task();
+        if const { fits::<F>() } {
+            spawn_at::<F, _, T>(at, self.future.take(), options, permit, location)
+        } else {
+            spawn_at::<F, _, T>(at, self.future.into_pin(), options, permit, location)
+        }
+    }
+}
+
 /// Schedules a task that is named after `N`, with a future that fits a slot.
 pub(super) fn spawn_named<N, F, T>(
     context: &Context,
@@ -210,6 +313,29 @@ where
         let joined = spawn::supervised::<N, _, _>(at.parent, future, options, location)?;
         Ok(Task::new(joined, at.parent))
     })?
+}
+
+/// As [`spawn_named`], where the calling code schedules, and with a permit if there is one.
+fn spawn_at<N, F, T>(
+    at: &SpawnPoint<'_>,
+    future: F,
+    mut options: spawn::Options,
+    permit: Option<&mut Ticket>,
+    location: &'static Location<'static>,
+) -> Result<Task<T>, SpawnError>
+where
+    F: Future<Output = Result<T>> + Send + 'static,
+    T: Send + 'static,
+{
+    options.limit = Some(at.limit);
+    options.refuse = at.closing;
+    let joined = match permit {
+        None => spawn::supervised::<N, _, _>(at.parent, future, options, location)?,
+        Some(permit) => {
+            spawn::supervised_in::<N, _, _>(permit, at.parent, future, options, location)?
+        }
+    };
+    Ok(Task::new(joined, at.parent))
 }
 
 impl<F> std::fmt::Debug for TaskBuilder<'_, F> {

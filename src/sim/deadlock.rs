@@ -114,6 +114,9 @@ impl Tree<'_> {
         match awaited {
             Awaited::Result(whom) => format!("the result of {}", self.whom(whom)),
             Awaited::Done(whom) => format!("{} to be done (`wait_done`)", self.whom(whom)),
+            Awaited::Room(whom) => {
+                format!("room under {} (`spawn_when_room`)", self.whom(whom))
+            }
             Awaited::Time(NEVER) | Awaited::Limit(NEVER) => "a sleep that never ends".to_owned(),
             Awaited::Time(at) | Awaited::Limit(at) => {
                 format!(

@@ -49,6 +49,8 @@ pub(crate) enum Awaited {
     /// A task to be done.
     Done(Whom),
     Service(Event, Whom),
+    /// Room under a task that is at its limit of children.
+    Room(Whom),
     /// A moment on the runtime's clock.
     Time(u64),
     /// The end of a time limit, a moment on the runtime's clock, unless a future ends before.

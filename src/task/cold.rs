@@ -5,6 +5,7 @@ use super::cleanups::{Cleanup, Cleanups};
 use super::cover::Cover;
 use super::locals::{Locals, Value};
 use super::raw::record_address::RecordAddress;
+use super::room::Room;
 use crate::error::CancelCause;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, OnceLock};
@@ -28,6 +29,8 @@ pub(crate) struct Cold {
     pub(crate) cover: OnceLock<Arc<Cover>>,
     /// The number of covered children. Under the lock of the task's children: Relaxed.
     pub(in crate::task) covered: AtomicU32,
+    /// The waits for room under the task, once there was one.
+    pub(crate) room: OnceLock<Arc<Room>>,
     /// Scopes of `shielded` and `finally` that are active in the task. Counted by the threads that
     /// poll or drop them (AcqRel); the worker that ends a poll loads it (Acquire), so that it sees
     /// what was done inside a scope that another thread has left.
@@ -97,6 +100,7 @@ impl Cold {
             in_parents_grace: AtomicBool::new(false),
             cover: OnceLock::new(),
             covered: AtomicU32::new(0),
+            room: OnceLock::new(),
             protection: AtomicU32::new(0),
             waiters: WaitList::default(),
             cleanups_pending: AtomicU32::new(0),

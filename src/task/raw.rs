@@ -66,6 +66,7 @@ mod site;
 pub(super) mod stage;
 mod steps;
 mod submit;
+mod vacancy;
 pub(super) mod waker;
 pub(super) mod window;
 
@@ -83,6 +84,7 @@ pub(crate) use rights::{Claimed, Finished, Fresh, Next, Pin, Pins, Queued, Runni
 pub(crate) use stage::{Fallible, Plain, fits};
 pub(crate) use steps::{Marked, Start, StartRarely};
 pub(crate) use submit::hand_over;
+pub(crate) use vacancy::RoomUnder;
 pub(crate) use waker::is_tasks_own;
 
 #[cfg(test)]

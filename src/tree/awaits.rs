@@ -36,6 +36,7 @@ fn what(awaited: &Awaited, shared: &Shared, now_ns: u64) -> String {
             Some(id) => format!("task {} {id}", path(task, shared)),
             None => format!("task {}", path(task, shared)),
         },
+        Awaited::Room(parent) => format!("room under {}", path(parent, shared)),
         Awaited::Time(at) => until("sleep", *at, now_ns),
         Awaited::Limit(at) => until("timeout", *at, now_ns),
         Awaited::Service(event, service) => {

@@ -6,14 +6,33 @@
 //! that only the parent's own end could be late. A thread that keeps a batch prevents that: it flushes
 //! the batch before it runs anything but a task with the same parent ([`Batch::waits_for`]). Such a task
 //! is not done yet, so the parent could neither be done nor have its turn, with or without the batch.
+//!
+//! While tasks wait for room under a parent ([`crate::task::room`]), none of its children is put off.
 
 use super::finish;
 use super::settle::{settle, settle_quietly};
 use crate::task::Live;
 use crate::task::raw::{Finished, Pins};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The greatest number of siblings that are taken off together.
 const MOST: usize = if cfg!(taskgrove_loom) { 2 } else { 64 };
+
+/// [`MOST`]; 0 once there was a wait for room in this process. Relaxed: what orders the looks at it is in
+/// [`crate::task::room`].
+static MOST_NOW: AtomicUsize = AtomicUsize::new(if cfg!(taskgrove_loom) { 0 } else { MOST });
+
+/// The greatest number of siblings that are taken off together without a look at their parent.
+#[inline(always)]
+fn most() -> usize {
+    MOST_NOW.load(Ordering::Relaxed)
+}
+
+/// Makes batches look from now on whether something waits for room under the parent. They then take a task off at
+/// once.
+pub(super) fn look_at_parents() {
+    MOST_NOW.store(0, Ordering::Relaxed);
+}
 
 /// Siblings that are done and still linked.
 #[derive(Default)]
@@ -25,19 +44,39 @@ impl Batch {
     /// Finishes a task that this thread has made done, except for its removal from the parent.
     #[inline(always)]
     pub(crate) fn add(&mut self, mut task: Finished) {
-        if self.done.len() == MOST || !self.waits_for(task.live()) {
+        if self.done.len() >= most() {
+            return self.add_rarely(task);
+        }
+        if !self.waits_for(task.live()) {
             self.flush();
         }
         finish::announce(&mut task);
         self.done.push(task);
     }
 
+    /// As [`Batch::add`], if the batch is full, or [`look_at_parents`] was called.
+    #[cold]
+    fn add_rarely(&mut self, mut task: Finished) {
+        if self.done.len() >= MOST || !self.waits_for(task.live()) {
+            self.flush();
+        }
+        finish::announce(&mut task);
+        let is_watched = task
+            .live()
+            .parent()
+            .is_some_and(|parent| parent.is_watched());
+        self.done.push(task);
+        if is_watched {
+            self.flush();
+        }
+    }
+
     /// As [`Batch::add`], of a task that may wait: see [`Batch::waits_for`].
     #[inline(always)]
     pub(super) fn add_sibling(&mut self, mut task: Finished) {
         debug_assert!(self.waits_for(task.live()));
-        if self.done.len() == MOST {
-            self.flush();
+        if self.done.len() >= most() {
+            return self.add_rarely(task);
         }
         finish::announce(&mut task);
         self.done.push(task);

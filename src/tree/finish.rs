@@ -30,7 +30,13 @@ pub(super) fn finish(mut task: Finished) -> Next {
 pub(super) fn is_quiet(task: &Finished) -> bool {
     let (live, flags) = (task.live(), task.flags());
     let plain = !live.is(kind::SERVICE | kind::SENTINEL) && live.cold().is_none();
-    plain && !task.has_unwanted_output() && !flags.has_join_waker() && !flags.has_waiters()
+    // Room that it leaves may be waited for with a foreign waker.
+    let watched = || live.parent().is_some_and(|parent| parent.is_watched());
+    plain
+        && !task.has_unwanted_output()
+        && !flags.has_join_waker()
+        && !flags.has_waiters()
+        && !watched()
 }
 
 /// Does what follows from a task's end, except taking it off its parent: closes the record, drops an outcome

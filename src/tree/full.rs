@@ -9,22 +9,36 @@ use crate::error::TooManyChildren;
 use crate::path::sanitise;
 use crate::snapshot::crowd::{Census, Crowd};
 use crate::task::crowd::{CrowdHook, Edge};
-use crate::task::raw::{Parent, Pin};
-use crate::task::{kind, short};
+use crate::task::raw::{Children, Parent, Pin, RoomUnder};
+use crate::task::{Live, kind, short};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::panic::Location;
 
-/// Counts out the children that are done; `true` if there was one.
+/// Counts out the children that are done; `true` if there was one. If tasks wait for room, it is theirs.
 #[cold]
 pub(super) fn make_room(parent: Parent<'_>) -> bool {
+    count_out(parent, |child, children| children.count_out(child))
+}
+
+/// As [`make_room`]. A thread that makes a child done that was not counted out sees what this thread did
+/// before.
+#[cold]
+pub(super) fn make_room_in_order(parent: Parent<'_>) {
+    count_out(parent, |child, children| children.count_out_in_order(child));
+}
+
+fn count_out(parent: Parent<'_>, one: impl Fn(Live<'_>, &Children<'_>) -> bool) -> bool {
     let mut made = false;
     if let Some(pin) = parent.task().pin() {
         let mut frontier = Frontier::below(pin, 0);
         while frontier.expand_one(|child, children| {
-            made |= children.count_out(child);
+            made |= one(child, children);
             Visit::Skip
         }) {}
+    }
+    if made && let Some(room) = RoomUnder::of(parent) {
+        room.pass_on();
     }
     made
 }

@@ -28,6 +28,14 @@ fn may_run(parent: Parent<'_>, record: &Record) -> bool {
         })
 }
 
+/// Whether a child that the calling code schedules under `parent` is refused, because that is being cancelled
+/// or is done, whether or not there is room. `opts_out`: the child has a grace period of zero.
+pub(crate) fn is_refused(parent: Parent<'_>, opts_out: bool) -> bool {
+    let word = parent.task().word();
+    let closing = word.is_closing() && (opts_out || !word.in_grace());
+    word.is_done() || closing && (word.is_killed() || child::cover_of(parent.task()).is_none())
+}
+
 /// Whether the task is below the task of the service with this record, and a protection in between keeps the
 /// cancellation of that service away from it.
 fn is_covered(task: Live<'_>, record: &Record) -> bool {

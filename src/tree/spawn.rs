@@ -7,7 +7,9 @@
 //! the walk finds the child in the list. The walk reaches each parent in turn, so this holds for a
 //! cancellation of any ancestor.
 
+use super::attach::{Attached, Limit, attach, attach_in, count_crowd};
 use super::full;
+use super::room::Ticket;
 use crate::arena::counted::Counted;
 use crate::error::{BoxError, TooManyChildren};
 use crate::protect::child;
@@ -18,11 +20,13 @@ use crate::task::cold::Cold;
 use crate::task::cover::Cover;
 use crate::task::locals::Locals;
 use crate::task::raw::allocate::{self, Seed};
-use crate::task::raw::{Children, Fallible, Fresh, Joined, Parent, Plain, Queued, RecordAddress};
+use crate::task::raw::{Fallible, Fresh, Joined, Parent, Plain, Queued, RecordAddress};
 use crate::task::record::Record;
 use crate::task::{current, kind};
 use std::panic::Location;
 use std::time::Duration;
+
+pub(crate) use super::attach::Refusal;
 
 /// The options of a new task.
 #[derive(Default)]
@@ -46,87 +50,6 @@ pub(crate) struct ServiceOptions {
     pub(crate) kind: u8,
     /// As in [`Options`].
     pub(crate) limit: Option<usize>,
-}
-
-/// Why a child was not linked.
-pub(crate) enum Refusal {
-    /// The parent is being cancelled, outside of protection and grace, or is done, or has
-    /// [`MAX_CHILDREN`](crate::task::state::MAX_CHILDREN).
-    Closing,
-    /// The parent is at its limit of supervised children.
-    Limit,
-}
-
-/// A limit on the supervised children of the parent, which a supervised child keeps.
-struct Limit {
-    max: usize,
-    /// The number of supervised children that the parent had before this one was linked.
-    before: u32,
-}
-
-impl Limit {
-    fn new(max: Option<usize>) -> Option<Limit> {
-        max.map(|max| Limit { max, before: 0 })
-    }
-}
-
-/// Links a new task under its parent.
-// Not inlined into the code that is generic over the future: one copy of it is enough.
-#[inline(never)]
-fn attach<'a>(
-    parent: Parent<'_>,
-    task: Fresh<'a>,
-    mut limit: Option<&mut Limit>,
-) -> Result<Queued, (Fresh<'a>, Refusal)> {
-    match link(parent, task, limit.as_deref_mut()) {
-        Err((task, Refusal::Limit)) => attach_to_full(parent, task, limit),
-        linked => linked,
-    }
-}
-
-#[cold]
-fn attach_to_full<'a>(
-    parent: Parent<'_>,
-    mut task: Fresh<'a>,
-    mut limit: Option<&mut Limit>,
-) -> Result<Queued, (Fresh<'a>, Refusal)> {
-    loop {
-        let made = full::make_room(parent);
-        // Each round needs new room: if none was made, this link is the last attempt.
-        match link(parent, task, limit.as_deref_mut()) {
-            Err((back, Refusal::Limit)) if made => task = back,
-            linked => return linked,
-        }
-    }
-}
-
-#[inline(always)]
-fn link<'a>(
-    parent: Parent<'_>,
-    task: Fresh<'a>,
-    limit: Option<&mut Limit>,
-) -> Result<Queued, (Fresh<'a>, Refusal)> {
-    let children = Children::lock(parent.task());
-    if let Some(limit) = limit {
-        limit.before = children.supervised_count();
-        if limit.before as usize >= limit.max && !children.refuses(&task) {
-            return Err((task, Refusal::Limit));
-        }
-    }
-    children
-        .adopt(task)
-        .map_err(|task| (task, Refusal::Closing))
-}
-
-/// Tells the hook for crowds of a new supervised child that is in a queue.
-#[inline]
-fn count_crowd(parent: Parent<'_>, limit: Option<Limit>) {
-    if let (Some(hook), Some(limit)) = (parent.shared().crowd.get(), limit) {
-        let count = limit.before as usize + 1;
-        if let Some(edge) = hook.edge(count, limit.max) {
-            full::tell_crowd(parent, edge, count, limit.max);
-        }
-    }
 }
 
 #[cold]
@@ -267,8 +190,46 @@ where
 pub(crate) fn supervised<N, F, T>(
     parent: Parent<'_>,
     future: F,
+    options: Options,
+    location: &'static Location<'static>,
+) -> Result<Joined<T>, TooManyChildren>
+where
+    F: Future<Output = Result<T, BoxError>> + Send + 'static,
+    T: Send + 'static,
+{
+    let refuse = options.refuse;
+    supervised_by::<N, _, _>(parent, future, options, location, |task, limit| {
+        if refuse {
+            Err((task, Refusal::Closing))
+        } else {
+            attach(parent, task, limit)
+        }
+    })
+}
+
+/// As [`supervised`], with a permit that was waited for under this parent.
+pub(crate) fn supervised_in<N, F, T>(
+    permit: &mut Ticket,
+    parent: Parent<'_>,
+    future: F,
+    options: Options,
+    location: &'static Location<'static>,
+) -> Result<Joined<T>, TooManyChildren>
+where
+    F: Future<Output = Result<T, BoxError>> + Send + 'static,
+    T: Send + 'static,
+{
+    let attach = |task, limit: Option<&mut _>| attach_in(permit, task, limit);
+    supervised_by::<N, _, _>(parent, future, options, location, attach)
+}
+
+#[inline(always)]
+fn supervised_by<'a, N, F, T>(
+    parent: Parent<'a>,
+    future: F,
     mut options: Options,
     location: &'static Location<'static>,
+    attach: impl FnOnce(Fresh<'a>, Option<&mut Limit>) -> Attached<'a>,
 ) -> Result<Joined<T>, TooManyChildren>
 where
     F: Future<Output = Result<T, BoxError>> + Send + 'static,
@@ -278,12 +239,7 @@ where
     let seed = seed(parent, &mut options, location);
     let (task, joined) = allocate::task::<_, Fallible, N>(seed, future);
     let mut limit = Limit::new(options.limit);
-    let attached = if options.refuse {
-        Err((task, Refusal::Closing))
-    } else {
-        attach(parent, task, limit.as_mut())
-    };
-    match attached {
+    match attach(task, limit.as_mut()) {
         Ok(task) => {
             count_in(parent);
             on_spawn(parent, options.kind, task);

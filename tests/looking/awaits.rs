@@ -118,6 +118,41 @@ fn a_manager_names_its_service_by_path() {
 }
 
 #[test]
+fn a_wait_for_room_names_the_parent() {
+    check(0..20, async || {
+        let app = service_fn("app", async |ctx: Context| {
+            ctx.run_task(pending())?;
+            let (outer, inner) = (ctx.clone(), ctx.clone());
+            let waits = spawn(async move {
+                drop(outer.task::<_, ()>(pending()).spawn_when_room().await);
+                let full = outer.task::<_, ()>(pending()).spawn_when_room().await;
+                drop(full);
+            });
+            let other = service_fn("other", async move |_: Context| {
+                drop(inner.task::<_, ()>(pending()).spawn_when_room().await);
+                Ok(())
+            });
+            let other = Handle::current().start(other)?;
+            sleep(ms(1)).await;
+            let path = format!("room under app/{}", name(waits.id()));
+            assert_eq!(now(waits.id()), path);
+            assert_eq!(now(other.id().expect("started")), "room under app");
+            ctx.cancel()?;
+            pending().await
+        });
+        let app = Manager::builder(app).max_children(1).build().expect("new");
+        app.run().await.expect("no failure");
+    });
+}
+
+/// The last segment of a task's path.
+fn name(id: TaskId) -> String {
+    let snapshot = Handle::current().snapshot();
+    let node = snapshot.nodes().iter().find(|node| node.id == id);
+    node.expect("it is there").name.clone()
+}
+
+#[test]
 fn several_awaits_of_one_poll_are_all_there() {
     check(0..20, async || {
         let both = async {

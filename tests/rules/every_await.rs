@@ -164,6 +164,14 @@ async fn all(h: &Handle) -> Vec<(&'static str, Make)> {
         entry("external_api", || async {
             let _ = ManagerSlot::new().external_api(ready(())).await;
         }),
+        entry(
+            "spawn_when_room",
+            of!(ctx, ctx.task(async { Ok(()) }).spawn_when_room()),
+        ),
+        entry(
+            "spawn_when_room",
+            of!(inner, inner.task(async { Ok(()) }).spawn_when_room()),
+        ),
         entry("cancelled", of!(ctx, ctx.cancelled())),
         entry("until_cancelled", of!(ctx, ctx.until_cancelled(ready(())))),
         entry(

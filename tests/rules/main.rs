@@ -31,6 +31,7 @@ mod locals;
 mod names;
 mod own_awaits;
 mod place;
+mod room;
 mod runtime;
 mod scheduling;
 mod sets;

@@ -72,6 +72,24 @@ fn it_draws_the_tree_and_says_what_each_waits_for() {
     });
 }
 
+/// A service that waits for room which none of its tasks leaves.
+#[test]
+fn a_wait_for_room_names_the_parent() {
+    watchdog(|| {
+        let message = deadlock(3, async || {
+            let app = service_fn("app", async |ctx: Context| {
+                ctx.task::<_, ()>(pending()).name("stays").spawn()?;
+                ctx.task(async { Ok(()) }).spawn_when_room().await?;
+                Ok(())
+            });
+            let app = Manager::builder(app).max_children(1).build().unwrap();
+            app.run().await.unwrap();
+        });
+        let wait = "app #2: room under app #2 (`spawn_when_room`)";
+        says(&message, &[wait, "app/stays #"]);
+    });
+}
+
 #[test]
 fn a_cleanup_that_never_ends_is_found() {
     watchdog(|| {

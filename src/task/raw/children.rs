@@ -8,10 +8,16 @@ use super::live::resolve;
 use super::rights::{Finished, Fresh, Live, Queued};
 use crate::sync::ByteGuard;
 use crate::sync::atomic::Ordering;
+use crate::task::state::Word;
 
 /// The value of [`Header::supervised`] in a child that is done and was counted out: the parent's count no
-/// longer includes it. A task that is done has no children, so its own count is free for this.
+/// longer includes it. A task that is done has no children, so its own count is free for this. [`WATCHED`] may
+/// be set or clear.
 const COUNTED_OUT: u32 = u32::MAX;
+
+/// Set in [`Header::supervised`] while the task's [`Room`](crate::task::room) is in use. It makes the count
+/// greater than any limit.
+const WATCHED: u32 = 1 << 31;
 
 /// A task's list of children, locked until this is dropped. While it exists, the caller runs no user
 /// code, takes no other lock and allocates nothing.
@@ -151,9 +157,25 @@ impl<'a> Children<'a> {
     }
 
     /// The number of supervised children, without those that were counted out.
-    #[inline]
     pub(crate) fn supervised_count(&self) -> u32 {
+        self.parent.supervised_hint()
+    }
+
+    /// As [`Children::supervised_count`], but a number above any limit if the room of the parent is in use.
+    #[inline]
+    pub(crate) fn count_or_watched(&self) -> u32 {
         self.parent.supervised.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the room of the parent is in use, or that it is at rest. The parent may be done: this leaves
+    /// the mark of a child that was counted out, which is written under another lock.
+    pub(crate) fn watch(&self, in_use: bool) {
+        let count = &self.parent.supervised;
+        if in_use {
+            count.fetch_or(WATCHED, Ordering::Relaxed);
+        } else {
+            count.fetch_and(!WATCHED, Ordering::Relaxed);
+        }
     }
 
     /// Adds `change` to the count of supervised children.
@@ -167,8 +189,18 @@ impl<'a> Children<'a> {
     /// Takes a child that is done, and still linked, off the count of supervised children; `false` if it is
     /// not done, or was not counted.
     pub(crate) fn count_out(&self, child: Live<'_>) -> bool {
+        self.count_out_seen(child, child.word())
+    }
+
+    /// As [`Children::count_out`], with a look that writes: a thread that makes the child done later sees
+    /// what this thread did before.
+    pub(crate) fn count_out_in_order(&self, child: Live<'_>) -> bool {
+        self.count_out_seen(child, child.state.load_in_order())
+    }
+
+    fn count_out_seen(&self, child: Live<'_>, word: Word) -> bool {
         self.check(&child);
-        let counted = child.word().is_done() && child.is_counted();
+        let counted = word.is_done() && child.is_counted();
         if counted {
             child.supervised.store(COUNTED_OUT, Ordering::Relaxed);
             self.supervised(-1);
@@ -181,7 +213,20 @@ impl Header {
     /// Whether the parent's count includes this child, which is done. Exact under the parent's lock.
     #[inline]
     fn is_counted(&self) -> bool {
-        self.is(kind::SUPERVISED) && self.supervised.load(Ordering::Relaxed) != COUNTED_OUT
+        let count = self.supervised.load(Ordering::Relaxed);
+        self.is(kind::SUPERVISED) && count | WATCHED != COUNTED_OUT
+    }
+
+    /// The number of supervised children. Without the lock it may be outdated.
+    pub(super) fn supervised_hint(&self) -> u32 {
+        self.supervised.load(Ordering::Relaxed) & !WATCHED
+    }
+
+    /// Whether the task's room is in use. A thread that has made a child of it done sees that it is, if the
+    /// room was put in use before: [`crate::task::room`] says why.
+    #[inline]
+    pub(crate) fn is_watched(&self) -> bool {
+        self.supervised.load(Ordering::Relaxed) & WATCHED != 0
     }
 
     /// Sets the mark of a child that is counted out, in a task that is done and has no parent; `false` if

@@ -180,7 +180,8 @@ impl Children<'_> {
     pub(crate) fn refuses(&self, child: &Fresh<'_>) -> bool {
         let word = self.parent.word();
         let in_grace = word.in_grace() && !child.opts_out_of_grace();
-        word.is_closing() && !in_grace && (word.is_killed() || !child.live().is_covered())
+        let closing = word.is_closing() && !in_grace;
+        word.is_done() || closing && (word.is_killed() || !child.live().is_covered())
     }
 
     /// Counts a child out that is done; `true` if the parent counts it now by a pin.

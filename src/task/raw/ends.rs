@@ -77,7 +77,13 @@ impl Finished {
     #[inline]
     pub(crate) fn take_off(self) -> Option<Pin> {
         let parent = self.live().parent().and_then(|parent| {
-            let pinned = Children::lock(parent.borrowed()).unlink(&self);
+            let children = Children::lock(parent.borrowed());
+            let pinned = children.unlink(&self);
+            let room = children.vacated(parent);
+            drop(children);
+            if let Some(room) = room {
+                room.pass_on();
+            }
             pinned.then(|| parent.raw())
         });
         self.drop_hold();
@@ -103,7 +109,13 @@ impl Finished {
     fn take_off_several(done: &mut Vec<Finished>) -> Option<Pins> {
         let first = done.first()?;
         let parent = first.live().parent()?;
-        let pins = Children::lock(parent.borrowed()).unlink_all(done);
+        let children = Children::lock(parent.borrowed());
+        let pins = children.unlink_all(done);
+        let room = children.vacated(parent);
+        drop(children);
+        if let Some(room) = room {
+            room.pass_on();
+        }
         if pins.is_some() {
             done.iter().for_each(Finished::drop_hold);
         }

@@ -102,8 +102,9 @@ pub(crate) struct Header {
     /// read it for statistics, so Relaxed suffices.
     pub(super) polls: AtomicU64,
     pub(super) born_ms: u32,
-    /// The number of supervised children that are linked and not counted out. Under this task's lock, which orders
-    /// the accesses, so Relaxed suffices. In a child that is done: see [`super::children`].
+    /// The number of supervised children that are linked and not counted out, and whether the task's room is in
+    /// use. Under this task's lock, which orders the accesses, so Relaxed suffices. [`super::children`] says what
+    /// it is in a child that is done, and who looks without the lock.
     pub(super) supervised: AtomicU32,
     pub(super) lock: ByteLock,
     pub(super) kind: u8,

@@ -273,6 +273,19 @@ impl<'a> Parent<'a> {
         unsafe { self.task.record_address().as_ref() }
     }
 
+    /// The cold data, if it has been allocated.
+    pub(crate) fn cold(self) -> Option<&'a Cold> {
+        // SAFETY: the record is there, for the type's lifetime, if it is a service's task; any other has a
+        // `Box`, which stays until the slot is freed.
+        unsafe { cold_behind(self.task.cold.load(Acquire)) }
+    }
+
+    /// As [`Parent::cold`], which is allocated if there is none.
+    pub(crate) fn cold_or_new(self) -> &'a Cold {
+        // SAFETY: as above.
+        unsafe { self.task.cold_or_new_unchecked() }
+    }
+
     /// The name of the service, if it is a service's task.
     pub(crate) fn service_name(self) -> Option<&'a str> {
         if self.task.is(kind::SERVICE) {

@@ -31,6 +31,11 @@ impl State {
         Word(self.0.load(Ordering::Acquire))
     }
 
+    /// As [`State::load`], by a read-modify-write: each later step sees what this thread did before.
+    pub(in crate::task) fn load_in_order(&self) -> Word {
+        Word(self.0.fetch_or(0, Ordering::AcqRel))
+    }
+
     /// Applies `f` in a compare-and-swap loop. Returns the word before, and the result.
     #[inline]
     fn update<R>(&self, f: impl Fn(Word) -> (Word, R)) -> (Word, R) {
