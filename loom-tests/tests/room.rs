@@ -189,4 +189,3 @@ fn a_wait_finds_the_room_that_a_batch_keeps() {
         world.end();
     });
 }
-
