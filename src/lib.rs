@@ -32,6 +32,7 @@
 //! - [`Snapshot`], [`Stats`] and [`Metrics`] show what the tasks of a runtime do.
 //! - [`time`] has sleeps, timeouts and intervals.
 //! - [`sim`] runs the same tasks on one thread in an order that a seed determines, in virtual time.
+//! - [`guide`] has a tutorial, pages for those who come from elsewhere, and answers to frequent questions.
 //!
 //! # Features
 //!
@@ -53,11 +54,17 @@
 //!
 //! With `panic = "abort"`, a panic in a task ends the process.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod arena;
 #[doc(hidden)]
 pub use arena::audit;
 mod error;
 mod events;
+// The pages are part of the documentation only. The stage `guide` tests their examples, with the crates that these
+// compare with.
+#[cfg(all(doc, not(doctest)))]
+pub mod guide;
 mod handle;
 #[cfg(feature = "hyper")]
 pub mod hyper;
