@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# examples/mini-redis, a package of its own: its tests, and its programs as somebody would use them.
+source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+
+cd examples/mini-redis
+export CARGO_TARGET_DIR=$target/mini-redis
+cargo build --locked
+cargo test --locked
+
+log=$(mktemp)
+bin=$CARGO_TARGET_DIR/debug
+"$bin/mini-redis-server" 127.0.0.1:0 >"$log" &
+server=$!
+trap 'kill "$server" 2>/dev/null || true; rm -f "$log"' EXIT
+for ((tries = 0; tries < 200; tries++)); do
+    address=$(sed -n 's/^listening on //p' "$log")
+    [[ -z $address ]] || break
+    sleep 0.05
+done
+cli() { timeout 10 "$bin/mini-redis-cli" "$address" "$@"; }
+[[ $(cli ping) == PONG ]]
+[[ $(cli get a) == '(nil)' ]]
+[[ $(cli set a 'some text' px 60000) == OK ]]
+[[ $(cli get a) == 'some text' ]]
+[[ $(cli publish news x) == 0 ]]
+kill -TERM "$server"
+wait "$server" # exit code 0: the drain was clean
+echo 'mini-redis answers, and drains'
