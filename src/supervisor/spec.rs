@@ -3,13 +3,13 @@
 use super::backoff::Backoff;
 use super::rules::{ChildRules, Restart, Shutdown};
 use crate::error::LifecycleError;
-use crate::service::{Manager, Service};
+use crate::service::{Manager, ManagerBuilder, Service};
 use std::any::TypeId;
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-type Factory = dyn Fn(&str, Option<Duration>) -> Result<Manager, LifecycleError> + Send + Sync;
+type Factory = dyn Fn() -> ManagerBuilder + Send + Sync;
 
 /// Describes a child of a supervisor: its name, how to make it, and when to restart it.
 ///
@@ -31,6 +31,7 @@ pub struct ChildSpec {
     pub(super) name: Arc<str>,
     factory: Arc<Factory>,
     grace: Option<Duration>,
+    max_children: Option<usize>,
     restart: Restart,
     backoff: Backoff,
     /// `None`: that of the type of the service.
@@ -54,14 +55,9 @@ impl ChildSpec {
     ) -> ChildSpec {
         ChildSpec {
             name: Arc::from(name.into()),
-            factory: Arc::new(move |name, grace| {
-                let mut builder = Manager::builder(factory()).name(name);
-                if let Some(period) = grace {
-                    builder = builder.grace(period);
-                }
-                builder.build()
-            }),
+            factory: Arc::new(move || Manager::builder(factory())),
             grace: None,
+            max_children: None,
             restart: Restart::default(),
             backoff: Backoff::default(),
             shutdown: None,
@@ -88,6 +84,13 @@ impl ChildSpec {
     /// that is longer than the time limit of [`shutdown`](ChildSpec::shutdown) is cut short by it.
     pub fn grace(mut self, period: Duration) -> ChildSpec {
         self.grace = Some(period);
+        self
+    }
+
+    /// Sets how many live supervised children the child's task, and each other task of the child, may have; see
+    /// [`ManagerBuilder::max_children`](crate::ManagerBuilder::max_children).
+    pub fn max_children(mut self, limit: usize) -> ChildSpec {
+        self.max_children = Some(limit);
         self
     }
 
@@ -140,7 +143,14 @@ impl ChildSpec {
 
     /// Makes an incarnation, which is not started. Runs code of the user, which may panic.
     pub(super) fn make(&self) -> Result<Manager, LifecycleError> {
-        (self.factory)(&self.name, self.grace)
+        let mut builder = (self.factory)().name(&*self.name);
+        if let Some(period) = self.grace {
+            builder = builder.grace(period);
+        }
+        if let Some(limit) = self.max_children {
+            builder = builder.max_children(limit);
+        }
+        builder.build()
     }
 }
 
@@ -154,6 +164,7 @@ impl std::fmt::Debug for ChildSpec {
             .field("significant", &self.significant)
             .field("wait_ready", &self.wait_ready)
             .field("grace", &self.grace)
+            .field("max_children", &self.max_children)
             .finish_non_exhaustive()
     }
 }

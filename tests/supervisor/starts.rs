@@ -2,6 +2,7 @@
 
 use crate::world::{Do, MS, assert_ended_well, check, error, settle, start, states};
 use std::borrow::Cow;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 use taskgrove::supervisor::{
@@ -302,5 +303,28 @@ fn absurd_durations_never_come() {
         assert_eq!(world.made("a"), 1);
         manager.stop().await.unwrap();
         assert_ended_well(&manager);
+    });
+}
+
+/// A limit in a spec holds for each incarnation of the child.
+#[test]
+fn a_child_has_room_for_as_many_tasks_as_its_spec_says() {
+    check(async |_| {
+        let (tell, told) = std::sync::mpsc::channel();
+        let spec = ChildSpec::new("a", move || {
+            let tell = tell.clone();
+            service_fn("a", async move |ctx: Context| {
+                let refused = (1..).find(|_| ctx.run_task(pending()).is_err());
+                tell.send(refused.unwrap()).unwrap();
+                pending().await
+            })
+        });
+        let supervisor = Supervisor::new(Strategy::OneForOne).child(spec.max_children(3));
+        let (manager, handle) = start(supervisor);
+        settle().await;
+        handle.restart_child("a").await.unwrap();
+        settle().await;
+        manager.stop().await.unwrap();
+        assert_eq!(told.try_iter().collect::<Vec<i32>>(), [4, 4]);
     });
 }
