@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Every fuzz target: its corpus once, then FUZZ_SECONDS (60) of new inputs each. Finds are left in
+# Every fuzz target: its corpus once, then FUZZ_SECONDS (45) of new inputs each. Finds are left in
 # fuzz/artifacts.
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
 version=0.13.2
-seconds=${FUZZ_SECONDS:-60}
+seconds=${FUZZ_SECONDS:-45}
 if [[ ! -f fuzz/Cargo.toml ]]; then
     skip "there is no fuzz package yet"
 fi
