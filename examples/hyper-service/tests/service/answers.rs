@@ -62,21 +62,6 @@ fn metrics(server: &Server) -> BTreeMap<String, f64> {
     parse(&text)
 }
 
-/// The children of supervisors whose paths begin so, as `/tree.json` has them.
-fn children(server: &Server, begin: &str) -> Vec<Value> {
-    let (_, picture) = server.get("/tree.json");
-    let mut picture: Value = serde_json::from_str(&picture).expect("JSON");
-    let Value::Array(children) = picture["children"].take() else {
-        panic!("an array");
-    };
-    let begins = |child: &Value| {
-        child["path"]
-            .as_str()
-            .is_some_and(|path| path.starts_with(begin))
-    };
-    children.into_iter().filter(begins).collect()
-}
-
 #[test]
 fn it_answers_over_both_protocols() {
     let server = Server::start(&[]);
@@ -163,7 +148,7 @@ fn a_worker_that_fails_comes_back() {
         assert_eq!(metrics(&server)[restarts], f64::from(failures));
         requests += 3;
     }
-    let [worker] = &children(&server, "shop/workers/")[..] else {
+    let [worker] = &server.workers()[..] else {
         panic!("one worker");
     };
     assert_eq!(worker["restarts"], 3);
@@ -199,7 +184,8 @@ fn metrics_of_services_are_those_of_their_subtrees() {
     let server = Server::start(&["--workers", "3", "--warm-up", "0"]);
     server.wait_ready();
     // The supervisor starts the workers one after the other.
-    while children(&server, "shop/workers/")
+    while server
+        .workers()
         .iter()
         .any(|child| child["state"] != "running")
     {

@@ -2,6 +2,7 @@
 
 use crate::load::{Connection, Counts, Load};
 use crate::process::{self, Server};
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Duration;
@@ -52,6 +53,42 @@ fn streams_of_http_2_lose_nothing_that_was_read() {
     server.exit().assert_clean(ready + counts.answered);
     // A stream that the client opened after the server's goodbye, which was on its way, is refused by number.
     assert_eq!(counts.sent, counts.answered + counts.unread, "{counts:?}");
+}
+
+#[test]
+fn clients_that_were_not_accepted_yet_are_served() {
+    // Each thread of the runtime has a worker to block.
+    let threads = thread::available_parallelism().map_or(1, |threads| threads.get());
+    let server = Server::start(&["--warm-up", "0", "--workers", &threads.to_string()]);
+    let (mut requests, address) = (server.wait_ready(), server.address.clone());
+    requests += server.wait_workers();
+    thread::scope(|scope| {
+        let get = |target: &'static str| {
+            let address = &address;
+            scope.spawn(move || process::get(address, target).0)
+        };
+        let mut clients: Vec<_> = (0..threads).map(|_| get("/work?block=1500")).collect();
+        let mut blocked = BTreeSet::new();
+        while blocked.len() < threads {
+            // `shop/workers/worker-1 #17 has been in one poll for 50.1ms, …`
+            let line = server.error_line();
+            blocked.insert(line.split(' ').next().map(str::to_owned));
+        }
+        // Now nobody accepts, and the system connects these clients. The cancellation is first in the order of
+        // what the accepting loop sees when it runs again.
+        let late: Vec<_> = (0..8)
+            .map(|_| Connection::open(&address).expect("the system listens"))
+            .collect();
+        clients.extend(late.into_iter().map(|mut connection| {
+            scope.spawn(move || connection.get("/work").map_or(0, |answer| answer.status))
+        }));
+        server.signal("TERM");
+        for client in clients {
+            assert_eq!(client.join().expect("no panic"), 200);
+            requests += 1;
+        }
+    });
+    server.exit().assert_clean(requests);
 }
 
 #[test]

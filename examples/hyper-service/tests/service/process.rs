@@ -1,5 +1,6 @@
 //! The program as a process, and a client for it.
 
+use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
@@ -99,6 +100,33 @@ impl Server {
         get(&self.address, target)
     }
 
+    /// The workers, as their supervisor describes them in `/tree.json`.
+    pub fn workers(&self) -> Vec<Value> {
+        let (_, picture) = self.get("/tree.json");
+        let mut picture: Value = serde_json::from_str(&picture).expect("JSON");
+        let Value::Array(children) = picture["children"].take() else {
+            panic!("an array");
+        };
+        let is_worker = |child: &Value| {
+            let path = child["path"].as_str();
+            path.is_some_and(|path| path.starts_with("shop/workers/"))
+        };
+        children.into_iter().filter(is_worker).collect()
+    }
+
+    /// Waits until all workers are ready, and returns how many requests that took. Their supervisor starts them one
+    /// after the other.
+    pub fn wait_workers(&self) -> u64 {
+        for requests in 1.. {
+            let workers = self.workers();
+            if workers.iter().all(|worker| worker["state"] == "running") {
+                return requests;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        unreachable!()
+    }
+
     /// Asks how many requests were read and are not answered, besides the one that asks.
     pub fn under_way(&self) -> u64 {
         let (_, metrics) = self.get("/metrics");
@@ -108,6 +136,11 @@ impl Server {
             found.1.parse::<u64>().expect("a count")
         };
         count("http_requests_total") - count("http_answers_total") - 1
+    }
+
+    /// The next line of its errors.
+    pub fn error_line(&self) -> String {
+        self.stderr.recv_timeout(WATCHDOG).expect("a line in time")
     }
 
     /// Sends the process a signal, such as `TERM`.
