@@ -42,8 +42,8 @@ impl App {
             ChildSpec::new("workers", move || workers(&options, &state))
         };
         let http = {
-            let (listen, state) = (options.listen, state.clone());
-            ChildSpec::new("http", move || Http::new(listen, state.clone()))
+            let (options, state) = (options.clone(), state.clone());
+            ChildSpec::new("http", move || Http::new(&options, state.clone()))
         };
         // The grace is inherited by every connection, and counts from one moment for all of them: a drain
         // takes as long as the slowest connection, not as all of them in a row. What is left when it is over

@@ -15,9 +15,6 @@ use taskgrove::hyper::{Executor, Timer};
 use taskgrove::net::TcpStream;
 use taskgrove::{Context, time};
 
-/// How long a drain waits for the next request of a connection of HTTP/1.
-const LINGER: Duration = Duration::from_secs(1);
-
 /// Serves a connection to its end.
 ///
 /// The two protocols part differently:
@@ -28,8 +25,13 @@ const LINGER: Duration = Duration::from_secs(1);
 /// - HTTP/1 has only the header `connection: close` in an answer. A server that closes a connection between two
 ///   requests may close it at the moment at which the client sends the next one, which is lost. So a connection
 ///   that is between requests is not closed at once: its next request is still answered, with that header
-///   (see `routes`), and only one that has none within [`LINGER`] is closed.
-pub(crate) async fn serve(stream: TcpStream, ctx: Context, state: Arc<State>) -> taskgrove::Result {
+///   (see `routes`), and only one that has none within `linger` is closed.
+pub(crate) async fn serve(
+    stream: TcpStream,
+    ctx: Context,
+    state: Arc<State>,
+    linger: Duration,
+) -> taskgrove::Result {
     // Answers are written in one piece; waiting for more to send would only delay them.
     stream.set_nodelay(true)?;
     let is_http2 = Arc::new(AtomicBool::new(false));
@@ -50,7 +52,7 @@ pub(crate) async fn serve(stream: TcpStream, ctx: Context, state: Arc<State>) ->
 
     let mut ended = ctx.until_cancelled(connection.as_mut()).await;
     if ended.is_none() && !is_http2.load(Relaxed) {
-        ended = time::timeout(LINGER, connection.as_mut()).await.ok();
+        ended = time::timeout(linger, connection.as_mut()).await.ok();
     }
     let ended = match ended {
         Some(ended) => ended,

@@ -1,6 +1,7 @@
 //! The port: accepting connections, and the order of a drain.
 
 use crate::connection;
+use crate::options::Options;
 use crate::state::State;
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -15,19 +16,25 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 pub(crate) struct Http {
     listen: SocketAddr,
+    linger: Duration,
     state: Arc<State>,
 }
 
 impl Http {
-    pub(crate) fn new(listen: SocketAddr, state: Arc<State>) -> Http {
-        Http { listen, state }
+    pub(crate) fn new(options: &Options, state: Arc<State>) -> Http {
+        let (listen, linger) = (options.listen, options.linger);
+        Http {
+            listen,
+            linger,
+            state,
+        }
     }
 
     /// Makes a connection a task of the tree.
     fn take(&self, ctx: &Context, stream: TcpStream) {
         let number = 1 + self.state.counts.connections.fetch_add(1, Relaxed);
         let state = self.state.clone();
-        let serve = connection::serve(stream, ctx.clone(), state);
+        let serve = connection::serve(stream, ctx.clone(), state, self.linger);
         // A client that misbehaves must not end the others, so the error of a connection is not a failure of
         // this service (`isolated`). Its grace is that of the service.
         let task = ctx.task(serve).name(format!("conn-{number}")).isolated();

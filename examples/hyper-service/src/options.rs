@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-const USAGE: &str =
-    "usage: hyper-service [--listen ADDRESS:PORT] [--workers COUNT] [--warm-up MILLISECONDS]";
+const USAGE: &str = "usage: hyper-service [--listen ADDRESS:PORT] [--workers COUNT] [--warm-up MILLISECONDS] \
+                     [--linger MILLISECONDS]";
 
 #[derive(Clone)]
 pub(crate) struct Options {
@@ -12,6 +12,8 @@ pub(crate) struct Options {
     pub(crate) workers: usize,
     /// How long a worker takes to become ready.
     pub(crate) warm_up: Duration,
+    /// How long a drain waits for the next request of a connection of HTTP/1.
+    pub(crate) linger: Duration,
 }
 
 impl Options {
@@ -20,6 +22,7 @@ impl Options {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             workers: 4,
             warm_up: Duration::from_millis(300),
+            linger: Duration::from_secs(1),
         };
         while let Some(flag) = args.next() {
             let value = args.next().ok_or(USAGE)?;
@@ -27,12 +30,15 @@ impl Options {
             match flag.as_str() {
                 "--listen" => options.listen = value.parse().map_err(|_| wrong())?,
                 "--workers" => options.workers = value.parse().map_err(|_| wrong())?,
-                "--warm-up" => {
-                    options.warm_up = Duration::from_millis(value.parse().map_err(|_| wrong())?);
-                }
+                "--warm-up" => options.warm_up = millis(&value).ok_or_else(wrong)?,
+                "--linger" => options.linger = millis(&value).ok_or_else(wrong)?,
                 _ => return Err(USAGE.to_owned()),
             }
         }
         Ok(options)
     }
+}
+
+fn millis(text: &str) -> Option<Duration> {
+    text.parse().ok().map(Duration::from_millis)
 }

@@ -119,7 +119,7 @@ fn it_answers_over_both_protocols() {
 
 #[test]
 fn it_is_ready_when_a_worker_is() {
-    let server = Server::start(&["--warm-up", "1500", "--workers", "1"]);
+    let server = Server::start(&["--warm-up", "3000", "--workers", "1"]);
     let (status, said) = server.get("/readyz");
     assert_eq!((status, said.as_str()), (503, "no worker is ready\n"));
     // It lives all the same, and a job waits for the worker.
