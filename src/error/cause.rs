@@ -41,7 +41,7 @@ struct Inner {
 #[non_exhaustive]
 pub enum CauseKind {
     /// A caller asked for it: `cancel`, `cancel_with`, `stop`, `stop_timeout` or `stop_or_kill`; or the
-    /// body of a `background_service` ended, or `process` received a signal.
+    /// body of a `background_service` ended, a supervisor stops its child, or `process` received a signal.
     Requested,
     /// A failure of the service cancelled it. For a service around the one that failed, it is that
     /// inner failure.
@@ -49,7 +49,7 @@ pub enum CauseKind {
     /// The future of `Manager::run`, `Manager::run_service` or `background_service`, or a `CancelOnDrop`,
     /// was dropped.
     Dropped,
-    /// A caller asked for a kill.
+    /// A caller asked for a kill, or a supervisor kills its child.
     Killed,
     /// The runtime ends.
     Shutdown,
@@ -72,6 +72,10 @@ pub(crate) enum How {
     RunDrop,
     Failure,
     Shutdown,
+    /// A supervisor stops a child.
+    Supervisor,
+    /// A supervisor kills a child.
+    SupervisorKill,
     /// The process has received a signal.
     #[cfg(feature = "process")]
     Signal,
@@ -92,6 +96,8 @@ impl How {
             How::RunDrop => "the drop of the future that ran it",
             How::Failure => "a failure",
             How::Shutdown => "the shutdown of the runtime",
+            How::Supervisor => "its supervisor stops it",
+            How::SupervisorKill => "its supervisor kills it",
             #[cfg(feature = "process")]
             How::Signal => "a signal to the process",
         }
@@ -109,7 +115,7 @@ impl How {
 
     fn kind(self) -> CauseKind {
         match self {
-            How::Kill => CauseKind::Killed,
+            How::Kill | How::SupervisorKill => CauseKind::Killed,
             How::HandleDrop | How::RunDrop => CauseKind::Dropped,
             How::Shutdown => CauseKind::Shutdown,
             _ => CauseKind::Requested,

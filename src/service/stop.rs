@@ -116,6 +116,19 @@ impl Manager {
         Ok(())
     }
 
+    /// Cancels the service for its supervisor. No place is kept: it would be one in this crate, which says
+    /// nothing to a user.
+    pub(crate) fn cancel_by_supervisor(&self) -> Result<(), LifecycleError> {
+        self.cancel_at(Origin::nowhere(How::Supervisor))
+    }
+
+    /// Kills the service for its supervisor; see [`cancel_by_supervisor`](Manager::cancel_by_supervisor).
+    pub(crate) fn kill_by_supervisor(&self) -> Result<(), LifecycleError> {
+        self.check_started()?;
+        self.end(Level::Kill, Origin::nowhere(How::SupervisorKill));
+        Ok(())
+    }
+
     /// Cancels the service, then waits until it is finished.
     ///
     /// Dropping the future after its first poll ends the wait and does not revoke the cancellation.

@@ -108,14 +108,14 @@ impl Live {
         self.told = true;
         if let Some(manager) = &self.manager {
             // It was started.
-            let _ = manager.cancel_with("its supervisor stops it");
+            let _ = manager.cancel_by_supervisor();
         }
     }
 
     pub(super) fn kill(&mut self) {
         self.told = true;
         if let Some(manager) = &self.manager {
-            let _ = manager.kill();
+            let _ = manager.kill_by_supervisor();
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::world::{Do, MS, World, assert_ended_well, check, error, settle, start
 use std::future::pending;
 use std::time::Duration;
 use taskgrove::supervisor::{Backoff, ChildSpec, Shutdown, Strategy, Supervisor, SupervisorError};
-use taskgrove::{Context, FailureKind, finally, service_fn, shielded, spawn, time};
+use taskgrove::{CauseKind, Context, FailureKind, finally, service_fn, shielded, spawn, time};
 
 fn three(world: &World) -> Supervisor {
     Supervisor::new(Strategy::OneForOne)
@@ -244,7 +244,8 @@ fn a_child_knows_that_its_supervisor_stops_it() {
             service_fn("a", async move |_| {
                 let cleanup = async move {
                     let cause = taskgrove::cancel_cause().expect("it is being cancelled");
-                    world.log(cause.reason().unwrap_or("?"), "");
+                    assert_eq!((cause.reason(), cause.location()), (None, None));
+                    world.log(&cause.to_string(), "");
                 };
                 finally(pending(), cleanup).await
             })
@@ -252,7 +253,27 @@ fn a_child_knows_that_its_supervisor_stops_it() {
         let (manager, _handle) = start(Supervisor::new(Strategy::OneForOne).child(spec));
         settle().await;
         manager.stop().await.unwrap();
-        assert_eq!(world.take(), "0 its supervisor stops it");
+        assert_eq!(world.take(), "0 Supervisor/a: its supervisor stops it");
+    });
+}
+
+/// The place of the call would be one inside the crate.
+#[test]
+fn the_cause_of_a_kill_by_a_supervisor_names_no_place() {
+    check(async |world| {
+        let spec = world.spec("a").shutdown(Shutdown::Kill);
+        let (manager, handle) = start(Supervisor::new(Strategy::OneForOne).child(spec));
+        settle().await;
+        let child = handle.child("a").unwrap();
+        manager.stop().await.unwrap();
+        let cause = child.cancel_cause().unwrap();
+        assert!(matches!(cause.kind(), CauseKind::Killed));
+        assert_eq!(cause.location(), None);
+        assert!(
+            cause.to_string().ends_with("a: its supervisor kills it"),
+            "{cause}"
+        );
+        world.take();
     });
 }
 
