@@ -142,6 +142,7 @@ impl<T> Task<T> {
             Some(pin) => cause::of(pin.live()),
             None => cause::of_done(
                 &task,
+                false,
                 task.plain_cold(),
                 self.joined.name(),
                 self.parent.is_none(),

@@ -76,7 +76,9 @@ impl Manager {
             Some(pin) => cause::of(pin.live()),
             None => {
                 let is_root = task.is(kind::ROOT_SERVICE);
-                cause::of_done(&task, Some(&self.record.cold), self.name(), is_root)
+                let is_cancelled = self.record.is_cancelled();
+                let cold = Some(&self.record.cold);
+                cause::of_done(&task, is_cancelled, cold, self.name(), is_root)
             }
         }
     }

@@ -98,14 +98,17 @@ pub(super) fn of_request(target: Live<'_>, origin: Origin) -> CancelCause {
 }
 
 /// The cause of the cancellation of a task that is done, if it was a target itself; `name` is its name, and
-/// `is_root` whether it had no parent.
+/// `is_root` whether it had no parent. `is_cancelled`: it is that of a service that was cancelled. A failure
+/// below may end such a service before the mark arrives at its task.
 pub(crate) fn of_done(
     task: &Header,
+    is_cancelled: bool,
     cold: Option<&Cold>,
     name: &str,
     is_root: bool,
 ) -> Option<CancelCause> {
-    let origin = task.origin().filter(|_| task.word().is_closing())?;
+    let was_cancelled = is_cancelled || task.word().is_closing();
+    let origin = task.origin().filter(|_| was_cancelled)?;
     Some(cause(origin, cold, || {
         let above = if is_root { "" } else { "../" };
         format!("{above}{}", sanitise(name))

@@ -5,7 +5,7 @@ use std::future::pending;
 use std::time::Duration;
 use taskgrove::{
     CancelCause, CauseKind, Context, Manager, StopError, background_service, cancel_cause, defer,
-    finally, service_fn, shielded, spawn, time,
+    finally, service_fn, shielded, spawn, time, yield_now,
 };
 
 const LONG: Duration = Duration::from_secs(50);
@@ -223,6 +223,43 @@ fn a_failure_is_a_cause() {
         stubborn.set();
         m.wait_finished().await;
         says(m.cancel_cause(), "app: `app/db/write`", "failed: no; disk");
+    });
+}
+
+/// A service that only waits for a child service ends with it, and knows the cause: its failure is that of the child.
+#[test]
+fn a_service_that_ends_with_its_child_has_the_cause() {
+    everywhere(async |h| {
+        let (go, gift) = (Event::new(), Gift::new());
+        let (wait, give) = (go.wait(), gift.clone());
+        let app = service_fn("app", async move |ctx: Context| {
+            let middle = service_fn("middle", async move |ctx: Context| {
+                let db = service_fn("db", async move |_| {
+                    wait.await;
+                    Err(boom("no disk"))
+                });
+                ctx.run_child_service(db)?;
+                Ok(())
+            });
+            give.put(ctx.run_child_service(middle)?);
+            Ok(())
+        });
+        let app = h.start(app).unwrap();
+        let middle: Manager = gift.take().await;
+        while middle.stats().tasks.total_count == 0 {
+            yield_now().await;
+        }
+        the_turn_has_come().await;
+        go.set();
+        app.wait_finished().await;
+        for manager in [&middle, &app] {
+            assert!(manager.is_cancelled());
+            let cause = manager.cancel_cause().unwrap();
+            let CauseKind::Failed(failure) = cause.kind() else {
+                panic!("{cause}")
+            };
+            assert_eq!(failure.path(), "app/middle/db");
+        }
     });
 }
 
