@@ -9,7 +9,6 @@ use crate::arena::counted::Counted;
 use crate::error::BoxError;
 use crate::handle::settings::Settings;
 use crate::protect::last_poll::poll_to_its_end;
-use crate::sync::atomic::Ordering;
 use crate::task::kind;
 use crate::task::raw::fits;
 use crate::task::record::Record;
@@ -63,9 +62,9 @@ pub(super) fn launch<S: Service>(
     site: &LaunchSite<'_>,
 ) -> Result<(), spawn::Refusal> {
     let [for_context, for_task] = counts;
-    let independent = site.options.kind & kind::SUPERVISED == 0;
-    // Relaxed: the publication of the task, which comes later, carries it.
-    (site.record.independent).store(independent, Ordering::Relaxed);
+    if site.options.kind & kind::SUPERVISED != 0 {
+        site.record.set_child();
+    }
     // Without a launcher, which would own the service: the service's future owns the context.
     let context = Context::new(Manager::from_parts(for_context, None));
     launch_run::<S, _, _>(move || service.run(context), for_task, site)

@@ -261,6 +261,16 @@ impl Manager {
         });
         here.unwrap_or_else(|| self.start_root(&current_shared_for(location), location))
     }
+
+    /// As [`Manager::start_here`], as a child service: it is cancelled with what is above it. For the
+    /// children of a supervisor.
+    pub(crate) fn start_child_here(
+        &self,
+        location: &'static Location<'static>,
+    ) -> Result<(), LifecycleError> {
+        self.record.set_child();
+        self.start_here(location)
+    }
 }
 
 impl Handle {

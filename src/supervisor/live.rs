@@ -63,7 +63,7 @@ impl Live {
                 return Err(FailureKind::Panic(message));
             }
         };
-        if manager.start_here(self.spec.location).is_err() {
+        if manager.start_child_here(self.spec.location).is_err() {
             // The service is dropped, as code of the user.
             quietly(|| drop(manager));
             return Ok(None);

@@ -85,7 +85,7 @@ impl Record {
         Self {
             name,
             max_children,
-            independent: AtomicBool::new(false),
+            independent: AtomicBool::new(true),
             ready: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             killed: AtomicBool::new(false),
@@ -186,6 +186,13 @@ impl Record {
     /// Notes that the service is killed, before it is marked as closing.
     pub(crate) fn set_killed(&self) {
         self.killed.store(true, Ordering::Release);
+    }
+
+    /// Notes that it is a child service, which is cancelled if an ancestor is.
+    #[inline]
+    pub(crate) fn set_child(&self) {
+        // The publication of the task, which comes later, carries it.
+        self.independent.store(false, Ordering::Relaxed);
     }
 
     /// Whether the service was killed by its manager.

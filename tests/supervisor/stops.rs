@@ -142,6 +142,24 @@ fn a_supervisor_that_is_killed_leaves_nothing_behind() {
     });
 }
 
+/// The child services of a supervisor that is killed are cancelled with it.
+#[test]
+fn the_children_of_a_supervisor_that_is_killed_are_cancelled() {
+    check(async |world| {
+        let (manager, handle) = start(three(&world));
+        settle().await;
+        let children: Vec<_> = ["a", "b", "c"]
+            .map(|name| handle.child(name).unwrap())
+            .into();
+        assert!(children.iter().all(|child| !child.is_cancelled()));
+        manager.kill().unwrap();
+        manager.wait_finished().await;
+        for child in children {
+            assert!(child.is_cancelled() && child.result().unwrap().is_ok());
+        }
+    });
+}
+
 /// A kill while it stops, and while it backs off.
 #[test]
 fn a_supervisor_can_be_killed_at_any_time() {
