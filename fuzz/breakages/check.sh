@@ -16,7 +16,7 @@ copy() {
     cp -r "$root"/{Cargo.toml,Cargo.lock,README.md,src} "$copy"
     cp -r "$root/tests/lifecycle" "$copy/tests"
     # The harness needs nothing of this, which takes long to build.
-    sed -i '/^\[dev-dependencies\]/,/^$/d; /^\[\[bench\]\]/,/^$/d' "$copy/Cargo.toml"
+    sed -i '/^\[dev-dependencies\]/,/^$/d; /^\[\[\(bench\|example\|test\)\]\]/,/^$/d' "$copy/Cargo.toml"
     if [[ $# -gt 0 ]] && ! patch -d "$copy" -p1 --quiet --fuzz=0 <"$1"; then
         echo "$1: does not apply" >&2
         exit 1

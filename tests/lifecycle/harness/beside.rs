@@ -1,5 +1,6 @@
 //! `background_service`: the body, which the failure of the service beside it ends.
 
+use super::cause::Because;
 use super::count::{Seen, seen};
 use super::model::Model;
 use super::node::{Scope, Then};
@@ -29,7 +30,14 @@ impl Model {
     /// A body has ended: its service is stopped, and waited for.
     pub(super) fn stop_beside(&mut self, node: usize, service: usize) {
         seen(Seen::BodyStops);
-        self.cancel(service);
+        // It goes with the tree in this very moment: that comes before or after the end of the body.
+        let it = &self.nodes[service];
+        let either = it.done && it.done_at == self.now;
+        if let Some(service) = self.nodes[service].service.as_mut().filter(|_| either) {
+            service.cancelled_or_not |= !service.cancelled;
+        }
+        self.nodes[service].because_unsure |= either;
+        self.cancel(service, Because::Asked(None));
         self.push(node, Scope::Ending(service));
     }
 
@@ -37,8 +45,10 @@ impl Model {
     /// comes before or after its end.
     pub(super) fn drop_run(&mut self, service: usize) {
         let it = self.service(service);
-        it.cancelled_or_not |= it.closing && !it.cancelled;
-        self.cancel(service);
+        let either = it.closing && !it.cancelled;
+        it.cancelled_or_not |= either;
+        self.nodes[service].because_unsure |= either;
+        self.cancel(service, Because::Dropped);
     }
 
     /// The failure of the service beside a body ends that, from the inside out.
@@ -53,6 +63,8 @@ impl Model {
             }
             Some(Scope::Run(service) | Scope::Beside(service) | Scope::Ending(service)) => {
                 self.drop_run(service);
+                // A body inside may have ended before it.
+                self.nodes[service].because_unsure = true;
             }
             Some(Scope::Body(cleanup)) => self.begin_cleanup(node, cleanup, Then::Dropped),
             _ => {}

@@ -1,5 +1,6 @@
 //! Calls from outside that take time: `stop_timeout` and `external_api`, in the model and for real.
 
+use super::cause::Because;
 use super::count::{Seen, seen};
 use super::ends::path;
 use super::model::Model;
@@ -14,6 +15,7 @@ use taskgrove::{LifecycleError, Manager, StopError};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Ask {
     Stop,
+    StopOrKill,
     External,
 }
 
@@ -39,8 +41,8 @@ pub(crate) struct Call {
 impl Model {
     pub(crate) fn call(&mut self, node: usize, ask: Ask, length: Duration) {
         let at = self.now + length.as_nanos() as u64;
-        if ask == Ask::Stop {
-            self.cancel(node);
+        if ask != Ask::External {
+            self.cancel(node, Because::Asked(None));
         }
         self.calls.push(Call {
             node,
@@ -55,22 +57,31 @@ impl Model {
         }
     }
 
-    /// What has been settled decides the calls that are under way.
-    pub(crate) fn answer_calls(&mut self) {
+    /// What has been settled decides the calls that are under way. Returns whether more follows.
+    pub(crate) fn answer_calls(&mut self) -> bool {
+        let mut kills = false;
         for call in 0..self.calls.len() {
             if self.calls[call].answer.is_some() {
                 continue;
             }
             let answer = self.answer(call);
+            let by_force = self.calls[call].ask == Ask::StopOrKill;
             seen(match &answer {
                 None => continue,
+                Some(Answer::Stopped) if by_force => Seen::StoppedUnkilled,
                 Some(Answer::Stopped) => Seen::Stopped,
+                Some(Answer::TimedOut(_)) if by_force => Seen::StoppedKilled,
                 Some(Answer::TimedOut(_)) => Seen::TimedOut,
                 Some(Answer::Value) => Seen::ExternalValue,
                 Some(_) => Seen::ExternalEnded,
             });
+            if by_force && matches!(answer, Some(Answer::TimedOut(_))) {
+                self.kill(self.calls[call].node);
+                kills = true;
+            }
             self.calls[call].answer = answer;
         }
+        kills
     }
 
     fn answer(&self, call: usize) -> Option<Answer> {
@@ -78,11 +89,11 @@ impl Model {
         let closing = self.nodes[node].service.as_ref().is_some_and(|s| s.closing);
         let done = self.nodes[node].done;
         match ask {
-            Ask::Stop if done => Some(Answer::Stopped),
+            Ask::Stop | Ask::StopOrKill if done => Some(Answer::Stopped),
             Ask::External if done || closing => Some(Answer::NotRunning),
             _ if at > self.now => None,
             Ask::External => Some(Answer::Value),
-            Ask::Stop => {
+            Ask::Stop | Ask::StopOrKill => {
                 let left = self.live().into_iter();
                 let left = left.filter(|n| *n == node || self.is_below(*n, node));
                 let mut paths: Vec<_> = left.map(|n| path(self, n)).collect();
@@ -90,6 +101,19 @@ impl Model {
                 Some(Answer::TimedOut(paths))
             }
         }
+    }
+}
+
+fn stopped(result: Result<(), StopError>) -> Answer {
+    match result {
+        Ok(()) => Answer::Stopped,
+        Err(StopError::Timeout(timeout)) => {
+            let nodes = timeout.remaining.nodes().iter();
+            let mut paths: Vec<_> = nodes.map(|node| node.path.clone()).collect();
+            paths.sort();
+            Answer::TimedOut(paths)
+        }
+        Err(other) => Answer::Other(format!("{other:?}")),
     }
 }
 
@@ -104,16 +128,8 @@ impl RealCall {
     pub(crate) fn new(manager: Manager, ask: Ask, length: Duration) -> Self {
         let future = async move {
             match ask {
-                Ask::Stop => match manager.stop_timeout(length).await {
-                    Ok(()) => Answer::Stopped,
-                    Err(StopError::Timeout(timeout)) => {
-                        let nodes = timeout.remaining.nodes().iter();
-                        let mut paths: Vec<_> = nodes.map(|node| node.path.clone()).collect();
-                        paths.sort();
-                        Answer::TimedOut(paths)
-                    }
-                    Err(other) => Answer::Other(format!("{other:?}")),
-                },
+                Ask::Stop => stopped(manager.stop_timeout(length).await),
+                Ask::StopOrKill => stopped(manager.stop_or_kill(length).await),
                 Ask::External => {
                     let inner = async {
                         if !length.is_zero() {

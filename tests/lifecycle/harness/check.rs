@@ -1,6 +1,7 @@
 //! Compares what can be seen of the runtime with the model.
 
 use super::calls;
+use super::causes;
 use super::drive::Driver;
 use super::ends::{failures, outcome, path, root_causes};
 use super::events::Tally;
@@ -64,6 +65,9 @@ impl Checks {
         for (node, real) in world.nodes().iter_mut().enumerate() {
             task(driver, node, real, self.tally.gone(node))?;
             service(driver, node, real, self.tally.services(node))?;
+            if !model.dropped {
+                causes::of_handles(driver, node, real)?;
+            }
             if model.nodes[node].done
                 && let Some(task) = real.task.take()
             {
@@ -166,7 +170,7 @@ fn tree(driver: &Driver<'_>) -> Result<(), String> {
         snapshot.nodes().len(),
         live.len()
     );
-    if !model.killed {
+    if !model.dropped {
         same!(
             "-",
             "live_tasks",
@@ -204,6 +208,7 @@ fn tree(driver: &Driver<'_>) -> Result<(), String> {
             NodeKind::Task
         };
         same!(node, "its kind", found.kind, kind);
+        causes::in_snapshot(model, node, found.cause.as_deref())?;
     }
     Ok(())
 }
@@ -212,7 +217,7 @@ fn tree(driver: &Driver<'_>) -> Result<(), String> {
 fn task(driver: &Driver<'_>, node: usize, real: &Real, gone: usize) -> Result<(), String> {
     let model = &driver.model;
     let it = &model.nodes[node];
-    if it.kind != Kind::Run {
+    if !matches!(it.kind, Kind::Run | Kind::Child) {
         same!(
             node,
             "the start",
@@ -227,7 +232,7 @@ fn task(driver: &Driver<'_>, node: usize, real: &Real, gone: usize) -> Result<()
         gone,
         usize::from(polled && it.ended)
     );
-    if model.is_live(node) && it.closing.is_none() {
+    if model.is_live(node) && it.closing.is_none() && it.supervisor.is_none() {
         same!(node, "its having been polled", polled, true);
     }
     if !it.attached {
@@ -257,7 +262,8 @@ fn service(driver: &Driver<'_>, node: usize, real: &Real, dropped: usize) -> Res
             driver.places[node],
             Scheduled::NotRunning | Scheduled::TooMany
         );
-        let none = refused || it.is_forgotten();
+        let unheard = it.kind == Kind::Child && !real.control.was_polled();
+        let none = refused || unheard || it.is_forgotten();
         same!(node, "its having no manager", true, none);
         return Ok(());
     };
@@ -270,7 +276,7 @@ fn service(driver: &Driver<'_>, node: usize, real: &Real, dropped: usize) -> Res
         service.started && !it.done
     );
     same!(node, "has a result", manager.result().is_some(), it.done);
-    if model.killed {
+    if model.dropped {
         return Ok(());
     }
     if !service.cancelled_or_not {

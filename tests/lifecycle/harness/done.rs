@@ -57,7 +57,8 @@ impl Model {
             (Kind::Task, Outcome::Cancelled) => Seen::TaskCancelled,
             (Kind::Task, Outcome::Panicked) => Seen::TaskPanicked,
             (Kind::Task, Outcome::Failed) => Seen::TaskFailed,
-            (Kind::Service | Kind::DaemonService | Kind::Run, _) => match &it.service {
+            (Kind::Service | Kind::DaemonService | Kind::Run | Kind::Child, _) => match &it.service
+            {
                 Some(service) if !service.failures.is_empty() => Seen::ServiceFailed,
                 Some(service) if service.closing => Seen::ServiceStopped,
                 _ => Seen::ServiceClean,
@@ -86,8 +87,8 @@ impl Model {
     }
 
     /// The runtime is dropped: nothing is waited for.
-    pub(crate) fn kill(&mut self) {
-        self.killed = true;
+    pub(crate) fn drop_runtime(&mut self) {
+        self.dropped = true;
         for node in self.live().into_iter().rev() {
             seen(match &self.nodes[node] {
                 it if it.ended => Seen::KilledClosed,
@@ -111,7 +112,10 @@ impl Model {
             it.done = true;
         }
         for cleanup in &mut self.cleanups {
-            if cleanup.state != CleanupState::Ended {
+            if !matches!(
+                cleanup.state,
+                CleanupState::Ended | CleanupState::LostOrEnded
+            ) {
                 match cleanup.state {
                     CleanupState::Running => seen(Seen::KilledCleanup),
                     CleanupState::Unborn => seen(Seen::KilledUnborn),

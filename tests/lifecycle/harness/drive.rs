@@ -1,11 +1,12 @@
 //! Takes a sequence step by step: first in the model, which says what is possible, then for real.
 
 use super::calls::RealCall;
+use super::cause::Because;
 use super::check::Checks;
 use super::count::{Seen, seen};
-use super::interp::{Do, Launch};
+use super::interp::Do;
 use super::model::{Model, Scheduled};
-use super::ops::{Kind, Op, Start, Tell, decode};
+use super::ops::{Kind, Op, Tell, decode};
 use super::slots::Slots;
 use super::world::{Started, World};
 use std::future::poll_fn;
@@ -16,7 +17,7 @@ use std::time::Duration;
 use taskgrove::sim::Sim;
 
 pub(super) const MOST_NODES: usize = 60;
-const DEEPEST: usize = 12;
+pub(super) const DEEPEST: usize = 12;
 pub(super) const SECOND: u64 = 1_000_000_000;
 /// What a step takes.
 const MOMENT: u64 = 1000;
@@ -30,6 +31,8 @@ pub(crate) struct Driver<'a> {
     /// What starting each node came to.
     pub(crate) places: Vec<Scheduled>,
     pub(super) calls: Vec<RealCall>,
+    /// How many cancellations were asked for.
+    asked: usize,
     trace: &'a mut Vec<String>,
     pub(super) slots: &'a Slots,
 }
@@ -49,6 +52,7 @@ fn take_all(bytes: &[u8], trace: &mut Vec<String>, slots: &Slots) -> Result<(), 
         model: Model::default(),
         places: Vec::new(),
         calls: Vec::new(),
+        asked: 0,
         trace,
         slots,
     };
@@ -115,7 +119,10 @@ impl Driver<'_> {
     fn pick(&self, selector: u8, tell: Tell) -> Option<usize> {
         let model = &self.model;
         let able = |n: &usize| match tell {
-            Tell::Abort => !model.nodes[*n].ended && !model.nodes[*n].frames.is_empty(),
+            Tell::Abort => {
+                let it = &model.nodes[*n];
+                !it.ended && it.supervisor.is_none() && !it.frames.is_empty()
+            }
             Tell::Leave => model.listens(*n) && !model.nodes[*n].frames.is_empty(),
             Tell::DropDefer => model.listens(*n) && model.has_guard(*n),
             _ => model.listens(*n),
@@ -136,7 +143,7 @@ impl Driver<'_> {
         choose(&known, selector)
     }
 
-    fn contexts(&self) -> Vec<usize> {
+    pub(super) fn contexts(&self) -> Vec<usize> {
         let nodes = 0..self.model.nodes.len();
         nodes.filter(|n| self.model.nodes[*n].has_context).collect()
     }
@@ -152,136 +159,16 @@ impl Driver<'_> {
         self.places.push(place);
     }
 
-    /// Makes a node for what is to be started, if that is possible and what comes of it is certain.
-    pub(super) fn start(&mut self, from: Option<usize>, start: Start) -> Option<Launch> {
-        let Start { kind, grace, .. } = start;
-        let via = match (kind, start.via, from) {
-            (Kind::Raw | Kind::Run, ..) => None,
-            (_, Some(via), _) => Some(choose(&self.contexts(), via)?),
-            (_, None, Some(from)) => {
-                let own = self.model.service_of(from);
-                Some(own.filter(|own| self.model.nodes[*own].has_context)?)
-            }
-            (_, None, None) => Some(choose(&self.contexts(), 0)?),
-        };
-        let own = from.and_then(|from| self.model.service_of(from));
-        if kind == Kind::Run && from.is_none() || self.model.nodes.len() >= MOST_NODES {
-            return None;
-        }
-        if kind == Kind::Raw && from.is_none() {
-            return None;
-        }
-        if let (Some(from), Some(poll)) = (from, &self.model.poll)
-            && !poll.cancels.is_empty()
-            && kind != Kind::Raw
-        {
-            // How far a cancellation of this very poll has come is not said; `spawn` is certain.
-            let near = |n: &usize| *n == from || Some(*n) == own;
-            let grace = self.model.in_grace(from);
-            if kind == Kind::Run || via != own || grace || !poll.cancels.iter().all(near) {
-                let kind = Kind::Raw;
-                let beside = false;
-                return self.start(
-                    Some(from),
-                    Start {
-                        kind,
-                        beside,
-                        ..start
-                    },
-                );
-            }
-        }
-        let opts_out = grace == Some(0) && kind != Kind::Raw && !start.beside;
-        let mut place = self.model.place(from, kind, via, opts_out);
-        // Cancelled by this very poll, from above: the mark may still be on its way.
-        let late = kind == Kind::Raw
-            && place == Scheduled::BornDone
-            && from.is_some_and(|from| {
-                let poll = self.model.poll.as_ref();
-                self.model.nodes[from].closing == Some(self.model.now)
-                    && poll.is_some_and(|poll| !poll.cancels.contains(&from))
-            });
-        if late {
-            place = Scheduled::Under(from);
-        }
-        if let Scheduled::Under(Some(parent)) = place
-            && self.model.depth(parent) >= DEEPEST
-        {
-            return None;
-        }
-        let beside = start.beside && from.is_some_and(|from| !self.model.turn_in_here(from));
-        if beside && place == Scheduled::BornDone {
-            // The body does not run.
-            place = Scheduled::NotRunning;
-        }
-        let grace = grace.filter(|_| !beside);
-        let limit = start
-            .limit
-            .filter(|_| !beside)
-            .filter(|_| kind.is_service())
-            .map(usize::from);
-        let grace = grace.filter(|_| kind != Kind::Raw);
-        let node = self.new_node(kind, grace, limit.unwrap_or(1000));
-        self.place(node, place, from);
-        if via.is_some() && own.is_some() && via != own {
-            seen(Seen::ViaOther);
-        }
-        self.count_start(start, node, place, late);
-        self.note(format!(
-            "{node} = {kind:?} from {from:?} via {via:?}, grace {grace:?}, limit {limit:?}, beside {beside}: {place:?}"
-        ));
-        Some(Launch {
-            node,
-            kind,
-            via,
-            grace: grace.map(length),
-            limit,
-            beside,
-        })
-    }
-
-    fn count_start(&self, start: Start, node: usize, place: Scheduled, late: bool) {
-        seen(match start.kind {
-            Kind::Raw => Seen::StartRaw,
-            Kind::Task => Seen::StartTask,
-            Kind::Daemon => Seen::StartDaemon,
-            Kind::Service => Seen::StartService,
-            Kind::DaemonService => Seen::StartDaemonService,
-            Kind::Run => Seen::StartRun,
-        });
-        match self.model.nodes[node].grace {
-            Some(0) => seen(Seen::WithoutGrace),
-            Some(_) => seen(Seen::WithGrace),
-            None => {}
-        }
-        if start.limit.is_some() && start.kind.is_service() {
-            seen(Seen::WithLimit);
-        }
-        match &self.model.nodes[node] {
-            it if it.cover.is_some() => seen(Seen::Covered),
-            it if it.attached && it.closing.is_some() && !late => seen(Seen::BornInGrace),
-            _ => {}
-        }
-        seen(match place {
-            Scheduled::BornDone => Seen::BornDone,
-            Scheduled::NotRunning => Seen::NotRunning,
-            Scheduled::TooMany => Seen::TooMany,
-            Scheduled::Under(_) if late => Seen::BornUnderLateMark,
-            Scheduled::Under(None) => Seen::RootTask,
-            Scheduled::Under(Some(parent)) => {
-                if self.model.depth(parent) >= 3 {
-                    seen(Seen::FromDeep);
-                }
-                match self.model.nodes[parent].service {
-                    Some(_) => Seen::UnderService,
-                    None => Seen::UnderTask,
-                }
-            }
-        });
-    }
-
     /// Tells a task, in the poll that was begun.
     fn tell(&mut self, node: usize, tell: Tell) -> bool {
+        // Which of the children of a supervisor ends first in one poll is not said.
+        if let Some(poll) = &self.model.poll {
+            let mut all = poll.cancels.iter().chain([&node]);
+            let supervised = all.any(|n| self.model.is_in_supervisor(*n));
+            if poll.is_over || supervised && !poll.cancels.is_empty() {
+                return false;
+            }
+        }
         let Some(what) = self.tell_model(node, tell) else {
             return false;
         };
@@ -297,10 +184,28 @@ impl Driver<'_> {
         self.model.new_cleanup(node, waits)
     }
 
-    pub(super) fn cancels(&mut self, target: usize) {
-        self.model.cancel(target);
+    /// A task asks for a cancellation. Returns the number of the reason.
+    pub(super) fn cancels(&mut self, target: usize) -> Option<usize> {
+        let reason = self.new_reason();
+        self.model.cancel(target, Because::Asked(reason));
         if let Some(poll) = &mut self.model.poll {
             poll.cancels.push(target);
+        }
+        reason
+    }
+
+    /// Every other request has a reason.
+    pub(super) fn new_reason(&mut self) -> Option<usize> {
+        self.asked += 1;
+        (self.asked % 2 == 0).then_some(self.asked)
+    }
+
+    /// A task asks for a kill.
+    pub(super) fn kills(&mut self, target: usize) {
+        self.model.kill(target);
+        if let Some(poll) = &mut self.model.poll {
+            poll.cancels.push(target);
+            poll.kills.push(target);
         }
     }
 
@@ -321,6 +226,9 @@ impl Driver<'_> {
             .await;
         });
         self.model.advance_to(self.model.now + ns);
+        for made in std::mem::take(&mut self.model.made) {
+            self.places[made] = Scheduled::Under(self.model.nodes[made].parent);
+        }
         for (node, real) in self.world.nodes().iter().enumerate() {
             self.model.nodes[node].has_context = real.context.is_some();
             // Told to end, it may have been dropped before it heard of it.
@@ -333,7 +241,7 @@ impl Driver<'_> {
     pub(super) fn drop_runtime(&mut self) {
         seen(Seen::DropRuntime);
         self.note("drop the runtime".to_owned());
-        self.model.kill();
+        self.model.drop_runtime();
         drop(self.sim.take());
         for call in &mut self.calls {
             call.poll(Waker::noop());

@@ -17,10 +17,11 @@ pub(crate) fn path(model: &Model, node: usize) -> String {
     while let Some(node) = at {
         at = model.nodes[node].parent;
         let raw = model.nodes[node].kind == Kind::Raw && at.is_some();
-        names.push(if raw {
-            "raw".to_owned()
-        } else {
-            format!("n{node}")
+        let name = model.nodes[node].name.clone();
+        names.push(match name {
+            _ if raw => "raw".to_owned(),
+            Some(name) => name,
+            None => format!("n{node}"),
         });
     }
     names.reverse();
@@ -98,6 +99,7 @@ fn is_failure(model: &Model, real: &TaskFailure, expected: &Failure) -> Result<(
             Ok(())
         }
         (FailureKind::Panic(_), Why::Panic) | (FailureKind::DaemonExit, Why::DaemonExit) => Ok(()),
+        (FailureKind::Error(_), Why::Forced) => Ok(()),
         (FailureKind::Service(error), Why::Service(node)) => {
             failures(model, *node, error.failures())
         }

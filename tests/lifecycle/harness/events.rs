@@ -21,9 +21,18 @@ impl Tally {
         self.gone.resize(model.nodes.len(), 0);
         self.services.resize(model.nodes.len(), 0);
         self.cleanups.resize(model.cleanups.len(), [0; 3]);
-        for event in &events[self.seen..] {
+        for (at, event) in events.iter().enumerate().skip(self.seen) {
             match *event {
+                Event::Made(node, Some(before)) => {
+                    if !events[..at].contains(&Event::ServiceDropped(before)) {
+                        return Err(format!("node {node} was made before {before} was gone"));
+                    }
+                }
+                Event::Made(_, None) => {}
                 Event::Gone(node, _) => self.gone[node] += 1,
+                Event::NoCause(node) => {
+                    return Err(format!("node {node} was dropped without a cause"));
+                }
                 Event::ServiceDropped(node) => self.services[node] += 1,
                 Event::CleanupBegun(number) => self.cleanups[number][0] += 1,
                 Event::CleanupEnded(number) => self.cleanups[number][1] += 1,
@@ -52,6 +61,7 @@ impl Tally {
                 CleanupState::Running => real == [1, 0, 0],
                 CleanupState::Ended => real == [1, 1, 1],
                 CleanupState::Lost => real[1] == 0 && real[2] == 1,
+                CleanupState::LostOrEnded => real[2] == 1,
             };
             if !right {
                 let (node, state) = (cleanup.node, cleanup.state);
@@ -71,6 +81,14 @@ fn order(model: &Model, events: &[Event], seen: usize) -> Result<(), String> {
             continue;
         };
         let before = &events[..at];
+        let it = &model.nodes[node];
+        for (other, behind) in model.nodes.iter().enumerate() {
+            let together = it.stopped_in.is_some() && behind.stopped_in == it.stopped_in;
+            let together = together && behind.parent == it.parent && behind.name > it.name;
+            if together && events[at..].contains(&Event::Gone(other, true)) {
+                return Err(format!("node {node} was stopped before {other}"));
+            }
+        }
         for below in node + 1..model.nodes.len() {
             if !model.nodes[below].attached || !model.is_below(below, node) {
                 continue;

@@ -24,9 +24,10 @@ pub(crate) enum Do {
     Abort,
     DropDefer,
     Start(Launch),
-    Cancel(usize),
+    Cancel(usize, Option<usize>),
+    Kill(usize),
     Await(usize),
-    Stop(usize),
+    Stop(usize, Option<usize>),
     StopWithin(usize, Duration),
     Ready(usize),
     Sleep(Duration),
@@ -41,6 +42,7 @@ pub(crate) struct Launch {
     pub(crate) grace: Option<Duration>,
     pub(crate) limit: Option<usize>,
     pub(crate) beside: bool,
+    pub(crate) isolated: bool,
 }
 
 /// The error that node ends with.
@@ -121,6 +123,9 @@ impl Drop for Gone {
     fn drop(&mut self) {
         let returned = self.ended || std::thread::panicking();
         self.world.log(Event::Gone(self.node, !returned));
+        if !returned && taskgrove::cancel_cause().is_none() {
+            self.world.log(Event::NoCause(self.node));
+        }
         let armed = self.world.control(self.node).inner.lock().unwrap().armed;
         if armed && !std::thread::panicking() {
             panic!("armed {}", self.node);
@@ -236,16 +241,20 @@ fn level(node: usize, world: Arc<World>) -> Pin<Box<dyn Future<Output = Out> + S
                     world.start(launch);
                     continue;
                 }
-                Do::Cancel(other) => {
-                    world.cancel(other);
+                Do::Cancel(other, reason) => {
+                    world.cancel(other, reason);
+                    continue;
+                }
+                Do::Kill(other) => {
+                    world.kill(other);
                     continue;
                 }
                 Do::Await(other) => {
                     abortable(&control, world.wait(other)).await;
                     continue;
                 }
-                Do::Stop(other) => {
-                    world.cancel(other);
+                Do::Stop(other, reason) => {
+                    world.cancel(other, reason);
                     abortable(&control, world.wait(other)).await;
                     continue;
                 }

@@ -4,6 +4,8 @@
 
 mod beside;
 mod calls;
+mod cause;
+mod causes;
 mod check;
 mod clock;
 mod count;
@@ -11,7 +13,9 @@ mod done;
 mod drive;
 mod ends;
 mod events;
+mod fail;
 mod interp;
+mod kill;
 mod model;
 mod node;
 mod ops;
@@ -22,6 +26,9 @@ mod said;
 mod same;
 mod shrink;
 mod slots;
+mod start;
+mod supervise;
+mod supervisor;
 mod tell;
 mod turn;
 mod woken;

@@ -4,8 +4,9 @@
 //! is found by applying the rules in `rules.rs` until none applies any more.
 
 use super::calls::Call;
+use super::cause::Because;
 use super::count::{Seen, seen};
-use super::node::{Cleanup, CleanupState, Failure, Node, Outcome, Poll, Service, Why};
+use super::node::{Cleanup, CleanupState, Node, Outcome, Poll, Service};
 use super::ops::Kind;
 use std::collections::VecDeque;
 
@@ -16,9 +17,14 @@ pub(crate) struct Model {
     pub(crate) now: u64,
     pub(crate) poll: Option<Poll>,
     pub(crate) calls: Vec<Call>,
-    pub(crate) killed: bool,
+    /// The runtime was dropped.
+    pub(crate) dropped: bool,
     /// The number of the next frame.
     pub(crate) frames: usize,
+    /// Incarnations that were made since the driver has looked.
+    pub(crate) made: Vec<usize>,
+    /// The deferred cleanup whose code makes a call.
+    pub(crate) deferred: Option<usize>,
 }
 
 /// What scheduling comes to.
@@ -58,6 +64,15 @@ impl Model {
             armed: false,
             cleanups: VecDeque::new(),
             closing: None,
+            killed: None,
+            killed_in_poll: false,
+            told_late: false,
+            because: None,
+            because_unsure: false,
+            supervisor: None,
+            name: None,
+            stopped_in: None,
+            isolated: false,
             grace,
             grace_end: 0,
             ended: false,
@@ -100,7 +115,7 @@ impl Model {
     pub(crate) fn is_supervised(&self, node: usize) -> bool {
         let node = &self.nodes[node];
         let service_root = node.parent.is_none();
-        !matches!(node.kind, Kind::Raw | Kind::Run) && !service_root
+        !matches!(node.kind, Kind::Raw | Kind::Run | Kind::Child) && !service_root
     }
 
     /// The nearest service, from this node upwards.
@@ -152,10 +167,11 @@ impl Model {
     }
 
     /// Cancellation is asked for, of this node and all below it.
-    pub(crate) fn cancel(&mut self, target: usize) {
+    pub(crate) fn cancel(&mut self, target: usize, because: Because) {
         if !self.is_live(target) {
             return seen(Seen::CancelNothing);
         }
+        self.keep_cause(target, because);
         if self.nodes[target].closing.is_some() {
             seen(Seen::CancelAgain);
         }
@@ -189,50 +205,13 @@ impl Model {
         }
     }
 
-    /// Records a failure of the service that `from` is in, or is, and cancels that service. The
-    /// services around it are told, and cancelled, at once.
-    pub(crate) fn fail(&mut self, from: usize, node: usize, why: Why, step: Option<u64>) {
-        let Some(service) = self.service_of(from) else {
-            return;
-        };
-        let step = step.unwrap_or(self.now);
-        seen(match why {
-            Why::Error(_) if from == service => Seen::FailedRun,
-            Why::Error(_) => Seen::FailedTask,
-            Why::Panic if from == service => Seen::PanickedRun,
-            Why::Panic => Seen::PanickedTask,
-            Why::DaemonExit if from == node => Seen::DaemonExit,
-            Why::DaemonExit => Seen::DaemonServiceExit,
-            Why::Service(_) => Seen::FailedChild,
-        });
-        let failures = &mut self.service(service).failures;
-        if failures.iter().any(|earlier| earlier.step > step) {
-            seen(Seen::HeardLater);
-        }
-        if !failures.is_empty() {
-            seen(Seen::FailedAgain);
-        }
-        failures.push(Failure { node, why, step });
-        let mut at = Some(service);
-        while let Some(service) = at
-            && !std::mem::replace(&mut self.service(service).errored, true)
-        {
-            self.cancel(service);
-            let around = self.nodes[service].parent.and_then(|p| self.service_of(p));
-            at = around.filter(|_| self.is_supervised(service));
-            if at.is_some_and(|around| !self.nodes[around].service.as_ref().unwrap().closing) {
-                seen(Seen::ToldAtOnce);
-            }
-        }
-    }
-
     pub(crate) fn is_protected(&self, node: usize) -> bool {
         self.nodes[node].frames.iter().any(|f| f.scope.protects())
     }
 
     pub(crate) fn in_grace(&self, node: usize) -> bool {
         let node = &self.nodes[node];
-        node.closing.is_some() && self.now < node.grace_end
+        node.closing.is_some() && node.killed.is_none() && self.now < node.grace_end
     }
 
     /// Everything below is done, but for what protection covers or has left, and no grace runs.
@@ -247,6 +226,10 @@ impl Model {
     /// Whether it would carry out a command now.
     pub(crate) fn listens(&self, node: usize) -> bool {
         let it = &self.nodes[node];
-        self.is_live(node) && !it.ended && it.frames.last().is_none_or(|f| f.scope.listens())
+        let is_told = it.supervisor.is_none();
+        self.is_live(node)
+            && is_told
+            && !it.ended
+            && it.frames.last().is_none_or(|f| f.scope.listens())
     }
 }

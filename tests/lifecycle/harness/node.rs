@@ -1,7 +1,9 @@
 //! What the model knows of each node: scopes, cleanups, failures, the service it is.
 
+use super::cause::Because;
 use super::count::Seen;
 use super::ops::{How, Kind};
+use super::supervisor::Supervisor;
 use std::collections::VecDeque;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,6 +19,8 @@ pub(crate) enum Why {
     Error(usize),
     Panic,
     DaemonExit,
+    /// It was killed, and its supervisor had not asked for it.
+    Forced,
     /// That service's own failures.
     Service(usize),
 }
@@ -141,6 +145,23 @@ pub(crate) struct Node {
     pub(crate) cleanups: VecDeque<usize>,
     /// Cancellation was asked for, at this time.
     pub(crate) closing: Option<u64>,
+    /// It was killed in a poll of its own.
+    pub(crate) killed_in_poll: bool,
+    /// Whether it has ended or was dropped is not said, as long as its body's cleanup runs.
+    pub(crate) told_late: bool,
+    /// It was killed, at this time.
+    pub(crate) killed: Option<u64>,
+    /// Why it was cancelled, if that was asked of itself.
+    pub(crate) because: Option<Because>,
+    /// Which of two requests was first is not said.
+    pub(crate) because_unsure: bool,
+    pub(crate) supervisor: Option<Box<Supervisor>>,
+    /// That of a supervisor's child.
+    pub(crate) name: Option<String>,
+    /// Its supervisor has stopped it when it stopped children for this time.
+    pub(crate) stopped_in: Option<usize>,
+    /// Its failure is its handle's alone.
+    pub(crate) isolated: bool,
     pub(crate) grace: Option<u64>,
     /// When its grace ends; meaningful while closing.
     pub(crate) grace_end: u64,
@@ -164,6 +185,11 @@ impl Node {
         self.cleanup_panicked = true;
     }
 
+    /// Its failure is no failure of a service.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.kind == Kind::Raw || self.isolated
+    }
+
     /// A service without managers and contexts.
     pub(crate) fn is_forgotten(&self) -> bool {
         self.detached && self.service.is_some()
@@ -181,6 +207,8 @@ pub(crate) enum CleanupState {
     Ended,
     /// Dropped before its end.
     Lost,
+    /// Dropped, or run in the poll in which its task was killed.
+    LostOrEnded,
 }
 
 pub(crate) struct Cleanup {
@@ -203,4 +231,8 @@ pub(crate) struct Poll {
     pub(crate) panics: usize,
     /// What was cancelled during it.
     pub(crate) cancels: Vec<usize>,
+    /// What was killed during it.
+    pub(crate) kills: Vec<usize>,
+    /// What would follow in it would race with what has begun.
+    pub(crate) is_over: bool,
 }

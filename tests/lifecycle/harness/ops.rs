@@ -17,11 +17,16 @@ pub(crate) enum Kind {
     DaemonService,
     /// A service that a task runs and waits for.
     Run,
+    /// An incarnation of a supervisor's child.
+    Child,
 }
 
 impl Kind {
     pub(crate) fn is_service(self) -> bool {
-        matches!(self, Kind::Service | Kind::DaemonService | Kind::Run)
+        matches!(
+            self,
+            Kind::Service | Kind::DaemonService | Kind::Run | Kind::Child
+        )
     }
 
     pub(crate) fn is_daemon(self) -> bool {
@@ -37,8 +42,12 @@ pub(crate) struct Start {
     pub(crate) via: Option<u8>,
     /// Seconds of grace, of its own.
     pub(crate) grace: Option<u8>,
+    /// Its failure is its handle's alone (tasks).
+    pub(crate) isolated: bool,
     /// So many children at most, and no more (services).
     pub(crate) limit: Option<u8>,
+    /// It is a supervisor, as this byte says.
+    pub(crate) supervisor: Option<u8>,
     /// It runs beside a body of the task's (`background_service`), and is not waited for.
     pub(crate) beside: bool,
 }
@@ -68,6 +77,12 @@ pub(crate) enum Tell {
         above: bool,
     },
     CancelSelf,
+    /// As `Cancel`, by force.
+    Kill {
+        which: u8,
+        above: bool,
+    },
+    KillSelf,
     Await(u8),
     /// Cancels and waits, at most for so many seconds (services).
     Stop {
@@ -94,6 +109,7 @@ pub(crate) enum Op {
         more: bool,
     },
     Cancel(u8),
+    Kill(u8),
     /// A task's service is cancelled, and right after it the task is told to end with an error.
     CancelAndFail(u8),
     /// A cleanup that waits may end.
@@ -115,6 +131,16 @@ pub(crate) enum Op {
         which: u8,
         within: u8,
     },
+    /// From outside: as `Stop`, and a kill when the time is over.
+    StopOrKill {
+        which: u8,
+        within: u8,
+    },
+    /// A cleanup that runs starts something.
+    Cleanup {
+        which: u8,
+        start: Start,
+    },
     /// A call from outside that takes so many seconds.
     External {
         which: u8,
@@ -134,9 +160,13 @@ fn start(b: u8, d: u8) -> Start {
         4 => Kind::DaemonService,
         _ => Kind::Run,
     };
+    let supervisor = (b % 8 == 7 && d & 128 != 0).then_some(d & 127);
+    let d = if supervisor.is_some() { 0 } else { d };
     Start {
         kind,
+        supervisor,
         via: (b & 8 != 0).then_some(b >> 4),
+        isolated: matches!(kind, Kind::Task | Kind::Daemon) && d & 0x30 == 0x30,
         grace: (d & 3 == 3).then_some((d >> 2) & 3),
         limit: (d & 16 != 0).then_some(d >> 5 & 3),
         beside: kind == Kind::Run && d & 128 != 0,
@@ -176,9 +206,25 @@ pub(crate) fn decode_one(bytes: [u8; BYTES]) -> Op {
         97 => tell(Tell::Arm),
         98..103 => Op::Cancel(task),
         103..106 => Op::CancelAndFail(task),
-        106..118 => Op::Release {
+        106..116 => Op::Release {
             which: task,
             panic: b & 15 == 15,
+        },
+        116 => match b % 8 {
+            0..3 => Op::Kill(task),
+            3 | 4 => Op::StopOrKill {
+                which: task,
+                within: d % 4,
+            },
+            5 | 6 => tell(Tell::Kill {
+                which: d,
+                above: b & 8 != 0,
+            }),
+            _ => tell(Tell::KillSelf),
+        },
+        117 => Op::Cleanup {
+            which: task,
+            start: start(b, d),
         },
         118..121 => Op::Advance(task % 4),
         121 => Op::Stop {
@@ -199,7 +245,10 @@ pub(crate) fn decode_one(bytes: [u8; BYTES]) -> Op {
         },
         // Seldom: nothing comes after it.
         _ if task < 64 => Op::DropRuntime,
-        _ => tell(Tell::Leave),
+        _ => Op::Cleanup {
+            which: task,
+            start: start(b, d),
+        },
     }
 }
 

@@ -1,6 +1,7 @@
 //! Calls from outside any task.
 
 use super::calls::{Ask, RealCall};
+use super::cause::Because;
 use super::count::{Seen, seen};
 use super::drive::{Driver, MOST_NODES, SECOND, choose, length};
 use super::model::Scheduled;
@@ -46,10 +47,20 @@ impl Driver<'_> {
                 let Some(node) = self.pick_handle(selector, |_| true) else {
                     return false;
                 };
-                self.note(format!("cancel {node}"));
+                let reason = self.new_reason();
+                self.note(format!("cancel {node}, {reason:?}"));
                 self.count_cancel(node);
-                self.model.cancel(node);
-                self.world.cancel(node);
+                self.model.cancel(node, Because::Asked(reason));
+                self.world.cancel(node, reason);
+            }
+            Op::Kill(selector) => {
+                let Some(node) = self.pick_handle(selector, |_| true) else {
+                    return false;
+                };
+                self.note(format!("kill {node}"));
+                seen(Seen::Kill);
+                self.model.kill(node);
+                self.world.kill(node);
             }
             Op::CancelAndFail(task) => return self.cancel_and_fail(task),
             Op::Release { which, panic } => {
@@ -96,7 +107,7 @@ impl Driver<'_> {
                 };
                 self.note(format!("cancel {node} on drop"));
                 seen(Seen::CancelOnDrop);
-                self.model.cancel(node);
+                self.model.cancel(node, Because::Dropped);
                 self.model.nodes[node].detached = true;
             }
             Op::Forget(which) => {
@@ -112,6 +123,10 @@ impl Driver<'_> {
             Op::Stop { which, within } => {
                 return self.call(which, Ask::Stop, length(within) + STOP);
             }
+            Op::StopOrKill { which, within } => {
+                return self.call(which, Ask::StopOrKill, length(within) + STOP);
+            }
+            Op::Cleanup { which, start } => return self.cleanup_starts(which, start),
             Op::External { which, lasts: 0 } => {
                 return self.call(which, Ask::External, Duration::ZERO);
             }
@@ -143,6 +158,7 @@ impl Driver<'_> {
         self.note(format!("{ask:?} {node}, {length:?}"));
         seen(match ask {
             Ask::Stop => Seen::StopOutside,
+            Ask::StopOrKill => Seen::StopOrKill,
             Ask::External => Seen::External,
         });
         self.model.call(node, ask, length);

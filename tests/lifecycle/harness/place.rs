@@ -5,6 +5,11 @@ use super::model::{Model, Scheduled};
 use super::node::{Cover, Scope};
 use super::ops::Kind;
 
+/// The number of the protection that a deferred cleanup is; those of frames are small.
+pub(super) fn cover_of(cleanup: usize) -> usize {
+    usize::MAX - cleanup
+}
+
 impl Model {
     /// Where what `from` (outside any task, if `None`) schedules would go. `opts_out`: it has a grace of
     /// zero of its own.
@@ -27,7 +32,8 @@ impl Model {
         let service = self.nodes[via].service.as_ref().expect("a service");
         let here = from.filter(|from| self.service_of(*from) == Some(via));
         let parent = here.unwrap_or(via);
-        let runs = !service.closing || self.runs(from, parent, via);
+        let killed = self.nodes[via].killed.is_some();
+        let runs = !killed && (!service.closing || self.runs(from, parent, via));
         if !runs || self.refuses(from, parent, opts_out) {
             return Scheduled::BornDone;
         }
@@ -40,9 +46,14 @@ impl Model {
 
     /// Whether this parent refuses what `from` schedules under it.
     fn refuses(&self, from: Option<usize>, parent: usize, opts_out: bool) -> bool {
-        let closing = self.nodes[parent].closing.is_some();
         let grace = self.in_grace(parent) && !opts_out;
-        closing && !grace && self.cover(from, parent).is_none()
+        self.nodes[parent].killed.is_some() || !grace && self.refuses_in_cancel(from, parent)
+    }
+
+    /// Whether it refuses that for its cancellation alone.
+    pub(crate) fn refuses_in_cancel(&self, from: Option<usize>, parent: usize) -> bool {
+        let closing = self.nodes[parent].closing.is_some();
+        closing && self.cover(from, parent).is_none()
     }
 
     /// Whether what `from` schedules in this service runs, although the service is being cancelled.
@@ -79,11 +90,21 @@ impl Model {
     /// The protection that covers what `from` starts under `parent`.
     pub(crate) fn cover(&self, from: Option<usize>, parent: usize) -> Option<Cover> {
         let from = from?;
+        let is_body = |scope: &Scope| matches!(scope, Scope::Body(_) | Scope::Beside(_));
+        if from == parent
+            && let Some(cleanup) = self.deferred
+        {
+            let around = self.cleanups[cleanup].inside.iter();
+            return Some(Cover {
+                frame: cover_of(cleanup),
+                around: around.map(|body| Scope::Body(*body)).collect(),
+                called: false,
+            });
+        }
         if from == parent {
             let frames = &self.nodes[from].frames;
             let hard = frames.iter().position(|frame| frame.scope.is_hard())?;
             let around = frames[..hard].iter().map(|frame| frame.scope);
-            let is_body = |scope: &Scope| matches!(scope, Scope::Body(_) | Scope::Beside(_));
             return Some(Cover {
                 frame: frames[hard].number,
                 around: around.filter(is_body).collect(),
@@ -125,6 +146,9 @@ impl Model {
                     self.nodes[node].grace = None;
                     self.cancel_one(node);
                     self.nodes[node].grace_end = self.nodes[parent].grace_end;
+                }
+                if parent.is_some_and(|parent| self.nodes[parent].killed.is_some()) {
+                    self.kill_one(node);
                 }
             }
             Scheduled::BornDone | Scheduled::NotRunning | Scheduled::TooMany => {
@@ -171,6 +195,18 @@ impl Model {
                 seen(Seen::Uncovered);
             }
         }
+    }
+
+    /// Whether something is left that a deferred cleanup started, which ran inside this body, and which is being
+    /// cancelled since.
+    pub(super) fn deferred_has_left(&self, node: usize, body: usize) -> bool {
+        self.children(node).any(|child| {
+            let cover = self.nodes[child].cover.as_ref();
+            cover.is_some_and(|cover| {
+                let deferred = cover.frame > usize::MAX / 2;
+                deferred && cover.called && cover.around.contains(&Scope::Body(body))
+            })
+        })
     }
 
     /// Whether something is left that was started inside protection inside this body.

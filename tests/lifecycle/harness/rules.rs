@@ -1,9 +1,11 @@
 //! What follows: the ends of futures, turns, cleanups, and when a node is done.
 
+use super::cause::Because;
 use super::count::{Seen, seen};
 use super::model::Model;
 use super::node::{CleanupState, Frame, Outcome, Poll, Said, Scope, Then, Why};
 use super::ops::{How, Kind};
+use super::place::cover_of;
 use std::collections::VecDeque;
 
 impl Model {
@@ -14,6 +16,8 @@ impl Model {
             said: vec![None; self.levels(node)],
             panics: 0,
             cancels: Vec::new(),
+            kills: Vec::new(),
+            is_over: false,
         });
     }
 
@@ -96,8 +100,8 @@ impl Model {
     /// Whether the body of the `finally` with this cleanup left something behind that is not done.
     fn has_left(&self, node: usize, cleanup: usize) -> bool {
         let left = &self.nodes[node].cleanups;
-        left.iter()
-            .any(|left| self.cleanups[*left].inside.contains(&cleanup))
+        let runs = |left: &usize| self.cleanups[*left].inside.contains(&cleanup);
+        left.iter().any(runs) || self.deferred_has_left(node, cleanup)
     }
 
     /// The innermost frame goes, with its guards.
@@ -155,7 +159,7 @@ impl Model {
             }
             Some(Scope::Run(service) | Scope::Beside(service) | Scope::Ending(service)) => {
                 seen(Seen::RunDropped);
-                self.cancel(service);
+                self.cancel(service, Because::Dropped);
             }
             Some(Scope::Shield) => {
                 seen(Seen::ShieldLost);
@@ -212,73 +216,11 @@ impl Model {
             How::Error | How::Panic if armed && apart => {
                 seen(Seen::DropBeside);
                 self.conclude(node, how, said);
-                self.fail(node, node, Why::Panic, None);
+                self.broke(node, Why::Panic, None);
                 self.nodes[node].outcome = Outcome::Panicked;
             }
             _ if armed => self.conclude(node, How::Panic, said),
             _ => self.conclude(node, how, said),
-        }
-    }
-
-    fn conclude(&mut self, node: usize, how: How, said: Option<Said>) {
-        let kind = self.nodes[node].kind;
-        let asked = self.nodes[node].closing.is_some() || self.is_service_closing(node);
-        let step = said.and_then(|said| said.step);
-        let counts = self.poll_counts(node).or(match said {
-            Some(Said { counts: false, .. }) | None => None,
-            Some(Said { step: None, .. }) => Some(Seen::CountsProtected),
-            Some(_) => Some(Seen::CountsCleanup),
-        });
-        let outcome = match how {
-            How::Error if kind == Kind::Raw => Outcome::Value,
-            How::Value => {
-                if kind == Kind::Daemon && !asked {
-                    self.fail(node, node, Why::DaemonExit, step);
-                } else if kind == Kind::Daemon {
-                    seen(Seen::DaemonMayEnd);
-                }
-                Outcome::Value
-            }
-            How::Error if let Some(because) = counts => {
-                if asked {
-                    seen(because);
-                }
-                self.fail(node, node, Why::Error(node), step);
-                Outcome::Failed
-            }
-            How::Error => {
-                seen(Seen::Consequence);
-                Outcome::Cancelled
-            }
-            How::Panic => {
-                self.panicked(node, step);
-                Outcome::Panicked
-            }
-        };
-        self.nodes[node].outcome = outcome;
-    }
-
-    pub(super) fn panicked(&mut self, node: usize, step: Option<u64>) {
-        if self.nodes[node].closing.is_some() {
-            seen(Seen::PanicCounts);
-        }
-        if self.nodes[node].kind == Kind::Raw {
-            if self.children(node).next().is_some() {
-                seen(Seen::RawPanicCancels);
-            }
-            self.cancel(node);
-        } else {
-            self.fail(node, node, Why::Panic, step);
-        }
-    }
-
-    /// A panic beside what the future returns, or has returned: it ends a task that goes on.
-    fn panicked_beside(&mut self, node: usize) {
-        self.nodes[node].set_cleanup_panicked();
-        if self.nodes[node].kind == Kind::Raw {
-            self.cancel(node);
-        } else {
-            self.fail(node, node, Why::Panic, None);
         }
     }
 
@@ -337,14 +279,18 @@ impl Model {
                     changed = true;
                 }
             }
-            if !changed {
-                return self.answer_calls();
+            if !changed && !self.answer_calls() {
+                return;
             }
         }
     }
 
     fn step(&mut self, node: usize) -> bool {
-        self.step_cleanups(node)
+        if self.nodes[node].killed.is_some() {
+            return self.die(node) || self.finish(node);
+        }
+        self.step_supervisor(node)
+            || self.step_cleanups(node)
             || self.end_cleanup(node)
             || self.end_body(node)
             || self.take_turn(node)
@@ -364,20 +310,18 @@ impl Model {
         }
         cleanup.state = CleanupState::Ended;
         self.nodes[node].cleanups.pop_front();
+        self.uncover(node, cover_of(first));
         seen(match &self.nodes[node] {
             it if it.closing.is_some() => Seen::DeferCancelled,
             it if it.ended => Seen::DeferAfter,
             _ => Seen::DeferRan,
         });
         if self.cleanups[first].panics {
-            self.nodes[node].set_cleanup_panicked();
-            if self.nodes[node].kind != Kind::Raw {
-                seen(Seen::PanickedCleanup);
-                self.fail(node, node, Why::Panic, None);
-                return true;
-            }
-            seen(Seen::DeferPanicked);
-            self.cancel(node);
+            seen(match self.nodes[node].kind {
+                Kind::Raw => Seen::DeferPanicked,
+                _ => Seen::PanickedCleanup,
+            });
+            self.panicked_beside(node);
         }
         true
     }

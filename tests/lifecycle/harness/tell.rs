@@ -1,5 +1,6 @@
 //! Commands to tasks: what they mean in the model, and for the interpreter.
 
+use super::cause::Because;
 use super::count::{Seen, seen};
 use super::drive::{Driver, choose, length};
 use super::interp::Do;
@@ -23,7 +24,9 @@ impl Driver<'_> {
                 let cancels = self.model.poll.as_ref().map_or(0, |p| p.cancels.len());
                 let asked = self.model.nodes[node].closing.is_some();
                 let frames = &self.model.nodes[node].frames;
-                if cancels > 0 && asked && !frames.iter().any(|f| f.scope.is_hard()) {
+                let killed = self.model.nodes[node].killed.is_some();
+                let hard = frames.iter().any(|f| f.scope.is_hard());
+                if cancels > 0 && asked && (killed || !hard) {
                     // Whether its turn has come within the poll is not said.
                     return None;
                 }
@@ -55,7 +58,8 @@ impl Driver<'_> {
                 if let Some(Scope::Run(service) | Scope::Beside(service)) =
                     self.model.nodes[node].frames.last().map(|f| f.scope)
                 {
-                    self.cancels(service);
+                    let poll = self.model.poll.as_mut();
+                    poll.expect("it is told").cancels.push(service);
                 }
                 self.model.abort(node);
                 Do::Abort
@@ -84,16 +88,33 @@ impl Driver<'_> {
                 if self.model.is_below(node, other) {
                     seen(Seen::CancelAbove);
                 }
-                self.cancels(other);
-                Do::Cancel(other)
+                let reason = self.cancels(other);
+                Do::Cancel(other, reason)
             }
             Tell::CancelSelf => {
                 if self.model.nodes[node].detached {
                     return None;
                 }
                 seen(Seen::CancelSelf);
-                self.cancels(node);
-                Do::Cancel(node)
+                let reason = self.cancels(node);
+                Do::Cancel(node, reason)
+            }
+            Tell::Kill { which, above } => {
+                let other = self.pick_handle(which, |n| !above || self.model.is_below(node, n))?;
+                seen(Seen::KillFromTask);
+                if self.model.is_below(node, other) {
+                    seen(Seen::KillAbove);
+                }
+                self.kills(other);
+                Do::Kill(other)
+            }
+            Tell::KillSelf => {
+                if self.model.nodes[node].detached {
+                    return None;
+                }
+                seen(Seen::KillSelf);
+                self.kills(node);
+                Do::Kill(node)
             }
             Tell::Await(other) => {
                 let other = self.pick_handle(other, |n| self.may_wait(node, n))?;
@@ -106,10 +127,12 @@ impl Driver<'_> {
                 let other = self.pick_handle(which, |n| {
                     self.may_wait(node, n) && (within.is_none() || services(n))
                 })?;
-                self.cancels(other);
                 match within {
                     Some(within) => {
                         seen(Seen::StopWithin);
+                        self.model.cancel(other, Because::Asked(None));
+                        let poll = self.model.poll.as_mut();
+                        poll.expect("it is told").cancels.push(other);
                         let length = length(within + 1);
                         let until = self.model.now + length.as_nanos() as u64;
                         self.model.wait(node, Scope::Until(other, until));
@@ -117,8 +140,9 @@ impl Driver<'_> {
                     }
                     None => {
                         seen(Seen::Stop);
+                        let reason = self.cancels(other);
                         self.model.wait(node, Scope::Await(other));
-                        Do::Stop(other)
+                        Do::Stop(other, reason)
                     }
                 }
             }
@@ -181,8 +205,9 @@ impl Driver<'_> {
         }
         seen(Seen::CancelAndFail);
         self.note(format!("cancel {service}, tell {node} End(Error)"));
-        self.model.cancel(service);
-        self.world.cancel(service);
+        let reason = self.new_reason();
+        self.model.cancel(service, Because::Asked(reason));
+        self.world.cancel(service, reason);
         self.world.control(node).tell(Do::End(How::Error));
         self.world.control(node).wake();
         if hard || self.model.in_grace(node) || self.model.nodes[node].closing.is_none() {
@@ -190,6 +215,7 @@ impl Driver<'_> {
             self.model.end(node, How::Error);
         } else {
             seen(Seen::ConsequenceAtOnce);
+            self.model.nodes[node].told_late = true;
         }
         true
     }

@@ -1,17 +1,26 @@
 //! The real side: handles of all that was started, and a log of what happened.
 
+use super::causes::reason;
 use super::interp::{Control, Launch, Supervised, Told, raw};
 use super::ops::Kind;
+use super::supervise::Supervises;
+use super::supervisor::Plan;
+use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Poll, Wake, Waker};
-use taskgrove::{CancelHandle, Context, Handle, LifecycleError, Manager, SpawnError, Task, TaskId};
+use taskgrove::{CancelHandle, Context, Handle, LifecycleError, Manager};
+use taskgrove::{Service, SpawnError, Task, TaskId};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Event {
     /// A future is gone; `true`: it was dropped before its end.
     Gone(usize, bool),
+    /// A future was dropped before its end, and `cancel_cause` has not said why.
+    NoCause(usize),
     ServiceDropped(usize),
+    /// An incarnation of a supervisor's child was made, after that one.
+    Made(usize, Option<usize>),
     CleanupBegun(usize),
     CleanupEnded(usize),
     /// A cleanup's future is gone, whether it has run or not.
@@ -38,17 +47,28 @@ pub(crate) struct Real {
     pub(crate) started: Option<Started>,
 }
 
+/// To cancel a task, or a service.
+type Handles = (
+    Option<CancelHandle>,
+    Option<Arc<Task<usize>>>,
+    Option<Manager>,
+);
+
 #[derive(Default)]
 struct Cleanup {
     released: bool,
     panics: bool,
     waker: Option<Waker>,
+    /// What it is to start.
+    launches: VecDeque<Launch>,
 }
 
 pub(crate) struct World {
     pub(crate) handle: Handle,
     nodes: Mutex<Vec<Real>>,
     cleanups: Mutex<Vec<Cleanup>>,
+    /// Those of supervisors that are to be started, and the nodes of their children's incarnations.
+    plans: Mutex<HashMap<usize, (Plan, Vec<Vec<usize>>)>>,
     events: Mutex<Vec<Event>>,
 }
 
@@ -58,6 +78,7 @@ impl World {
             handle,
             nodes: Mutex::default(),
             cleanups: Mutex::default(),
+            plans: Mutex::default(),
             events: Mutex::default(),
         })
     }
@@ -83,11 +104,20 @@ impl World {
     }
 
     pub(crate) fn release(&self, cleanup: usize, panics: bool) {
-        let waker = {
-            let mut cleanups = self.cleanups.lock().unwrap();
-            let cleanup = &mut cleanups[cleanup];
+        self.tell_cleanup(cleanup, |cleanup| {
             cleanup.released = true;
             cleanup.panics = panics;
+        });
+    }
+
+    pub(crate) fn start_in_cleanup(&self, cleanup: usize, launch: Launch) {
+        self.tell_cleanup(cleanup, |cleanup| cleanup.launches.push_back(launch));
+    }
+
+    fn tell_cleanup(&self, cleanup: usize, tell: impl FnOnce(&mut Cleanup)) {
+        let waker = {
+            let cleanup = &mut self.cleanups.lock().unwrap()[cleanup];
+            tell(cleanup);
             cleanup.waker.take()
         };
         if let Some(waker) = waker {
@@ -109,16 +139,26 @@ impl World {
         async move {
             let world = &gone.0;
             world.log(Event::CleanupBegun(number));
-            let panics = poll_fn(|cx| {
-                let mut cleanups = world.cleanups.lock().unwrap();
-                let cleanup = &mut cleanups[number];
-                if cleanup.released {
-                    return Poll::Ready(cleanup.panics);
+            let next = || {
+                poll_fn(|cx| {
+                    let mut cleanups = world.cleanups.lock().unwrap();
+                    let cleanup = &mut cleanups[number];
+                    if let Some(launch) = cleanup.launches.pop_front() {
+                        return Poll::Ready(Err(launch));
+                    }
+                    if cleanup.released {
+                        return Poll::Ready(Ok(cleanup.panics));
+                    }
+                    cleanup.waker = Some(cx.waker().clone());
+                    Poll::Pending
+                })
+            };
+            let panics = loop {
+                match next().await {
+                    Ok(panics) => break panics,
+                    Err(launch) => world.start(launch),
                 }
-                cleanup.waker = Some(cx.waker().clone());
-                Poll::Pending
-            })
-            .await;
+            };
             world.log(Event::CleanupEnded(number));
             if panics {
                 panic!("cleanup {number}");
@@ -143,7 +183,10 @@ impl World {
     }
 
     pub(crate) fn set_context(&self, node: usize, context: Context) {
-        self.nodes()[node].context = Some(context);
+        let manager = context.manager().clone();
+        let real = &mut self.nodes()[node];
+        real.context = Some(context);
+        real.manager.get_or_insert(manager);
     }
 
     fn set_task(&self, node: usize, task: Task<usize>) {
@@ -184,20 +227,11 @@ impl World {
         let via = launch.via.expect("supervised through a context");
         let context = self.nodes()[via].context.clone();
         let context = context.expect("a context that was handed out");
-        let started = if launch.kind.is_service() {
-            let mut builder = context.child_service(Told::new(self, node));
-            if let Some(grace) = launch.grace {
-                builder = builder.grace(grace);
-            }
-            if let Some(limit) = launch.limit {
-                builder = builder.max_children(limit);
-            }
-            if launch.kind.is_daemon() {
-                builder = builder.daemon();
-            }
-            builder
-                .spawn()
-                .map(|manager| self.set_manager(node, manager))
+        let plan = self.plans.lock().unwrap().remove(&node);
+        let started = if let Some((plan, nodes)) = plan {
+            self.child_service(launch, &context, Supervises::new(self, node, &plan, &nodes))
+        } else if launch.kind.is_service() {
+            self.child_service(launch, &context, Told::new(self, node))
         } else {
             let mut builder = context.task(Supervised::new(node, self.clone()));
             builder = builder.name(format!("n{node}"));
@@ -206,6 +240,9 @@ impl World {
             }
             if launch.kind.is_daemon() {
                 builder = builder.daemon();
+            }
+            if launch.isolated {
+                builder = builder.isolated();
             }
             builder.spawn().map(|task| self.set_task(node, task))
         };
@@ -217,17 +254,59 @@ impl World {
         });
     }
 
-    pub(crate) fn cancel(&self, node: usize) {
-        let (cancel, manager) = {
-            let nodes = self.nodes();
-            (nodes[node].cancel.clone(), nodes[node].manager.clone())
+    fn child_service<S: Service>(
+        &self,
+        launch: Launch,
+        context: &Context,
+        service: S,
+    ) -> Result<(), SpawnError> {
+        let mut builder = context.child_service(service);
+        if let Some(grace) = launch.grace {
+            builder = builder.grace(grace);
+        }
+        if let Some(limit) = launch.limit {
+            builder = builder.max_children(limit);
+        }
+        if launch.kind.is_daemon() {
+            builder = builder.daemon();
+        }
+        let manager = builder.spawn()?;
+        self.set_manager(launch.node, manager);
+        Ok(())
+    }
+
+    pub(crate) fn plan(&self, node: usize, plan: Plan, nodes: Vec<Vec<usize>>) {
+        self.plans.lock().unwrap().insert(node, (plan, nodes));
+    }
+
+    /// With the reason of that number, if there is one.
+    pub(crate) fn cancel(&self, node: usize, number: Option<usize>) {
+        let (cancel, task, manager) = self.handles(node);
+        match (task, cancel, number) {
+            (Some(task), _, Some(number)) => task.cancel_with(reason(number)),
+            (_, Some(cancel), _) => cancel.cancel(),
+            _ => {}
+        }
+        let _ = match (manager, number) {
+            (Some(manager), Some(number)) => manager.cancel_with(reason(number)),
+            (Some(manager), None) => manager.cancel(),
+            (None, _) => Ok(()),
         };
+    }
+
+    pub(crate) fn kill(&self, node: usize) {
+        let (cancel, _, manager) = self.handles(node);
         if let Some(cancel) = cancel {
-            cancel.cancel();
+            cancel.kill();
         }
         if let Some(manager) = manager {
-            let _ = manager.cancel();
+            let _ = manager.kill();
         }
+    }
+
+    fn handles(&self, node: usize) -> Handles {
+        let real = &self.nodes()[node];
+        (real.cancel.clone(), real.task.clone(), real.manager.clone())
     }
 
     /// Until that node is done.
