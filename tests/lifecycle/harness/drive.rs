@@ -197,7 +197,7 @@ impl Driver<'_> {
     /// Every other request has a reason.
     pub(super) fn new_reason(&mut self) -> Option<usize> {
         self.asked += 1;
-        (self.asked % 2 == 0).then_some(self.asked)
+        self.asked.is_multiple_of(2).then_some(self.asked)
     }
 
     /// A task asks for a kill.

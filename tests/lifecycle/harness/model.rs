@@ -23,6 +23,8 @@ pub(crate) struct Model {
     pub(crate) frames: usize,
     /// Incarnations that were made since the driver has looked.
     pub(crate) made: Vec<usize>,
+    /// The poll that is being settled has asked for several cancellations.
+    pub(crate) several: bool,
     /// The deferred cleanup whose code makes a call.
     pub(crate) deferred: Option<usize>,
 }

@@ -268,7 +268,9 @@ impl Model {
 
     /// Applies the rules until nothing follows any more.
     pub(crate) fn settle(&mut self) {
+        self.several = false;
         if let Some(poll) = self.poll.take() {
+            self.several = poll.cancels.len() > 1;
             (0..poll.panics).for_each(|_| self.panicked_beside(poll.node));
         }
         loop {

@@ -47,6 +47,9 @@ pub(crate) struct Real {
     pub(crate) started: Option<Started>,
 }
 
+/// A supervisor, and the nodes of its children's incarnations.
+type Planned = (Plan, Vec<Vec<usize>>);
+
 /// To cancel a task, or a service.
 type Handles = (
     Option<CancelHandle>,
@@ -68,7 +71,7 @@ pub(crate) struct World {
     nodes: Mutex<Vec<Real>>,
     cleanups: Mutex<Vec<Cleanup>>,
     /// Those of supervisors that are to be started, and the nodes of their children's incarnations.
-    plans: Mutex<HashMap<usize, (Plan, Vec<Vec<usize>>)>>,
+    plans: Mutex<HashMap<usize, Planned>>,
     events: Mutex<Vec<Event>>,
 }
 
