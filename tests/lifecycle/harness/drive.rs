@@ -168,6 +168,15 @@ impl Driver<'_> {
             if poll.is_over || supervised && !poll.cancels.is_empty() {
                 return false;
             }
+            // Nor is it how far a kill has come when another request follows, or comes before it.
+            let kills = matches!(tell, Tell::Kill { .. } | Tell::KillSelf);
+            let cancels = matches!(
+                tell,
+                Tell::Cancel { .. } | Tell::CancelSelf | Tell::Stop { .. }
+            );
+            if kills && !poll.cancels.is_empty() || cancels && !poll.kills.is_empty() {
+                return false;
+            }
         }
         let Some(what) = self.tell_model(node, tell) else {
             return false;

@@ -70,8 +70,8 @@ impl Model {
             CleanupState::Running => Seen::ForcedCleanup,
             _ => Seen::ForcedUnborn,
         });
-        // A poll goes on to its end.
-        let may_run = it.released && self.nodes[it.node].killed_in_poll;
+        // A poll goes on to its end, and another cancellation of the same poll may have been sooner.
+        let may_run = it.released && (self.nodes[it.node].killed_in_poll || self.several);
         it.state = match may_run {
             true => CleanupState::LostOrEnded,
             false => CleanupState::Lost,

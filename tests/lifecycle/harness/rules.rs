@@ -312,7 +312,6 @@ impl Model {
         }
         cleanup.state = CleanupState::Ended;
         self.nodes[node].cleanups.pop_front();
-        self.uncover(node, cover_of(first));
         seen(match &self.nodes[node] {
             it if it.closing.is_some() => Seen::DeferCancelled,
             it if it.ended => Seen::DeferAfter,
@@ -325,6 +324,8 @@ impl Model {
             });
             self.panicked_beside(node);
         }
+        // With the panic, what is left is cancelled.
+        self.uncover(node, cover_of(first));
         true
     }
 }

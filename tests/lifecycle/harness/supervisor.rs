@@ -311,7 +311,9 @@ impl Model {
         let entry = &mut it.children[child];
         entry.state = State::Stops;
         let (node, by_force) = (entry.node(), entry.by_force);
-        self.nodes[node].stopped_in = Some(it.round);
+        // Else it may have gone before by itself.
+        let goes_on = self.nodes[node].closing.is_none();
+        self.nodes[node].stopped_in = goes_on.then_some(it.round);
         // What a supervisor says is its own.
         self.nodes[node].because_unsure = true;
         seen(match by_force {
