@@ -4,6 +4,7 @@ use super::cause::Because;
 use super::count::{Seen, seen};
 use super::model::Model;
 use super::node::{CleanupState, Outcome, Scope};
+use super::ops::Kind;
 
 impl Model {
     /// A kill is asked for, of this node and all below it, whatever covers that.
@@ -29,6 +30,9 @@ impl Model {
             self.cancel_one(node);
         }
         self.nodes[node].killed.get_or_insert(self.now);
+        // The end of a protection in the same poll may let a supervisor stop its children before.
+        let supervised = self.nodes[node].kind == Kind::Child;
+        self.nodes[node].because_unsure |= supervised && self.poll.is_some();
         self.nodes[node].killed_in_poll |= self.poll.as_ref().is_some_and(|p| p.node == node);
     }
 
