@@ -114,6 +114,32 @@ fn a_child_that_leaves_meets_a_wait_that_is_dropped() {
     });
 }
 
+/// A child leaves while another one is spawned, past a wait. The room is that of the wait.
+#[test]
+fn a_child_that_leaves_meets_a_spawn() {
+    explore_within(2, &["the spawn got none"], |seen| {
+        let world = World::new();
+        let (manager, context) = service(&world, 1);
+        let gate = Gate::new();
+        child(&world, &context, &gate);
+        let mut first = wait(&context);
+        assert!(poll_once(&mut first, Waker::noop()).is_pending());
+        let there = {
+            let gate = gate.clone();
+            move || gate.open()
+        };
+        race(&world, there, || {
+            let spawned = context.run_task(async { Ok(()) });
+            assert!(spawned.is_err(), "it has overtaken the wait");
+        });
+        drop(ready(&mut first).expect("it is running"));
+        seen.saw("the spawn got none");
+        world.run();
+        drop((first, context, manager, gate));
+        world.end();
+    });
+}
+
 /// A wait begins while the service is cancelled, whose child stays. It goes on, with a task that never runs.
 #[test]
 fn a_wait_that_begins_meets_a_cancel() {

@@ -721,6 +721,10 @@ async fn pair(h: &taskgrove::Handle) -> Pair {
     let service = service_fn("app", |ctx: Context| async move {
         give.put(ctx.clone());
         started.await;
+        // After so many short polls the worker reads the clock seldom. Before it does, it unlinks what is done.
+        for _ in 0..2_000 {
+            yield_now().await;
+        }
         let end = Arc::new(std::sync::Mutex::new(Some((tell, ended))));
         // The first one takes nothing, the second one the ends of the channels.
         let turn = Arc::new(AtomicUsize::new(0));
@@ -888,4 +892,109 @@ fn threads_lose_no_place() {
             m.stop().await.unwrap();
         });
     }
+}
+
+/// A waker that does this when it is woken.
+struct Acts<F>(F);
+
+impl<F: Fn() + Send + Sync + 'static> Wake for Acts<F> {
+    fn wake(self: Arc<Self>) {
+        self.0();
+    }
+}
+
+/// A waker may schedule, begin a wait and drop another one in the moment in which it is woken.
+#[test]
+fn a_waker_may_do_the_same_again() {
+    everywhere(async |h| {
+        let (m, ctx) = app_with(&h, |b| b.max_children(1)).await;
+        let gate = Event::new();
+        until(&ctx, &gate).await.unwrap();
+        let waits: Vec<_> = (0..3).map(|_| brief(&ctx)).collect();
+        let shared = Arc::new(std::sync::Mutex::new(waits));
+        let (acted, inner, others) = (Event::new(), ctx.clone(), shared.clone());
+        let set = acted.clone();
+        let act = Waker::from(Arc::new(Acts(move || {
+            assert!(is_full(&inner));
+            drop(block_on(at_once(brief(&inner))));
+            let taken = others.lock().unwrap().pop();
+            drop(taken);
+            set.set();
+        })));
+        let mut cx = TaskContext::from_waker(&act);
+        // The last one waits first, and drops itself when it has got the room.
+        for wait in shared.lock().unwrap().iter_mut().rev() {
+            assert!(wait.as_mut().poll(&mut cx).is_pending());
+        }
+        gate.set();
+        acted.wait().await;
+        while !shared.lock().unwrap().is_empty() {
+            yield_now().await;
+        }
+        brief(&ctx).await.unwrap().await.unwrap();
+        assert!(!is_full(&ctx));
+        m.stop().await.unwrap();
+    });
+}
+
+/// The end of the runtime ends the wait of a thread outside of it.
+#[test]
+fn the_end_of_the_runtime_ends_a_wait() {
+    crate::common::watchdog(|| {
+        for workers in [0, 1, 2] {
+            let rt = build(workers);
+            let (_m, ctx) = rt.block_on(app_with(rt.handle(), |b| b.max_children(1)));
+            ctx.run_task(pending()).unwrap();
+            let (begun, waits) = mpsc::channel();
+            let thread = std::thread::spawn(move || {
+                let mut wait = brief(&ctx);
+                block_on(async {
+                    assert!(at_once(&mut wait).await.is_none());
+                    begun.send(()).unwrap();
+                    match wait.await {
+                        Ok(task) => assert!(task.is_done()),
+                        error => assert!(is_not_running(error)),
+                    }
+                });
+            });
+            waits.recv().unwrap();
+            drop(rt);
+            thread.join().unwrap();
+        }
+    });
+}
+
+/// The hook for crowds counts children, and no waits.
+#[test]
+fn the_hook_for_crowds_counts_children() {
+    crate::common::watchdog(|| {
+        for workers in [0, 1, 2] {
+            let calls = Log::new();
+            let log = calls.clone();
+            let rt = taskgrove::Runtime::builder().workers(workers);
+            let rt = rt.on_crowd(1.0, move |crowd| log.push(crowd.children));
+            rt.build().unwrap().block_on(async {
+                let h = taskgrove::Handle::current();
+                let (m, ctx) = app_with(&h, |b| b.max_children(3)).await;
+                let gate = Event::new();
+                until(&ctx, &gate).await.unwrap();
+                until(&ctx, &gate).await.unwrap();
+                assert!(calls.is_empty());
+                until(&ctx, &Event::new()).await.unwrap();
+                assert_eq!(calls.take(), [3]);
+                let (first, second) = (Woken::new(), Woken::new());
+                let mut waits = [brief(&ctx), brief(&ctx)];
+                assert!(poll(&mut waits[0], &first).is_pending());
+                assert!(poll(&mut waits[1], &second).is_pending());
+                gate.set();
+                woken(&second).await;
+                let [one, two] = waits;
+                one.await.unwrap().wait_done().await;
+                two.await.unwrap().wait_done().await;
+                // There are two children at most from here on.
+                assert!(calls.is_empty());
+                m.stop().await.unwrap();
+            });
+        }
+    });
 }
