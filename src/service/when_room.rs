@@ -5,6 +5,7 @@ use super::waits::RecordWait;
 use crate::error::SpawnError;
 use crate::protect::wait::TaskWait;
 use crate::task::awaited::{Awaited, Whom};
+use crate::task::record::Record;
 use crate::task::{current, kind};
 use crate::tree::late;
 use crate::tree::room::{MOST, RoomWait, Ticket};
@@ -70,8 +71,10 @@ impl<'a> WhenRoom<'a> {
     /// Enters the waker where the end and the cancellation of the service are told, and where those of the
     /// calling task are.
     fn register(&mut self, cx: &mut TaskContext<'_>) {
-        let never = self.service.poll(cx, |_| None::<()>);
-        debug_assert!(never.is_pending());
+        // Once the service has finished, nobody empties its list: an entry that came too late is taken out here.
+        // The caller looks for the end itself.
+        let is_over = |record: &Record| record.is_finished().then_some(());
+        let _ = self.service.poll(cx, is_over);
         if let Some(running) = current::with(|task| task.map(|task| task.retain())) {
             self.task.register(&running, cx);
         }
@@ -87,5 +90,37 @@ impl SpawnPoint<'_> {
         } else {
             Whom::task(parent)
         })
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(taskgrove_loom))]
+mod tests {
+    use super::*;
+    use crate::{Runtime, service_fn};
+    use std::sync::{Arc, mpsc};
+    use std::task::Waker;
+
+    #[test]
+    fn a_wait_that_registers_after_the_end_leaves_no_waker() {
+        let runtime = Runtime::new().expect("a runtime");
+        let (give, context) = mpsc::channel();
+        let service = service_fn("app", move |ctx: Context| {
+            let _ = give.send(ctx);
+            std::future::ready(Ok(()))
+        });
+        let service = runtime.start(service).expect("it starts");
+        runtime.block_on(service.wait_finished());
+        let context = context.recv().expect("it has run");
+        let kept = Arc::new(());
+        let keeps = kept.clone();
+        let waker: Waker = waker_fn::waker_fn(move || {
+            let _ = &keeps;
+        });
+        // The service ends between the first look and this.
+        let mut wait = WhenRoom::new(&context);
+        wait.register(&mut TaskContext::from_waker(&waker));
+        drop((wait, waker));
+        assert_eq!(Arc::strong_count(&kept), 1);
     }
 }
