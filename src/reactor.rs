@@ -63,8 +63,9 @@
 //! `WRITE` is cleared. The system reports with that whether there is room, so that an event which
 //! came before is not missed; and the event advances the tick, so that the clear does not take it away.
 //!
-//! Where the system's queue is not edge-triggered by itself (Windows), mio arms it again when a call would
-//! block: short transfers clear nothing there.
+//! Where the system's queue is not edge-triggered by itself ([`system::IS_EDGE_TRIGGERED`]), mio arms it again when
+//! a call would block, for what the socket was registered for at first. So short transfers clear nothing there,
+//! and every socket that writes is registered for both from the start.
 
 mod lazy;
 mod over;
@@ -86,7 +87,7 @@ pub(crate) use registration::Registration;
 pub(crate) use shared::Reactor;
 #[cfg(taskgrove_loom)]
 pub(crate) use system::ModelSocket;
-#[cfg(not(taskgrove_loom))]
-pub(crate) use system::READS_FIRST;
 pub(crate) use system::{Events, Interest, STREAM, Source};
+#[cfg(not(taskgrove_loom))]
+pub(crate) use system::{IS_EDGE_TRIGGERED, READS_FIRST};
 pub(crate) use wakers::Waiter;

@@ -4,7 +4,9 @@ use super::ask::Ask;
 use crate::panics::quietly;
 use crate::protect::checkpoint;
 use crate::reactor::readiness::Spent;
-use crate::reactor::{Direction, Interest, Reactor, Registration, Source, Waiter};
+use crate::reactor::{
+    Direction, IS_EDGE_TRIGGERED, Interest, Reactor, Registration, Source, Waiter,
+};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::task::current;
@@ -19,7 +21,7 @@ const POLLERS: usize = 32;
 
 /// Whether a transfer that stopped short has emptied, or filled, the system's buffer, and the system will
 /// report a change. Elsewhere only a call that would block makes the system report again.
-const SHORT_SPENDS: bool = cfg!(unix) && !cfg!(mio_unsupported_force_poll_poll);
+const SHORT_SPENDS: bool = IS_EDGE_TRIGGERED;
 
 /// Calls `f` with the reactor of the runtime that the calling thread is in.
 fn with_reactor<R>(f: impl FnOnce(&Arc<Reactor>) -> io::Result<R>) -> io::Result<R> {

@@ -39,10 +39,26 @@ impl<S: mio::event::Source> Source for S {
 /// What sockets are registered for that write without a wait before: the system reports to them that there is
 /// room each time that something has been sent. So they are registered for writing only when a call that
 /// writes would block.
-#[cfg(unix)]
-pub(crate) const READS_FIRST: Interest = Interest::READABLE;
-#[cfg(not(unix))]
-pub(crate) const READS_FIRST: Interest = Interest::READABLE.add(Interest::WRITABLE);
+pub(crate) const READS_FIRST: Interest = if IS_EDGE_TRIGGERED {
+    Interest::READABLE
+} else {
+    Interest::READABLE.add(Interest::WRITABLE)
+};
+
+/// Whether the system's queue is edge-triggered by itself: mio uses epoll or kqueue. Elsewhere mio arms a socket
+/// again when a call would block, and only then, and always for what the socket was registered for at first.
+pub(crate) const IS_EDGE_TRIGGERED: bool = !cfg!(mio_unsupported_force_poll_poll)
+    && cfg!(any(
+        target_os = "android",
+        target_os = "illumos",
+        target_os = "linux",
+        target_os = "redox",
+        target_os = "dragonfly",
+        target_os = "freebsd",
+        target_os = "netbsd",
+        target_os = "openbsd",
+        target_vendor = "apple",
+    ));
 
 /// What a stream is registered for. Urgent data is reported where the system tells it apart.
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -201,7 +217,10 @@ fn poll_once(
 /// mio rounds a time limit up to whole milliseconds where the system's call takes those. So the whole
 /// milliseconds that are left are waited for first, and then, in another call, the rest. That second call
 /// is made only if the time has nearly come.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(
+    any(target_os = "linux", target_os = "android"),
+    not(mio_unsupported_force_poll_poll)
+))]
 fn poll_until(
     poll: &mut mio::Poll,
     events: &mut mio::Events,
@@ -232,7 +251,10 @@ fn poll_until(
     }
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(all(
+    any(target_os = "linux", target_os = "android"),
+    not(mio_unsupported_force_poll_poll)
+)))]
 fn poll_until(
     poll: &mut mio::Poll,
     events: &mut mio::Events,
