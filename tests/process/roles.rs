@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 use taskgrove::process::{self, Process};
 use taskgrove::{
-    CauseKind, Context, Handle, ManagerSlot, Runtime, Service, cancel_cause, finally, service_fn,
-    spawn,
+    CauseKind, Context, Handle, ManagerSlot, Node, NodeState, Runtime, Service, cancel_cause,
+    finally, service_fn, spawn,
 };
 
 const SOON: Duration = Duration::from_millis(100);
@@ -48,6 +48,27 @@ async fn stubborn(_: Context) -> taskgrove::Result {
     };
     let cleanup = async {
         println!("cleans up");
+        pending::<()>().await
+    };
+    finally(body, cleanup).await;
+    Ok(())
+}
+
+/// As [`stubborn`], and says when its cleanup waits: before, it is in a poll.
+async fn stubborn_aloud(_: Context) -> taskgrove::Result {
+    let body = async {
+        println!("up");
+        pending::<()>().await
+    };
+    let root = Handle::current();
+    let cleanup = async move {
+        std::thread::spawn(move || {
+            let waits = |node: &Node| node.state == NodeState::CleaningUp;
+            while !root.snapshot().nodes().iter().any(waits) {
+                std::thread::yield_now();
+            }
+            println!("cleans up");
+        });
         pending::<()>().await
     };
     finally(body, cleanup).await;
@@ -115,7 +136,7 @@ pub(crate) fn run(role: &str) -> ExitCode {
         "stubborn" => process().drain(SOON).run(service_fn("app", stubborn)),
         "stubborn for ever" => process()
             .drain(Duration::MAX)
-            .run(service_fn("app", stubborn)),
+            .run(service_fn("app", stubborn_aloud)),
         "stuck" => process().drain(SOON).run(service_fn("app", stuck)),
         "stuck alone" => with_workers(0).drain(SOON).run(service_fn("app", stuck)),
         "stuck for ever" => process().drain(NEVER).run(service_fn("app", stuck)),
