@@ -1,4 +1,5 @@
 //! Trees of a million tasks, deep and wide: built, snapshot, drawn, cancelled and dropped on stacks of 256 KiB, leaves first.
+//! They run by name, optimised: `cargo test --release --test scale -- --ignored`, as the stage `long` does.
 
 mod common;
 #[path = "scale/sleeps.rs"]
@@ -264,6 +265,7 @@ fn stop_cleanly(rt: &Runtime, manager: &Manager, tasks: usize) {
 }
 
 #[test]
+#[ignore = "long: the stage `long`"]
 fn a_million_deep_is_drawn_and_cancelled() {
     on_small_stacks(|rt| {
         let forest = Forest::new();
@@ -279,6 +281,7 @@ fn a_million_deep_is_drawn_and_cancelled() {
 }
 
 #[test]
+#[ignore = "long: the stage `long`"]
 fn a_million_deep_is_dropped_with_the_runtime() {
     on_small_stacks(|rt| {
         let forest = Forest::new();
@@ -292,6 +295,7 @@ fn a_million_deep_is_dropped_with_the_runtime() {
 }
 
 #[test]
+#[ignore = "long: the stage `long`"]
 fn a_million_wide_is_drawn_and_cancelled() {
     on_small_stacks(|rt| {
         let forest = Forest::new();
@@ -307,6 +311,7 @@ fn a_million_wide_is_drawn_and_cancelled() {
 }
 
 #[test]
+#[ignore = "long: the stage `long`"]
 fn a_million_wide_is_dropped_with_the_runtime() {
     on_small_stacks(|rt| {
         let forest = Forest::new();
@@ -320,6 +325,7 @@ fn a_million_wide_is_dropped_with_the_runtime() {
 }
 
 #[test]
+#[ignore = "long: the stage `long`"]
 fn a_million_deep_in_a_service_is_drawn_and_stopped() {
     on_small_stacks(|rt| {
         let forest = Forest::new();
@@ -333,6 +339,7 @@ fn a_million_deep_in_a_service_is_drawn_and_stopped() {
 }
 
 #[test]
+#[ignore = "long: the stage `long`"]
 fn a_million_deep_in_a_service_fails_at_the_leaf() {
     on_small_stacks(|rt| {
         let (forest, fail) = (Forest::new(), Event::new());
@@ -358,6 +365,7 @@ fn a_million_deep_in_a_service_fails_at_the_leaf() {
 }
 
 #[test]
+#[ignore = "long: the stage `long`"]
 fn a_million_wide_in_a_service_is_drawn_and_stopped() {
     on_small_stacks(|rt| {
         let forest = Forest::new();
@@ -374,6 +382,7 @@ fn a_million_wide_in_a_service_is_drawn_and_stopped() {
 }
 
 #[test]
+#[ignore = "long: the stage `long`"]
 fn services_a_million_deep_and_wide_are_dropped_with_the_runtime() {
     on_small_stacks(|rt| {
         let (deep, wide) = (Forest::new(), Forest::new());
@@ -390,6 +399,7 @@ fn services_a_million_deep_and_wide_are_dropped_with_the_runtime() {
 }
 
 #[test]
+#[ignore = "long: the stage `long`"]
 fn a_million_roots_come_and_go() {
     on_small_stacks(|rt| {
         let forest = Forest::new();

@@ -1,6 +1,7 @@
 //! The rules of the public contract under any sequence of calls: seeds, and a corpus.
 //!
-//! `LIFECYCLE_SEEDS=from..to` runs other seeds than the few thousand of `cargo test`.
+//! `LIFECYCLE_SEEDS=from..to` runs other seeds than the 800 of `cargo test`. The stage `long` of `.ci` runs
+//! 4,000, optimised.
 
 mod harness;
 
@@ -30,7 +31,9 @@ fn seeds() -> std::ops::Range<u64> {
     range.unwrap_or(FIXED)
 }
 
-const FIXED: std::ops::Range<u64> = 0..4000;
+const FIXED: std::ops::Range<u64> = 0..800;
+/// So many seeds make everything happen that can.
+const MANY: usize = 4000;
 
 #[test]
 fn seeds_agree_with_the_model() {
@@ -42,11 +45,13 @@ fn seeds_agree_with_the_model() {
     println!("{}", harness::table());
     // What is never called, or never comes about, is not tested.
     let (count, rarest) = harness::counts()[0];
-    assert!(count >= 3 || seeds() != FIXED, "{rarest}: {count}");
+    assert!(count >= 3 || seeds().count() < MANY, "{rarest}: {count}");
 }
 
-/// Some that nobody has run before.
+/// Some that nobody has run before. A find is a new one, of the crate or of the model, and no fault of the
+/// change that is tested: so this runs by name.
 #[test]
+#[ignore = "other seeds each time"]
 fn fresh_seeds_agree_with_the_model() {
     let first = RandomState::new().build_hasher().finish();
     for seed in (0..500).map(|n| first.wrapping_add(n)) {

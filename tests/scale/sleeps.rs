@@ -15,6 +15,7 @@ const EACH: u64 = 1000;
 /// A thousand tasks with a thousand sleeps each, all of them entered at once: of each ten one resolves at
 /// its time, and the others are dropped.
 #[test]
+#[ignore = "long: the stage `long`"]
 fn a_million_sleeps_at_once() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let sim = Sim::new(1);
