@@ -83,6 +83,9 @@ impl Driver<'_> {
             }
             Tell::Cancel { which, above } => {
                 let other = self.pick_handle(which, |n| !above || self.model.is_below(node, n))?;
+                if !self.may_ask(other) {
+                    return None;
+                }
                 self.count_cancel(other);
                 seen(Seen::CancelFromTask);
                 if self.model.is_below(node, other) {
@@ -101,6 +104,9 @@ impl Driver<'_> {
             }
             Tell::Kill { which, above } => {
                 let other = self.pick_handle(which, |n| !above || self.model.is_below(node, n))?;
+                if !self.may_ask(other) {
+                    return None;
+                }
                 seen(Seen::KillFromTask);
                 if self.model.is_below(node, other) {
                     seen(Seen::KillAbove);
@@ -127,6 +133,9 @@ impl Driver<'_> {
                 let other = self.pick_handle(which, |n| {
                     self.may_wait(node, n) && (within.is_none() || services(n))
                 })?;
+                if !self.may_ask(other) {
+                    return None;
+                }
                 match within {
                     Some(within) => {
                         seen(Seen::StopWithin);
@@ -171,6 +180,14 @@ impl Driver<'_> {
                 Do::Arm
             }
         })
+    }
+
+    /// Whether what comes of a request to end that node is said: whether a supervisor hears of another request of
+    /// the same poll, or of a failure in it, before it hears of the end of its child is not.
+    fn may_ask(&self, target: usize) -> bool {
+        let poll = self.model.poll.as_ref();
+        let first = poll.is_none_or(|poll| poll.cancels.is_empty() && poll.panics == 0);
+        first || !self.model.is_in_supervisor(target)
     }
 
     /// Whether a node may wait for that one: a wait for its own end, or for one above, is told by a panic, which the
