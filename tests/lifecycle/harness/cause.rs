@@ -27,7 +27,7 @@ pub(crate) enum Cause {
 impl Model {
     /// The first request that reaches a node stays its cause.
     pub(super) fn keep_cause(&mut self, target: usize, because: Because) {
-        let in_poll = self.poll.is_some() || self.several;
+        let in_poll = self.poll.is_some() || self.asked;
         let now = self.now;
         let it = &mut self.nodes[target];
         match it.closing {

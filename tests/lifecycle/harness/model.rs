@@ -23,7 +23,10 @@ pub(crate) struct Model {
     pub(crate) frames: usize,
     /// Incarnations that were made since the driver has looked.
     pub(crate) made: Vec<usize>,
-    /// The poll that is being settled has asked for several cancellations.
+    /// The poll that is being settled has asked for a cancellation: whether that reaches a task before a failure
+    /// does that ends the poll, in a cleanup for example, is not said.
+    pub(crate) asked: bool,
+    /// It has asked for several.
     pub(crate) several: bool,
     /// The deferred cleanup whose code makes a call.
     pub(crate) deferred: Option<usize>,

@@ -268,8 +268,9 @@ impl Model {
 
     /// Applies the rules until nothing follows any more.
     pub(crate) fn settle(&mut self) {
-        self.several = false;
+        (self.asked, self.several) = (false, false);
         if let Some(poll) = self.poll.take() {
+            self.asked = !poll.cancels.is_empty();
             self.several = poll.cancels.len() > 1;
             (0..poll.panics).for_each(|_| self.panicked_beside(poll.node));
         }
