@@ -177,6 +177,12 @@ impl Driver<'_> {
             if kills && !poll.cancels.is_empty() || cancels && !poll.kills.is_empty() {
                 return false;
             }
+            // Nor whether a deferred cleanup of this poll, which panics, runs before the kill.
+            let left = self.model.nodes[node].cleanups.iter();
+            let panics = left.filter(|cleanup| self.model.cleanups[**cleanup].panics);
+            if kills && poll.panics + panics.count() > 0 {
+                return false;
+            }
         }
         let Some(what) = self.tell_model(node, tell) else {
             return false;
@@ -215,6 +221,8 @@ impl Driver<'_> {
         if let Some(poll) = &mut self.model.poll {
             poll.cancels.push(target);
             poll.kills.push(target);
+            // What the rest of the poll leaves behind may run, or be dropped unrun.
+            poll.is_over = true;
         }
     }
 
