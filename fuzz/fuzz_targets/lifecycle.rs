@@ -1,6 +1,7 @@
 //! Any sequence of calls, in the simulator, against the reference model; see `tests/lifecycle`.
 #![no_main]
 
+mod fixed;
 #[path = "../../tests/lifecycle/harness/mod.rs"]
 mod harness;
 mod mutate;
