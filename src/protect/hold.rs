@@ -1,26 +1,35 @@
-//! [`Hold`]: a body that waits for what was spawned inside protection in it.
+//! [`Hold`]: bodies that wait for what was spawned inside protection in them.
 
 use super::count::wake;
 use super::scope::Scope;
 
-/// A scope that is protected as long as children are left that were spawned inside protection in it.
-pub(super) struct Hold(Scope);
+/// Bodies that are protected as long as children are left that were spawned inside protection in them.
+pub(super) struct Hold(Vec<Scope>);
 
 impl Hold {
-    /// Protects a body. A task needs no hold: its state word counts its children.
+    /// Protects a body, and each body around it: the inner one may return before those children are done.
+    /// A task needs no hold: its state word counts its children.
     pub(super) fn of(scope: &Scope) -> Option<Box<dyn Send>> {
-        let Scope::Body(_) = scope else {
+        let mut bodies = Vec::new();
+        let mut scope = scope.clone();
+        while let Scope::Body(body) = &scope {
+            let outer = body.state.lock().outer.clone();
+            scope.protect();
+            bodies.push(std::mem::replace(&mut scope, outer));
+        }
+        if bodies.is_empty() {
             return None;
-        };
-        scope.protect();
-        Some(Box::new(Hold(scope.clone())))
+        }
+        Some(Box::new(Hold(bodies)))
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
         let mut woken = Vec::new();
-        self.0.count_out(&mut woken);
+        for body in &self.0 {
+            body.count_out(&mut woken);
+        }
         wake(woken);
     }
 }

@@ -102,6 +102,45 @@ fn what_is_spawned_in_a_shield_runs_to_its_end() {
     });
 }
 
+/// What is left holds up each body around the protection, also when the inner one has returned before it is done.
+#[test]
+fn a_body_around_waits_for_what_an_inner_one_has_left() {
+    simulated(async |h, diary| {
+        let d = diary.clone();
+        let task = h.spawn(async move {
+            let (body, cleanup) = (d.clone(), d.clone());
+            let outer = async move {
+                let _end = body.end("outer body");
+                let (inside, cleanup) = (body.clone(), body.clone());
+                let inner = async move {
+                    let left = inside.clone();
+                    shielded(async move {
+                        drop(spawn(async move {
+                            let _end = left.end("left");
+                            ends_late(3).await;
+                        }));
+                        inside.at(2).await;
+                    })
+                    .await;
+                };
+                finally(inner, async move { cleanup.add("inner cleanup") }).await;
+                pending::<()>().await
+            };
+            finally(outer, async move { cleanup.add("outer cleanup") }).await;
+        });
+        diary.at(1).await;
+        task.cancel();
+        task.wait_done().await;
+        let expected = [
+            (2, "inner cleanup"),
+            (5, "left"),
+            (5, "outer body"),
+            (5, "outer cleanup"),
+        ];
+        assert_eq!(diary.take(), expected);
+    });
+}
+
 /// What is left when the protection ends is cancelled then, leaves first.
 #[test]
 fn what_a_shield_leaves_is_cancelled_at_its_end() {
