@@ -51,11 +51,15 @@ impl Model {
         self.cancel(service, Because::Dropped);
     }
 
-    /// The failure of the service beside a body ends that, from the inside out.
+    /// The failure of the service beside a body ends that, from the inside out. What is left that was covered in
+    /// a body comes before it.
     pub(super) fn end_body(&mut self, node: usize) -> bool {
         let Some(at) = self.failed_body(node) else {
             return false;
         };
+        if (self.innermost_body(node)).is_some_and(|body| self.holds(node, body)) {
+            return false;
+        }
         match self.pop(node) {
             Some(Scope::Beside(service)) if self.nodes[node].frames.len() == at => {
                 seen(Seen::BodyFails);

@@ -12,9 +12,7 @@ impl Model {
         }
         // The innermost body is dropped when nothing is left that was covered in it, the rest when nothing is
         // left at all.
-        let is_body = |scope: &Scope| matches!(scope, Scope::Body(_) | Scope::Beside(_));
-        let body = it.frames.iter().rev().map(|f| f.scope).find(is_body);
-        let left = match body {
+        let left = match self.innermost_body(node) {
             Some(body) => self.holds(node, body),
             None => self.children(node).next().is_some(),
         };
@@ -50,6 +48,12 @@ impl Model {
             }
         }
         true
+    }
+
+    pub(super) fn innermost_body(&self, node: usize) -> Option<Scope> {
+        let is_body = |scope: &Scope| matches!(scope, Scope::Body(_) | Scope::Beside(_));
+        let frames = &self.nodes[node].frames;
+        frames.iter().rev().map(|f| f.scope).find(is_body)
     }
 
     pub(super) fn stop_waiting(&mut self, node: usize) -> bool {
