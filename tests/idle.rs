@@ -118,6 +118,7 @@ fn while_blocked_on(rt: &Runtime, f: impl FnOnce()) {
 }
 
 #[test]
+#[ignore = "long: the stage `long`"]
 fn an_idle_runtime_uses_no_cpu() {
     for workers in [1, 2, 4] {
         let rt = Runtime::builder()

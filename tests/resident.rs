@@ -75,6 +75,7 @@ async fn park(parked: &AtomicUsize) {
 }
 
 #[test]
+#[ignore = "long: the stage `long`"]
 fn a_million_tasks_that_end_leave_little() {
     alone("a_million_tasks_that_end_leave_little", || {
         let (runtime, start) = start();
@@ -95,6 +96,7 @@ fn a_million_tasks_that_end_leave_little() {
 }
 
 #[test]
+#[ignore = "long: the stage `long`"]
 fn a_million_sleeps_that_fire_leave_little() {
     alone("a_million_sleeps_that_fire_leave_little", || {
         let (runtime, start) = start();
@@ -111,6 +113,7 @@ fn a_million_sleeps_that_fire_leave_little() {
 }
 
 #[test]
+#[ignore = "long: the stage `long`"]
 fn a_runtime_that_is_dropped_leaves_little() {
     alone("a_runtime_that_is_dropped_leaves_little", || {
         let (runtime, start) = start();
@@ -123,6 +126,7 @@ fn a_runtime_that_is_dropped_leaves_little() {
 }
 
 #[test]
+#[ignore = "long: the stage `long`"]
 fn one_task_in_a_hundred_keeps_only_the_system_page_it_is_in() {
     static PARKED: AtomicUsize = AtomicUsize::new(0);
     let name = "one_task_in_a_hundred_keeps_only_the_system_page_it_is_in";
