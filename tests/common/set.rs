@@ -15,9 +15,9 @@ pub(crate) struct Set<T> {
     shared: Arc<Shared>,
 }
 
-#[derive(Default)]
 struct Shared {
-    ready: Mutex<VecDeque<Arc<One>>>,
+    /// Those that were woken; `None` once the set is gone, since each of them keeps this.
+    ready: Mutex<Option<VecDeque<Arc<One>>>>,
     owner: Mutex<Option<Waker>>,
 }
 
@@ -32,7 +32,9 @@ impl Wake for One {
     fn wake(self: Arc<Self>) {
         if !self.queued.swap(true, Ordering::AcqRel) {
             let shared = self.shared.clone();
-            shared.ready.lock().unwrap().push_back(self);
+            if let Some(ready) = &mut *shared.ready.lock().unwrap() {
+                ready.push_back(self);
+            }
             let owner = shared.owner.lock().unwrap().clone();
             if let Some(owner) = owner {
                 owner.wake();
@@ -45,8 +47,18 @@ impl<T> Default for Set<T> {
     fn default() -> Self {
         Set {
             children: Vec::new(),
-            shared: Arc::default(),
+            shared: Arc::new(Shared {
+                ready: Mutex::new(Some(VecDeque::new())),
+                owner: Mutex::new(None),
+            }),
         }
+    }
+}
+
+impl<T> Drop for Set<T> {
+    fn drop(&mut self) {
+        let left = self.shared.ready.lock().unwrap().take();
+        drop(left);
     }
 }
 
@@ -77,7 +89,10 @@ impl<T> Set<T> {
         *self.shared.owner.lock().unwrap() = Some(cx.waker().clone());
         let mut yielded = 0;
         while self.children.iter().any(Option::is_some) {
-            let next = self.shared.ready.lock().unwrap().pop_front();
+            let next = {
+                let mut ready = self.shared.ready.lock().unwrap();
+                ready.as_mut().and_then(VecDeque::pop_front)
+            };
             let Some(one) = next else {
                 return Poll::Pending;
             };
