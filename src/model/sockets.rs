@@ -74,7 +74,8 @@ impl Socket {
 
     /// A read has found that it would block.
     pub fn clear(&self, seen: Ready) {
-        (self.registration).clear(seen.0, Direction::Read, Spent::Blocks);
+        let clear = (self.registration).clear(&self.source, seen.0, Direction::Read, Spent::Blocks);
+        clear.expect("a read asks the system for nothing");
     }
 
     /// Deregisters the socket.

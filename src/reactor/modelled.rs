@@ -21,6 +21,7 @@ impl Source for ModelSocket {
 }
 
 /// A model's socket is registered for everything.
+#[derive(Clone, Copy)]
 pub(crate) struct Interest;
 
 impl Interest {
