@@ -10,16 +10,13 @@ impl Hold {
     /// Protects a body, and each body around it: the inner one may return before those children are done.
     /// A task needs no hold: its state word counts its children.
     pub(super) fn of(scope: &Scope) -> Option<Box<dyn Send>> {
-        let mut bodies = Vec::new();
-        let mut scope = scope.clone();
-        while let Scope::Body(body) = &scope {
-            let outer = body.state.lock().outer.clone();
-            scope.protect();
-            bodies.push(std::mem::replace(&mut scope, outer));
-        }
+        let bodies: Vec<Scope> = (scope.outward())
+            .filter(|scope| matches!(scope, Scope::Body(_)))
+            .collect();
         if bodies.is_empty() {
             return None;
         }
+        bodies.iter().for_each(Scope::protect);
         Some(Box::new(Hold(bodies)))
     }
 }

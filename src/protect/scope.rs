@@ -81,12 +81,8 @@ impl Body {
 
     /// Whether it is inside a shield or a cleanup.
     pub(crate) fn is_hard(&self) -> bool {
-        let mut scope = self.state.lock().outer.clone();
-        while let Scope::Body(body) = &scope {
-            let outer = body.state.lock().outer.clone();
-            scope = outer;
-        }
-        matches!(scope, Scope::Hard(_))
+        let outer = self.state.lock().outer.clone();
+        matches!(outer.outward().last(), Some(Scope::Hard(_)))
     }
 
     /// Gives the body its turn, whatever the scope around it does.
@@ -121,6 +117,14 @@ impl Body {
 }
 
 impl Scope {
+    /// This scope and those around it, the innermost first, as far as the bodies go.
+    pub(super) fn outward(&self) -> impl Iterator<Item = Scope> + use<> {
+        std::iter::successors(Some(self.clone()), |scope| match scope {
+            Scope::Body(body) => Some(body.state.lock().outer.clone()),
+            _ => None,
+        })
+    }
+
     /// Returns the innermost body.
     pub(super) fn body(&self) -> Option<&Arc<Body>> {
         match self {
