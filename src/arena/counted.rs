@@ -38,16 +38,11 @@ impl<T> Counted<T> {
     #[inline(always)]
     pub(crate) fn several<const N: usize>(make: impl FnOnce() -> T) -> [Self; N] {
         const { assert!(N > 0 && N < 1 << 8) };
-        let make = || Inner {
+        let inner = SlotBox::made(|| Inner {
             count: AtomicU32::new(N as u32),
             slot: None,
             value: make(),
-        };
-        let inner = if const { SlotBox::<Inner<T>>::FITS } {
-            SlotBox::made_in_slot(make)
-        } else {
-            SlotBox::in_box(Box::new(make()))
-        };
+        });
         let (mut pointer, slot) = inner.into_raw();
         // SAFETY: no other reference to the value exists yet.
         unsafe { pointer.as_mut() }.slot = slot;

@@ -30,10 +30,17 @@ impl<T> SlotBox<T> {
     /// Moves a value into a slot if it fits one, else into a `Box`.
     #[inline]
     pub(crate) fn new(value: T) -> Self {
+        Self::made(|| value)
+    }
+
+    /// As [`SlotBox::new`], of the value that `make` returns; a slot is allocated before that is made. A panic of
+    /// `make` leaks the slot.
+    #[inline(always)]
+    pub(super) fn made(make: impl FnOnce() -> T) -> Self {
         if const { Self::FITS } {
-            Self::in_slot(value)
+            Self::made_in_slot(make)
         } else {
-            Self::in_box(Box::new(value))
+            Self::in_box(Box::new(make()))
         }
     }
 
@@ -47,14 +54,8 @@ impl<T> SlotBox<T> {
         Self::made_in_slot(|| value)
     }
 
-    /// Moves the value that `make` returns into a slot, which is allocated before it is made. A panic of
-    /// `make` leaks the slot.
-    ///
-    /// # Panics
-    ///
-    /// If the value does not fit.
     #[inline(always)]
-    pub(super) fn made_in_slot(make: impl FnOnce() -> T) -> Self {
+    fn made_in_slot(make: impl FnOnce() -> T) -> Self {
         assert!(Self::FITS, "the caller boxes what does not fit");
         if size_of::<T>() == 0 {
             return Self::in_box(Box::new(make()));
