@@ -188,13 +188,8 @@ impl<'a, F> TaskBuilder<'a, F> {
         F: Future<Output = Result<T>> + Send + 'static,
         T: Send + 'static,
     {
-        let (context, options, location) =
-            (self.context, self.settings.into_task(), Location::caller());
-        if const { fits::<F>() } {
-            spawn_named::<F, _, T>(context, self.future.take(), options, location)
-        } else {
-            spawn_named::<F, _, T>(context, self.future.into_pin(), options, location)
-        }
+        let (context, location) = (self.context, Location::caller());
+        context.with_spawn_point(move |at| self.spawn_there(&at, None, location))?
     }
 }
 
@@ -300,19 +295,14 @@ impl<F> TaskBuilder<'_, F> {
 pub(super) fn spawn_named<N, F, T>(
     context: &Context,
     future: F,
-    mut options: spawn::Options,
+    options: spawn::Options,
     location: &'static Location<'static>,
 ) -> Result<Task<T>, SpawnError>
 where
     F: Future<Output = Result<T>> + Send + 'static,
     T: Send + 'static,
 {
-    context.with_spawn_point(move |at| {
-        options.limit = Some(at.limit);
-        options.refuse = at.closing;
-        let joined = spawn::supervised::<N, _, _>(at.parent, future, options, location)?;
-        Ok(Task::new(joined, at.parent))
-    })?
+    context.with_spawn_point(move |at| spawn_at::<N, _, _>(&at, future, options, None, location))?
 }
 
 /// As [`spawn_named`], where the calling code schedules, and with a permit if there is one.
