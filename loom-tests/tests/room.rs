@@ -33,6 +33,20 @@ fn wait(context: &Context) -> Wait {
     Box::pin(async move { context.task(async { Ok(()) }).spawn_when_room().await })
 }
 
+/// Spawns a task that waits for room, and a log in which it notes each time that it has waited.
+fn begin(world: &World, context: &Context) -> (Task<Result<Task<()>, SpawnError>>, Log) {
+    let waited = Log::default();
+    let (mut wait, log) = (wait(context), waited.clone());
+    let waiting = world.handle().spawn(std::future::poll_fn(move |cx| {
+        let polled = wait.as_mut().poll(cx);
+        if polled.is_pending() {
+            log.note("waited");
+        }
+        polled
+    }));
+    (waiting, waited)
+}
+
 /// Starts a child that ends when the gate is open.
 fn child(world: &World, context: &Context, gate: &Gate) {
     let pass = gate.pass();
@@ -60,17 +74,7 @@ fn a_child_that_leaves_meets_a_wait_that_begins() {
         let world = World::new();
         let (manager, context) = service(&world, 1);
         drop(context.run_task(async { Ok(()) }).expect("there is room"));
-        let waited = Log::default();
-        let mut waiting = {
-            let (mut wait, waited) = (wait(&context), waited.clone());
-            world.handle().spawn(std::future::poll_fn(move |cx| {
-                let polled = wait.as_mut().poll(cx);
-                if polled.is_pending() {
-                    waited.note("waited");
-                }
-                polled
-            }))
-        };
+        let (mut waiting, waited) = begin(&world, &context);
         drop(context);
         race(&world, || (), || ());
         assert!(ready(&mut waiting).unwrap().is_ok());
@@ -154,17 +158,7 @@ fn a_wait_that_begins_meets_a_cancel() {
         };
         drop(context.run_task(stays).expect("there is room"));
         world.run();
-        let waited = Log::default();
-        let mut waiting = {
-            let (mut wait, waited) = (wait(&context), waited.clone());
-            world.handle().spawn(std::future::poll_fn(move |cx| {
-                let polled = wait.as_mut().poll(cx);
-                if polled.is_pending() {
-                    waited.note("waited");
-                }
-                polled
-            }))
-        };
+        let (mut waiting, waited) = begin(&world, &context);
         drop(context);
         let there = {
             let manager = manager.clone();

@@ -161,6 +161,18 @@ mod tests {
         registration.poll_ready(Direction::Write, waiter, waker, drop)
     }
 
+    /// Writes until a write would block. Returns what was known before that, and the number of bytes.
+    fn fill(registration: &Registration, ours: &mut Stream) -> (Seen, usize) {
+        let Poll::Ready(Ok(seen)) = poll_write(registration, Waker::noop()) else {
+            panic!("it is taken for writable");
+        };
+        let mut sent = 0;
+        while let Ok(written) = ours.write(&[0; 4096]) {
+            sent += written;
+        }
+        (seen, sent)
+    }
+
     #[test]
     fn what_was_sent_is_no_event_as_long_as_no_write_would_block() {
         if !IS_EDGE_TRIGGERED {
@@ -188,15 +200,10 @@ mod tests {
     fn a_write_that_would_block_is_told_when_there_is_room() {
         let reactor = Arc::new(Reactor::new().expect("a reactor"));
         let (registration, mut ours, mut theirs) = pair(&reactor);
-        let (mut events, mut sent) = (Events::default(), 0);
+        let mut events = Events::default();
         // The first wait begins to watch; the second one finds it so.
         for _ in 0..2 {
-            let Poll::Ready(Ok(seen)) = poll_write(&registration, Waker::noop()) else {
-                panic!("it is taken for writable");
-            };
-            while let Ok(written) = ours.write(&[0; 4096]) {
-                sent += written;
-            }
+            let (seen, sent) = fill(&registration, &mut ours);
             let clear = registration.clear(&ours, seen, Direction::Write, Spent::Blocks);
             clear.expect("the system watches");
             let woken = std::sync::Arc::new(AtomicUsize::new(0));
@@ -207,7 +214,6 @@ mod tests {
             assert!(poll_write(&registration, &waker).is_pending());
             assert!(!reactor.look(&mut events), "there is no room yet");
             theirs.read_exact(&mut vec![0; sent]).expect("it is there");
-            sent = 0;
             assert!(reactor.look(&mut events));
             reactor.dispatch(&mut events, Waker::wake);
             assert_eq!(woken.load(Ordering::Relaxed), 1);
@@ -219,13 +225,7 @@ mod tests {
     fn room_that_comes_before_the_watch_is_told_by_it() {
         let reactor = Arc::new(Reactor::new().expect("a reactor"));
         let (registration, mut ours, mut theirs) = pair(&reactor);
-        let Poll::Ready(Ok(seen)) = poll_write(&registration, Waker::noop()) else {
-            panic!("it is taken for writable");
-        };
-        let mut sent = 0;
-        while let Ok(written) = ours.write(&[0; 4096]) {
-            sent += written;
-        }
+        let (seen, sent) = fill(&registration, &mut ours);
         theirs.read_exact(&mut vec![0; sent]).expect("it is there");
         let clear = registration.clear(&ours, seen, Direction::Write, Spent::Blocks);
         clear.expect("the system watches");

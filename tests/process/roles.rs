@@ -40,28 +40,29 @@ async fn waits(ctx: Context) -> taskgrove::Result {
     Ok(())
 }
 
-/// A service whose cleanup does not end.
-async fn stubborn(_: Context) -> taskgrove::Result {
+/// A service whose cleanup calls `says`, and does not end.
+async fn stubborn_and(says: impl FnOnce()) -> taskgrove::Result {
     let body = async {
         println!("up");
         pending::<()>().await
     };
     let cleanup = async {
-        println!("cleans up");
+        says();
         pending::<()>().await
     };
     finally(body, cleanup).await;
     Ok(())
 }
 
+/// A service whose cleanup does not end.
+async fn stubborn(_: Context) -> taskgrove::Result {
+    stubborn_and(|| println!("cleans up")).await
+}
+
 /// As [`stubborn`], and says when its cleanup waits: before, it is in a poll.
 async fn stubborn_aloud(_: Context) -> taskgrove::Result {
-    let body = async {
-        println!("up");
-        pending::<()>().await
-    };
     let root = Handle::current();
-    let cleanup = async move {
+    let says = move || {
         std::thread::spawn(move || {
             let waits = |node: &Node| node.state == NodeState::CleaningUp;
             while !root.snapshot().nodes().iter().any(waits) {
@@ -69,10 +70,8 @@ async fn stubborn_aloud(_: Context) -> taskgrove::Result {
             }
             println!("cleans up");
         });
-        pending::<()>().await
     };
-    finally(body, cleanup).await;
-    Ok(())
+    stubborn_and(says).await
 }
 
 /// Blocks the thread for ever.
