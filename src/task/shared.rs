@@ -13,7 +13,7 @@ use crate::id::TaskId;
 #[cfg(feature = "net")]
 use crate::reactor::Reactor;
 use crate::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use crate::sync::{Arc, Life, Mutex, OnceLock};
+use crate::sync::{Arc, Life, Mutex, OnceLock, process};
 use crate::timer_queue::{Clock, Fire, TimerKey, Timers};
 use std::num::NonZeroU64;
 use std::panic::Location;
@@ -203,7 +203,7 @@ impl Drop for Visit<'_> {
 }
 
 /// Only the number matters, so Relaxed suffices. Not loom's: a static outlives a model's run.
-static SERIALS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+static SERIALS: process::AtomicU64 = process::AtomicU64::new(1);
 
 impl Shared {
     /// Makes the state of a runtime that is not open yet.

@@ -12,9 +12,9 @@ use super::raw::waker::is_tasks_own;
 use super::shared::{Job, Walk};
 use crate::id::TaskId;
 use crate::panics::quietly;
+use crate::sync::process::{AtomicPtr, Ordering};
 use crate::wait_list::{More, WaitList};
 use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicPtr, Ordering};
 use std::task::{RawWakerVTable, Waker};
 
 /// The table of the wakers of threads in `block_on`, once there was one.

@@ -11,9 +11,9 @@
 
 use super::finish;
 use super::settle::{settle, settle_quietly};
+use crate::sync::process::{AtomicUsize, Ordering};
 use crate::task::Live;
 use crate::task::raw::{Finished, Pins};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The greatest number of siblings that are taken off together.
 const MOST: usize = if cfg!(taskgrove_loom) { 2 } else { 64 };
