@@ -1,14 +1,17 @@
 //! A supervisor restarts its children when they end, and stops them in reverse order.
 //!
-//! Look at: `db` fails at first, and is restarted after a short delay. `web` starts when `db` is ready, and
+//! Look at: `db` fails once, and is restarted after a short delay. `web` starts when `db` is ready, and
 //! goes down and up with it. A handle adds a child, and looks at all of them. The stop goes from the last
 //! child to the first. At the end a supervisor gives up, and says why.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use taskgrove::supervisor::{Backoff, ChildSpec, Strategy, Supervisor};
 use taskgrove::{BoxError, Runtime, finally, service_fn, time};
+
+/// Whether the network is down, in which the first incarnations find an end.
+static DOWN: AtomicBool = AtomicBool::new(false);
 
 /// A child whose first incarnations fail.
 fn child(name: &'static str, failures: usize) -> ChildSpec {
@@ -19,7 +22,9 @@ fn child(name: &'static str, failures: usize) -> ChildSpec {
             println!("{name} is up");
             ctx.set_ready();
             if fails {
-                time::sleep(Duration::from_millis(5)).await;
+                while !DOWN.load(Ordering::Relaxed) {
+                    time::sleep(Duration::from_millis(1)).await;
+                }
                 return Err("the connection was lost".into());
             }
             finally(std::future::pending(), async { println!("{name} stops") }).await
@@ -37,7 +42,8 @@ fn main() -> taskgrove::Result {
     let children = app.handle();
     let manager = runtime.start(app)?;
     runtime.block_on(async {
-        manager.wait_ready().await?;
+        manager.wait_ready().await?; // all of its children are
+        DOWN.store(true, Ordering::Relaxed);
         while children.children()[0].restarts == 0 {
             time::sleep(Duration::from_millis(1)).await;
         }
