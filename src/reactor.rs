@@ -63,9 +63,13 @@
 //! `WRITE` is cleared. The system reports with that whether there is room, so that an event which
 //! came before is not missed; and the event advances the tick, so that the clear does not take it away.
 //!
-//! Where the system's queue is not edge-triggered by itself ([`system::IS_EDGE_TRIGGERED`]), mio arms it again when
-//! a call would block, for what the socket was registered for at first. So short transfers clear nothing there,
-//! and every socket that writes is registered for both from the start.
+//! # Queues that are not edge-triggered
+//!
+//! Some systems' queues ([`system::IS_EDGE_TRIGGERED`]) report an event once, and then nothing more of its kind
+//! until the socket is armed again, for all that it was registered for. So a clear arms the socket first: what
+//! has come since the call is reported again, and that event advances the tick. Only a call that would block
+//! clears there, since to arm is a system call; and every socket that writes is registered for both from
+//! the start.
 
 mod lazy;
 mod over;

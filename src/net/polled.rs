@@ -2,9 +2,6 @@
 
 use super::socket::Socket;
 use crate::reactor::{Direction, Interest};
-use mio::event::Source;
-use mio::unix::SourceFd;
-use mio::{Registry, Token};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
@@ -49,30 +46,6 @@ impl<T: AsFd> AsFd for Descriptor<T> {
 impl<T> AsRawFd for Descriptor<T> {
     fn as_raw_fd(&self) -> RawFd {
         self.fd
-    }
-}
-
-impl<T> Source for Descriptor<T> {
-    fn register(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        interest: Interest,
-    ) -> io::Result<()> {
-        SourceFd(&self.fd).register(registry, token, interest)
-    }
-
-    fn reregister(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        interest: Interest,
-    ) -> io::Result<()> {
-        SourceFd(&self.fd).reregister(registry, token, interest)
-    }
-
-    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        SourceFd(&self.fd).deregister(registry)
     }
 }
 

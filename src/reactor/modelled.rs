@@ -25,10 +25,18 @@ impl Source for ModelSocket {
 pub(crate) struct Interest;
 
 impl Interest {
+    pub(crate) const WRITABLE: Interest = Interest;
+
     pub(crate) fn is_writable(self) -> bool {
         true
     }
+
+    pub(crate) fn add(self, _: Interest) -> Interest {
+        self
+    }
 }
+
+pub(crate) const IS_EDGE_TRIGGERED: bool = true;
 
 pub(crate) const STREAM: Interest = Interest;
 
@@ -69,8 +77,10 @@ impl System {
         Ok(())
     }
 
-    pub(super) fn watch_writes(&self, _: &impl Source, _token: usize) -> io::Result<()> {
-        unreachable!("a model's socket is registered for everything")
+    pub(super) fn arm(&self, _: &impl Source, _token: usize, _: Interest) -> io::Result<()> {
+        unreachable!(
+            "a model's socket is registered for everything, and its queue is edge-triggered"
+        )
     }
 
     pub(super) fn deregister(&self, source: &mut impl Source) -> io::Result<()> {

@@ -3,7 +3,7 @@
 use super::over::over;
 use super::readiness::{Bits, Direction, Seen, Spent};
 use super::shared::Reactor;
-use super::system::{Interest, Source};
+use super::system::{IS_EDGE_TRIGGERED, Interest, Source};
 use super::table::Token;
 use super::wakers::Waiter;
 use crate::sync::Arc;
@@ -16,6 +16,8 @@ use std::task::{Poll, Waker};
 pub(crate) struct Registration {
     reactor: Arc<Reactor>,
     token: Token,
+    /// What it was registered for at first.
+    interest: Interest,
     /// Whether the system watches for writes, see [`super`](super#writing-is-watched-late). Set by a thread
     /// that has made it so, with Release, and read by threads whose calls would block, with Acquire: what they
     /// clear after that, the system reports again.
@@ -48,6 +50,7 @@ impl Registration {
         Ok(Registration {
             reactor,
             token,
+            interest,
             watches_writes,
         })
     }
@@ -107,7 +110,7 @@ impl Registration {
     ///
     /// # Errors
     ///
-    /// Returns the system's error if it cannot watch for writes. The readiness stays then.
+    /// Returns the system's error if it cannot watch for what comes next. The readiness stays then.
     #[inline]
     pub(crate) fn clear(
         &self,
@@ -116,12 +119,27 @@ impl Registration {
         direction: Direction,
         why: Spent,
     ) -> io::Result<()> {
-        if direction == Direction::Write && !self.watches_writes.load(Ordering::Acquire) {
-            (self.reactor.system).watch_writes(source, self.token.raw())?;
-            self.watches_writes.store(true, Ordering::Release);
+        let begins_to_write =
+            || direction == Direction::Write && !self.watches_writes.load(Ordering::Acquire);
+        if !IS_EDGE_TRIGGERED || begins_to_write() {
+            self.arm(source, direction)?;
         }
         let slot = self.reactor.table.slot(self.token);
         slot.clear(seen, direction, why);
+        Ok(())
+    }
+
+    /// Has the system report what comes next in this direction, and in those that it watches already.
+    #[cold]
+    fn arm(&self, source: &impl Source, direction: Direction) -> io::Result<()> {
+        let interest = match direction {
+            Direction::Read => self.interest,
+            Direction::Write => self.interest.add(Interest::WRITABLE),
+        };
+        (self.reactor.system).arm(source, self.token.raw(), interest)?;
+        if direction == Direction::Write {
+            self.watches_writes.store(true, Ordering::Release);
+        }
         Ok(())
     }
 
@@ -135,7 +153,7 @@ impl Registration {
 #[cfg(test)]
 #[cfg(all(unix, not(taskgrove_loom)))]
 mod tests {
-    use super::super::system::{Events, IS_EDGE_TRIGGERED, READS_FIRST};
+    use super::super::system::{Events, READS_FIRST};
     use super::*;
     use std::io::{Read, Write};
     use std::sync::atomic::AtomicUsize;

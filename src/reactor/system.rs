@@ -8,33 +8,69 @@
 //! The events are the thread's own, and it dispatches them after it has released the lock.
 
 use super::readiness::Bits;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Bell, Mutex, Parker};
+#[cfg(unix)]
+use mio::unix::SourceFd;
+use mio::{Registry, Token};
 use std::io;
+#[cfg(unix)]
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(crate) use mio::Interest;
 
 /// What can be registered.
-pub(crate) trait Source: mio::event::Source {
-    /// Registers this for writing, too, as `token`. The system reports at once what is ready by then.
-    fn watch_writes(&self, registry: &mio::Registry, token: mio::Token) -> io::Result<()>;
+#[cfg(unix)]
+pub(crate) trait Source: AsRawFd {
+    fn register(&mut self, registry: &Registry, token: Token, interest: Interest)
+    -> io::Result<()>;
+    /// Registers this anew. The system reports at once what is ready by then.
+    fn arm(&self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()>;
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()>;
 }
 
+/// All are registered by their descriptors. If mio knew its own sockets, it would arm those itself, and those only,
+/// where its queue is not edge-triggered.
 #[cfg(unix)]
-impl<S: mio::event::Source + std::os::fd::AsRawFd> Source for S {
-    fn watch_writes(&self, registry: &mio::Registry, token: mio::Token) -> io::Result<()> {
-        let both = Interest::READABLE | Interest::WRITABLE;
-        registry.reregister(&mut mio::unix::SourceFd(&self.as_raw_fd()), token, both)
+impl<S: AsRawFd> Source for S {
+    fn register(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<()> {
+        registry.register(&mut SourceFd(&self.as_raw_fd()), token, interest)
+    }
+
+    fn arm(&self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
+        let fd = self.as_raw_fd();
+        match registry.reregister(&mut SourceFd(&fd), token, interest) {
+            // Where mio polls, it forgets a descriptor when it reports an error or a hang-up of it.
+            Err(error) if !IS_EDGE_TRIGGERED && error.kind() == io::ErrorKind::NotFound => {
+                registry.register(&mut SourceFd(&fd), token, interest)
+            }
+            armed => armed,
+        }
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        registry.deregister(&mut SourceFd(&self.as_raw_fd()))
+    }
+}
+
+/// What can be registered.
+#[cfg(not(unix))]
+pub(crate) trait Source: mio::event::Source {
+    /// Does nothing: mio arms its sockets itself when a call would block, for what they were registered for.
+    fn arm(&self, _: &Registry, _: Token, _: Interest) -> io::Result<()> {
+        Ok(())
     }
 }
 
 #[cfg(not(unix))]
-impl<S: mio::event::Source> Source for S {
-    fn watch_writes(&self, _: &mio::Registry, _: mio::Token) -> io::Result<()> {
-        unreachable!("all that writes is registered for both from the start")
-    }
-}
+impl<S: mio::event::Source> Source for S {}
 
 /// What sockets are registered for that write without a wait before: the system reports to them that there is
 /// room each time that something has been sent. So they are registered for writing only when a call that
@@ -45,8 +81,8 @@ pub(crate) const READS_FIRST: Interest = if IS_EDGE_TRIGGERED {
     Interest::READABLE.add(Interest::WRITABLE)
 };
 
-/// Whether the system's queue is edge-triggered by itself: mio uses epoll or kqueue. Elsewhere mio arms a socket
-/// again when a call would block, and only then, and always for what the socket was registered for at first.
+/// Whether the system's queue is edge-triggered by itself: mio uses epoll or kqueue. Elsewhere it reports an event
+/// once, and then no more of that kind until the socket is armed again.
 pub(crate) const IS_EDGE_TRIGGERED: bool = !cfg!(mio_unsupported_force_poll_poll)
     && cfg!(any(
         target_os = "android",
@@ -60,6 +96,10 @@ pub(crate) const IS_EDGE_TRIGGERED: bool = !cfg!(mio_unsupported_force_poll_poll
         target_vendor = "apple",
     ));
 
+/// Whether a change of the registrations may take the ring of a bell away, or begin a wait anew. That is so where mio
+/// polls (its issue 1874). So a thread that changes them rings, too, if a thread waits.
+const CHANGES_SILENCE: bool = cfg!(unix) && !IS_EDGE_TRIGGERED;
+
 /// What a stream is registered for. Urgent data is reported where the system tells it apart.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) const STREAM: Interest = Interest::READABLE
@@ -69,7 +109,7 @@ pub(crate) const STREAM: Interest = Interest::READABLE
 pub(crate) const STREAM: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 /// The token of the events by which a thread that waits is unparked.
-const BELL: mio::Token = mio::Token(usize::MAX);
+const BELL: Token = Token(usize::MAX);
 /// The most events that a thread takes at once.
 const EVENTS: usize = 1024;
 
@@ -122,9 +162,13 @@ fn bits(event: &mio::event::Event) -> Bits {
 /// The operating system's queue of events.
 pub(super) struct System {
     poll: Mutex<mio::Poll>,
-    registry: mio::Registry,
+    registry: Registry,
     /// Gets the thread that waits out of the queue.
     bell: Bell,
+    /// Whether a thread waits in the queue, or is about to, if [`CHANGES_SILENCE`]. The thread that waits writes it, before any
+    /// other thread can ring for it and after it has left the queue; threads that have changed the
+    /// registrations read it. SeqCst: a change that takes a ring away follows the ring, in the system.
+    is_waiting: AtomicBool,
 }
 
 impl System {
@@ -139,6 +183,7 @@ impl System {
             poll: Mutex::new(poll),
             registry,
             bell,
+            is_waiting: AtomicBool::new(false),
         })
     }
 
@@ -148,17 +193,43 @@ impl System {
         token: usize,
         interest: Interest,
     ) -> io::Result<()> {
-        self.registry.register(source, mio::Token(token), interest)
+        let registered = source.register(&self.registry, Token(token), interest);
+        self.has_changed();
+        registered
     }
 
-    /// See [`Source::watch_writes`].
+    /// See [`Source::arm`].
     #[cold]
-    pub(super) fn watch_writes(&self, source: &impl Source, token: usize) -> io::Result<()> {
-        source.watch_writes(&self.registry, mio::Token(token))
+    pub(super) fn arm(
+        &self,
+        source: &impl Source,
+        token: usize,
+        interest: Interest,
+    ) -> io::Result<()> {
+        let armed = source.arm(&self.registry, Token(token), interest);
+        self.has_changed();
+        armed
     }
 
     pub(super) fn deregister(&self, source: &mut impl Source) -> io::Result<()> {
-        self.registry.deregister(source)
+        let deregistered = source.deregister(&self.registry);
+        self.has_changed();
+        deregistered
+    }
+
+    /// The registrations have changed.
+    #[inline]
+    fn has_changed(&self) {
+        if CHANGES_SILENCE && self.is_waiting.load(Ordering::SeqCst) {
+            (self.bell)();
+        }
+    }
+
+    #[inline]
+    fn waits(&self, is_waiting: bool) {
+        if CHANGES_SILENCE {
+            self.is_waiting.store(is_waiting, Ordering::SeqCst);
+        }
     }
 
     /// See [`Reactor::wait`](super::Reactor::wait).
@@ -174,9 +245,11 @@ impl System {
         let mut failed = false;
         {
             let mut poll = self.poll.lock();
+            self.waits(true);
             parker.park_in(&self.bell, || {
                 failed = poll_until(&mut poll, buffer, until, exact).is_err();
             });
+            self.waits(false);
         }
         if failed {
             // The queue is broken, for instance because the user has closed its descriptor. The thread

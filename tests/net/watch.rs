@@ -4,12 +4,12 @@ use std::io::{Read, Write};
 use std::net::TcpStream as StdStream;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(mio_unsupported_force_poll_poll)))]
 use std::time::Instant;
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use taskgrove::net::TcpListener;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(mio_unsupported_force_poll_poll)))]
 use taskgrove::time::sleep;
 use taskgrove::{Runtime, spawn, yield_now};
 
@@ -173,7 +173,7 @@ fn an_idle_runtime_with_many_connections_makes_no_system_call() {
 /// A worker that waits for sockets waits for timers as exactly as one that does not: the system's limit in
 /// whole milliseconds would make each of these sleeps at least 0.7 ms late. The best of many is what the
 /// machine's load does not change.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(mio_unsupported_force_poll_poll)))]
 #[test]
 fn a_sleep_beside_sockets_ends_within_the_same_millisecond() {
     watchdog(|| {

@@ -9,6 +9,8 @@
 mod common;
 
 mod accept;
+#[cfg(unix)]
+mod again;
 mod cancelled;
 mod datagrams;
 #[cfg(unix)]

@@ -175,6 +175,10 @@ fn any_descriptor_that_can_be_waited_for_is_polled() {
             }
             drop(writer);
             assert_same(&task.await.expect("no panic"), &sent);
+            if cfg!(mio_unsupported_force_poll_poll) {
+                // poll(2) takes a regular file, and says that it is always ready.
+                return;
+            }
             let file = std::fs::File::open(std::env::current_exe().unwrap()).expect("there");
             assert!(Polled::new(file).is_err(), "a regular file is always ready");
         });
