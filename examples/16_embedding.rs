@@ -32,5 +32,6 @@ fn main() -> taskgrove::Result {
 }
 
 //= before the first frame: 0 steps
-//= frame 1:
+//= frame 1: 1 steps
+//= frame 3: 3 steps
 //= on this thread: true

@@ -344,6 +344,40 @@ fn the_future_of_block_on_takes_turns_with_the_tasks() {
     });
 }
 
+/// A loop that exists, such as that of a game, gives the tasks their turns by `block_on(yield_now())`: its future goes
+/// behind the tasks that are ready.
+#[test]
+fn a_yield_in_block_on_gives_every_ready_task_a_turn() {
+    const FRAMES: u64 = 8;
+    watchdog(|| {
+        for tasks in [1, 100, 1000] {
+            let rt = Runtime::builder().workers(0).build().expect("a runtime");
+            let polls: Arc<Vec<AtomicU64>> =
+                Arc::new((0..tasks).map(|_| AtomicU64::new(0)).collect());
+            for n in 0..tasks {
+                let polls = polls.clone();
+                drop(rt.spawn(async move {
+                    loop {
+                        polls[n].fetch_add(1, SeqCst);
+                        yield_now().await;
+                    }
+                }));
+            }
+            for frame in 1..=FRAMES {
+                rt.block_on(yield_now());
+                let polls: u64 = polls.iter().map(|polls| polls.load(SeqCst)).sum();
+                assert!(
+                    polls >= frame * tasks as u64,
+                    "{tasks} tasks, frame {frame}: {polls}"
+                );
+            }
+            // Tasks from outside come into the worker's queue in shares: some have their first turn a frame later.
+            let fewest = polls.iter().map(|polls| polls.load(SeqCst)).min();
+            assert!(fewest >= Some(FRAMES / 2), "{tasks} tasks: {fewest:?}");
+        }
+    });
+}
+
 /// A task that is alone in a worker's queue, behind a poll that waits for it, is run by the worker
 /// that sleeps; whether the poll spawned it or woke it.
 #[test]

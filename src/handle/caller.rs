@@ -33,6 +33,9 @@ pub(crate) fn current_shared_for(location: &Location<'_>) -> Arc<Shared> {
 
 /// Lets other tasks run: suspends the calling task once and puts it at the end of the queue.
 ///
+/// In the future of [`Runtime::block_on`](crate::Runtime::block_on), on a runtime without workers, the tasks that
+/// are ready run first. Where workers run them, it waits for none.
+///
 /// Once cancellation has reached the calling task, and outside protection, it suspends for good, as
 /// each await of this crate does.
 ///

@@ -33,6 +33,8 @@ impl BlockOn for Arc<Pool> {
             if woken.swap(false, Ordering::AcqRel) && poll(&mut cx) {
                 break;
             }
+            // Relaxed: it is about a wake on this thread. One that comes from elsewhere meanwhile may count as such.
+            let has_yielded = woken.load(Ordering::Relaxed);
             let may_drive = drives && !self.has_terminated();
             if driver.is_none() && may_drive {
                 driver = Driver::take(self, shared, parker);
@@ -43,6 +45,7 @@ impl BlockOn for Arc<Pool> {
                     driving.finish();
                     driver = None;
                 }
+                Some(driver) if has_yielded => driver.run_queued(),
                 Some(driver) => driver.run(|| woken.load(Ordering::Acquire)),
                 None => self.park_block_on_thread(shared, parker, || {
                     let free = may_drive && (self.is_core_free() || self.has_terminated());

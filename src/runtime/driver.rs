@@ -141,6 +141,17 @@ impl<'a> Driver<'a> {
         self.worker.flush();
     }
 
+    /// As [`run`](Driver::run), for a future that has woken itself: it goes behind the tasks that are ready, as a
+    /// task that yields does. One step for each of them is done.
+    pub(super) fn run_queued(&mut self) {
+        for _ in 0..self.worker.queued().max(1) {
+            if !self.worker.tick() {
+                return self.worker.park(|| true);
+            }
+        }
+        self.worker.flush();
+    }
+
     /// Does what is left in a runtime that has ended.
     pub(super) fn finish(&mut self) {
         while self.worker.tick() {}

@@ -58,6 +58,9 @@ impl Runtime {
     /// [`shielded`](crate::shielded) changes nothing in it. Several threads may call this at once. If
     /// the runtime has no workers, one of them runs the tasks, too.
     ///
+    /// A future that wakes itself in its poll goes behind the tasks that are ready, as far as this thread runs the
+    /// tasks. So `runtime.block_on(taskgrove::yield_now())` gives them a turn, from a loop that exists.
+    ///
     /// # Panics
     ///
     /// Panics on a worker of this runtime, where it would block the tasks that it waits for, and with a

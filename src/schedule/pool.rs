@@ -15,6 +15,7 @@ use crate::reactor::{LazyReactor, Reactor};
 use crate::schedule::cores::{Cores, OwnCore};
 use crate::schedule::deadlines::fire_timers;
 use crate::schedule::idle::{Idle, NoQueue};
+use crate::schedule::queue;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Arc, Parker, SegQueue};
 use crate::task::raw::Queued;
@@ -246,6 +247,11 @@ impl Pool {
     fn give_away(&self, own: OwnCore<'_>, task: Queued) {
         self.overflow.push(own.take_half_and(task));
         self.idle.notify();
+    }
+
+    /// How many tasks are in the shared queues: a snapshot.
+    pub(super) fn shared_len(&self) -> usize {
+        self.injector.len() + self.overflow.len() * (queue::CAPACITY / 2 + 1)
     }
 
     /// Whether any queue has work: the last look of a worker that goes to sleep.

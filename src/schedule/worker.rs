@@ -92,6 +92,11 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// How many tasks wait for the only worker of a runtime without threads.
+    pub(crate) fn queued(&self) -> usize {
+        self.own.len() + self.pool.shared_len()
+    }
+
     /// Does one round. Returns `false` if there was nothing to do.
     pub(crate) fn tick(&mut self) -> bool {
         let shared_first = self.clock.is_due(self.shared) && self.serve_clock();
