@@ -118,6 +118,11 @@ impl Manager {
         Ok(())
     }
 
+    /// Whether the service itself was killed, before it was finished.
+    pub(crate) fn is_killed(&self) -> bool {
+        self.record.is_killed()
+    }
+
     /// Cancels the service for its supervisor. No place is kept: it would be one in this crate, which says
     /// nothing to a user.
     pub(crate) fn cancel_by_supervisor(&self) -> Result<(), LifecycleError> {

@@ -1,7 +1,7 @@
 //! [`Live`]: what the driver has of a child: its spec, and the incarnation with the wait for it.
 
 use super::spec::ChildSpec;
-use crate::error::{CancelCause, CauseKind, FailureKind, Panic};
+use crate::error::{FailureKind, Panic};
 use crate::id::TaskId;
 use crate::panics::{discard, quietly};
 use crate::service::Manager;
@@ -120,13 +120,13 @@ impl Live {
     }
 }
 
-/// Returns how a child that is finished has failed. One that someone else has killed has, as in OTP.
+/// Returns how a child that is finished has failed. One that someone else has killed has, as in OTP, also if it was
+/// being cancelled by then.
 fn failure(manager: &Manager, told: bool) -> Option<FailureKind> {
     if let Some(Err(error)) = manager.result() {
         return Some(FailureKind::Service(error));
     }
-    let is_kill = |cause: CancelCause| matches!(cause.kind(), CauseKind::Killed);
-    let killed = !told && manager.cancel_cause().is_some_and(is_kill);
+    let killed = !told && manager.is_killed();
     killed.then(|| FailureKind::Error("it was killed".into()))
 }
 

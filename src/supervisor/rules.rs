@@ -22,7 +22,8 @@ pub enum Restart {
     /// Always. An end without an error counts as a failure, too. This is the default.
     #[default]
     Permanent,
-    /// If it has failed, or someone else has killed it.
+    /// If it has failed, or someone else has killed it, also if it was being cancelled by then. One that someone else
+    /// has cancelled, and that ends without having been killed, has ended well.
     Transient,
     /// Never, also not when the strategy restarts the children around it. Its spec is removed with its end.
     Temporary,

@@ -1,14 +1,14 @@
 //! Permanent, transient and temporary children: which end restarts them.
 
-use crate::world::{Do, assert_ended_well, check, settle, start, states};
+use crate::world::{Do, MS, assert_ended_well, check, settle, start, states};
 use taskgrove::supervisor::{Restart, Strategy, Supervisor};
+use taskgrove::time;
 
 /// `permanent_normal`, `permanent_shutdown`, `permanent_abnormal`: a permanent child is restarted whatever its end.
 #[test]
 fn a_permanent_child_is_restarted_after_each_end() {
     check(async |world| {
-        let supervisor =
-            Supervisor::new(Strategy::OneForOne).intensity(9, 3600 * 1000 * crate::world::MS);
+        let supervisor = Supervisor::new(Strategy::OneForOne).intensity(9, 3600 * 1000 * MS);
         let (manager, handle) = start(supervisor);
         handle.start_child(world.spec("a")).await.unwrap();
         for (n, end) in [Do::Return, Do::Fail, Do::Panic].into_iter().enumerate() {
@@ -30,8 +30,7 @@ fn a_permanent_child_is_restarted_after_each_end() {
 #[test]
 fn a_transient_child_is_restarted_after_a_failure() {
     check(async |world| {
-        let supervisor =
-            Supervisor::new(Strategy::OneForOne).intensity(9, 3600 * 1000 * crate::world::MS);
+        let supervisor = Supervisor::new(Strategy::OneForOne).intensity(9, 3600 * 1000 * MS);
         let (manager, handle) = start(supervisor);
         let spec = world.spec("a").restart(Restart::Transient);
         handle.start_child(spec).await.unwrap();
@@ -52,6 +51,53 @@ fn a_transient_child_is_restarted_after_a_failure() {
         let error = handle.children()[0].last_failure.clone().unwrap();
         assert!(error.to_string().contains("it was killed"), "{error}");
         manager.stop().await.unwrap();
+    });
+}
+
+/// `exit(Pid, kill)` is an abnormal end in OTP, also of a process that was asked to shut down before.
+#[test]
+fn a_transient_child_that_is_cancelled_and_then_killed_is_restarted() {
+    check(async |world| {
+        world.cleanup("a", MS * 100);
+        let spec = world.spec("a").restart(Restart::Transient);
+        let supervisor = Supervisor::new(Strategy::OneForOne).intensity(9, MS);
+        let (manager, handle) = start(supervisor.child(spec).child(world.spec("b")));
+        settle().await;
+        let child = handle.child("a").unwrap();
+        child.cancel().unwrap();
+        time::sleep(MS * 10).await;
+        assert_eq!(states(&handle), "a Stopping, b Running");
+        child.kill().unwrap();
+        settle().await;
+        assert_eq!(
+            (world.now(), &*states(&handle)),
+            (10, "a Running, b Running")
+        );
+        // The same, where the kill was needed only in one of the two.
+        let stopped = handle.child("a").unwrap().stop_or_kill(MS * 50).await;
+        assert!(stopped.is_err());
+        settle().await;
+        assert_eq!(
+            (world.now(), &*states(&handle)),
+            (60, "a Running, b Running")
+        );
+        let stopped = handle.child("a").unwrap().stop_or_kill(MS * 200).await;
+        assert!(stopped.is_ok());
+        settle().await;
+        assert_eq!(
+            (world.now(), &*states(&handle)),
+            (160, "a Stopped, b Running")
+        );
+        // The supervisor's own kill is no failure.
+        handle.restart_child("a").await.unwrap();
+        settle().await;
+        handle.child("a").unwrap().cancel().unwrap();
+        time::sleep(MS * 10).await;
+        let stopping = time::timeout(MS, handle.stop_child("a"));
+        stopping.await.unwrap_err();
+        manager.stop().await.unwrap();
+        assert_ended_well(&manager);
+        assert_eq!(handle.children()[0].restarts, 2);
     });
 }
 
