@@ -146,10 +146,12 @@ fn a_runtime_may_end_before_its_supervisors() {
         let supervisor = Supervisor::new(Strategy::OneForOne).child(spec());
         let handle = supervisor.handle();
         let manager = runtime.start(supervisor).unwrap();
-        let outside = handle.clone();
+        let (outside, up) = (handle.clone(), crate::common::Event::new());
+        let seen = up.clone();
         let thread = std::thread::spawn(move || {
             futures_lite::future::block_on(async {
                 outside.wait_child("a").await.unwrap();
+                seen.set();
                 loop {
                     match outside.restart_child("a").await {
                         Ok(_) => {}
@@ -159,7 +161,7 @@ fn a_runtime_may_end_before_its_supervisors() {
             })
         });
         runtime.block_on(async {
-            handle.wait_child("a").await.unwrap();
+            up.wait().await;
             time::sleep(MS * 5).await;
         });
         drop(runtime);
