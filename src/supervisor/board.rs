@@ -31,6 +31,8 @@ enum Stage {
     /// The supervisor has not begun.
     Before,
     Open,
+    /// All children are being stopped, or were: none comes up any more.
+    Ending,
     Over,
 }
 
@@ -164,14 +166,22 @@ impl Board {
     }
 
     /// Writes entries, or removes those that are `None`, and wakes those who wait for them. The first write begins the
-    /// view, also if there is no child.
-    pub(super) fn write(&self, changes: impl Iterator<Item = (Key, Option<Entry>)>) {
+    /// view, also if there is no child. `is_ending`: no child comes up any more.
+    pub(super) fn write(
+        &self,
+        changes: impl Iterator<Item = (Key, Option<Entry>)>,
+        is_ending: bool,
+    ) {
         let changes: Vec<_> = changes.collect();
         let mut old = Vec::with_capacity(changes.len());
         let mut lists = Vec::new();
         let mut state = self.state.lock();
-        if state.stage == Stage::Before {
-            state.stage = Stage::Open;
+        let stage = if is_ending {
+            Stage::Ending
+        } else {
+            Stage::Open
+        };
+        if std::mem::replace(&mut state.stage, stage) != stage {
             lists.extend(state.lists());
         }
         for (key, entry) in changes {
@@ -217,7 +227,7 @@ impl Board {
         let state = self.state.lock();
         match state.stage {
             Stage::Before => return Found::NotBegun,
-            Stage::Over => return Found::Over,
+            Stage::Ending | Stage::Over => return Found::Over,
             Stage::Open => {}
         }
         let Some(entry) = state.names.get(name).and_then(|key| state.entries.get(key)) else {

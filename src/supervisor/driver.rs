@@ -79,6 +79,13 @@ impl Drop for Closing {
 
 /// Runs a supervisor.
 pub(super) async fn run(plan: Plan, ctx: Context) -> Result {
+    if !plan.core.begin() {
+        // A service around it calls its `run` again. Its handles are about the first time.
+        return Err(
+            "a supervisor runs once: make a new one for each start of the service that runs it"
+                .into(),
+        );
+    }
     let _closing = Closing(plan.core.clone());
     let failures = shielded(async {
         let mut driver = Driver::new(plan, &ctx)?;
@@ -114,6 +121,8 @@ struct Driver {
     /// The id and the path of the supervisor's task.
     place: (TaskId, String),
     said_ready: bool,
+    /// Whether those who wait for a child have been told that none comes up any more.
+    said_ending: bool,
     ended: bool,
 }
 
@@ -141,6 +150,7 @@ impl Driver {
             sleep: None,
             place,
             said_ready: false,
+            said_ending: false,
             ended: false,
         };
         for spec in specs {
@@ -149,9 +159,7 @@ impl Driver {
             driver.enter(key, spec);
         }
         driver.tell(Policy::open);
-        if !driver.core.has_handles() {
-            driver.tell(Policy::handles_gone);
-        }
+        driver.look_for_handles(false);
         Ok(driver)
     }
 
@@ -178,6 +186,12 @@ impl Driver {
             left = left.saturating_sub(1 + events.woken.len() + events.calls.len());
             self.hear(events);
             let fired = self.poll_sleep(cx);
+            // What has come since the start that failed goes before the next one.
+            let held = self.policy.held();
+            if held > 0 {
+                left = left.saturating_sub(held);
+                self.tell(Policy::resume);
+            }
             self.publish();
             if !self.said_ready && self.policy.is_open() {
                 self.said_ready = true;
@@ -186,7 +200,7 @@ impl Driver {
             if self.ended {
                 return Poll::Ready(());
             }
-            if is_quiet && !fired {
+            if is_quiet && !fired && held == 0 {
                 return Poll::Pending;
             }
             if left == 0 {
@@ -201,12 +215,23 @@ impl Driver {
         for key in events.woken {
             self.look_at(key);
         }
+        // Those that are there are heard of before their calls, and those that are gone after them.
+        if events.handles_changed {
+            self.look_for_handles(true);
+        }
         for (call, asked) in events.calls {
             self.take_call(call, asked);
             self.carry_out();
         }
-        if events.handles_gone && !self.core.has_handles() {
-            self.tell(Policy::handles_gone);
+        if events.handles_changed {
+            self.look_for_handles(false);
+        }
+    }
+
+    /// Tells the policy whether there are handles, if that is the answer.
+    fn look_for_handles(&mut self, answer: bool) {
+        if self.core.has_handles() == answer {
+            self.tell(|policy, now| policy.set_handles(answer, now));
         }
     }
 
@@ -233,9 +258,11 @@ impl Driver {
         let name = match call {
             Call::Start(spec) => {
                 let child = self.child(&spec);
-                // The effects are carried out after this, so the spec is there in time.
-                if let Some(key) = self.policy.start_child(child, ticket, now) {
-                    self.enter(key, spec);
+                match self.policy.start_child(child, ticket, now) {
+                    // The effects are carried out after this, so the spec is there in time.
+                    Some(key) => self.enter(key, spec),
+                    // The factory is the user's.
+                    None => quietly(|| drop(spec)),
                 }
                 return;
             }
@@ -345,10 +372,13 @@ impl Driver {
     /// Publishes what has changed, then answers callers.
     fn publish(&mut self) {
         let changed = self.policy.take_changed();
+        let is_ending = self.policy.is_ending();
+        let ends_now = is_ending && !self.said_ending;
+        self.said_ending = is_ending;
         // The first time also without children: those who wait for one learn that there is none.
-        if !changed.is_empty() || !self.said_ready {
+        if !changed.is_empty() || !self.said_ready || ends_now {
             let entries = changed.into_iter().map(|key| (key, self.entry(key)));
-            self.core.board.write(entries);
+            self.core.board.write(entries, is_ending);
         }
         for (asked, outcome) in self.answers.drain(..) {
             asked.answer(outcome);

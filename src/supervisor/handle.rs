@@ -7,7 +7,7 @@ use super::reply::{Outcome, call};
 use super::spec::ChildSpec;
 use crate::protect::checkpoint;
 use crate::service::{Manager, ManagerSlot};
-use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::task::awaited::{Awaited, Event, Whom};
 use crate::wait_list::registration::Registration;
 use std::future::{pending, poll_fn};
@@ -21,8 +21,11 @@ pub(super) struct Core {
     pub(super) board: Board,
     pub(super) inbox: Arc<Inbox>,
     /// The number of handles. Each handle counts itself in and out (AcqRel); the supervisor loads it (Acquire)
-    /// when it begins, and is told of the drop that brings it to 0 after that.
+    /// when it begins, and is told when it comes to 0, or from there to 1, after that.
     handles: AtomicUsize,
+    /// Whether the supervisor has begun to run. Swapped by each task that runs it; the swap only decides which of
+    /// them does, so Relaxed suffices.
+    begun: AtomicBool,
 }
 
 impl Core {
@@ -32,7 +35,13 @@ impl Core {
             board: Board::new(),
             inbox: Arc::default(),
             handles: AtomicUsize::new(0),
+            begun: AtomicBool::new(false),
         }
+    }
+
+    /// Notes that the supervisor runs. Returns whether it has not run before.
+    pub(super) fn begin(&self) -> bool {
+        !self.begun.swap(true, Ordering::Relaxed)
     }
 
     pub(super) fn has_handles(&self) -> bool {
@@ -98,14 +107,16 @@ impl Clone for SupervisorHandle {
 impl Drop for SupervisorHandle {
     fn drop(&mut self) {
         if self.core.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.core.inbox.handles_gone();
+            self.core.inbox.handles_changed();
         }
     }
 }
 
 impl SupervisorHandle {
     pub(super) fn new(core: Arc<Core>) -> Self {
-        core.handles.fetch_add(1, Ordering::AcqRel);
+        if core.handles.fetch_add(1, Ordering::AcqRel) == 0 {
+            core.inbox.handles_changed();
+        }
         SupervisorHandle { core }
     }
 
@@ -169,8 +180,8 @@ impl SupervisorHandle {
     /// # Errors
     ///
     /// Returns [`NoSuchChild`](SupervisorError::NoSuchChild) if the supervisor has no child of that name, or
-    /// removes it, and [`NotRunning`](SupervisorError::NotRunning) if the supervisor ends, or is dropped before
-    /// its start.
+    /// removes it, and [`NotRunning`](SupervisorError::NotRunning) if the supervisor is being stopped or ends, or
+    /// is dropped before its start.
     pub async fn wait_child(&self, name: &str) -> Result<Manager, SupervisorError> {
         let place = self.core.board.place(name);
         let mut waiting = Registration::new(&place);

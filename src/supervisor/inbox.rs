@@ -31,13 +31,13 @@ pub(super) struct Name {
 pub(super) struct Events {
     pub(super) calls: Vec<(Call, Asked)>,
     pub(super) woken: Vec<Key>,
-    /// The last handle was dropped.
-    pub(super) handles_gone: bool,
+    /// The last handle was dropped, or there is a first one again.
+    pub(super) handles_changed: bool,
 }
 
 impl Events {
     pub(super) fn is_empty(&self) -> bool {
-        self.calls.is_empty() && self.woken.is_empty() && !self.handles_gone
+        self.calls.is_empty() && self.woken.is_empty() && !self.handles_changed
     }
 }
 
@@ -72,8 +72,8 @@ impl Inbox {
         drop(call);
     }
 
-    pub(super) fn handles_gone(&self) {
-        self.push(|events| events.handles_gone = true);
+    pub(super) fn handles_changed(&self) {
+        self.push(|events| events.handles_changed = true);
     }
 
     /// Takes what has happened, and enters the supervisor's waker for what will.

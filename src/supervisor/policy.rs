@@ -21,6 +21,10 @@
 //! `Waiting` to `Starting` only, and no phase in which an incarnation lives leads to `Waiting` before it is gone.
 //! So two never overlap.
 //!
+//! An incarnation that cannot be made has failed to start at once, and may be due again at once. So that child is
+//! held until the driver has looked for calls and cancellations, and calls [`resume`](Policy::resume): a factory that
+//! always panics keeps neither the supervisor from being stopped nor, under `OneForOne`, the others from being started.
+//!
 //! # Order
 //!
 //! [`settle`](Policy::settle) keeps two rules. Of the children that leave, only the last one in the order of starts
@@ -110,6 +114,8 @@ pub(super) struct Policy {
 
     // Indices of the phases.
     waiting: BTreeSet<Key>,
+    /// Those that are in `Waiting`, too, but not before the next [`resume`](Policy::resume): they could not be made.
+    held: BTreeSet<Key>,
     /// The children that hold up those behind them.
     coming: BTreeSet<Key>,
     backing_off: BTreeSet<Key>,
@@ -147,6 +153,7 @@ impl Policy {
             has_handles: true,
             spawning: None,
             waiting: BTreeSet::new(),
+            held: BTreeSet::new(),
             coming: BTreeSet::new(),
             backing_off: BTreeSet::new(),
             going: BTreeSet::new(),
@@ -197,9 +204,20 @@ impl Policy {
         self.settle(now);
     }
 
-    /// No handle is left.
-    pub(super) fn handles_gone(&mut self, now: Instant) {
-        self.has_handles = false;
+    /// The number of children that are held, because they could not be made.
+    pub(super) fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Goes on with the starts of children that are held.
+    pub(super) fn resume(&mut self, now: Instant) {
+        self.waiting.append(&mut self.held);
+        self.settle(now);
+    }
+
+    /// Whether a handle is left. One may come again, as long as someone has the value of the supervisor.
+    pub(super) fn set_handles(&mut self, any: bool, now: Instant) {
+        self.has_handles = any;
         self.settle(now);
     }
 

@@ -5,10 +5,10 @@ use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use taskgrove::supervisor::{
-    Backoff, ChildSpec, ChildState, Restart, Strategy, Supervisor, SupervisorError,
+    Backoff, ChildSpec, ChildState, Restart, Shutdown, Strategy, Supervisor, SupervisorError,
     SupervisorHandle,
 };
-use taskgrove::{Handle, service_fn, shielded, spawn, time};
+use taskgrove::{Handle, finally, service_fn, shielded, spawn, time};
 
 macro_rules! assert_is {
     ($call:expr, $pattern:pat $(if $guard:expr)?) => {
@@ -364,5 +364,64 @@ fn a_wait_for_a_child_is_not_woken_for_others() {
         assert_eq!(world.made("a"), 6);
         handle.restart_child("b").await.unwrap();
         assert_eq!(waits.await.unwrap(), 2);
+    });
+}
+
+/// Its value is kept, so there may be a handle again after the last one.
+#[test]
+fn a_handle_that_is_made_later_counts() {
+    check(async |world| {
+        let supervisor = Supervisor::new(Strategy::OneForOne).child(world.spec("a"));
+        let supervisor = Arc::new(supervisor);
+        let first = supervisor.handle();
+        let manager = Handle::current().start(supervisor.clone()).unwrap();
+        settle().await;
+        drop(first);
+        settle().await;
+        let second = supervisor.handle();
+        second.stop_child("a").await.unwrap();
+        settle().await;
+        assert!(manager.is_running(), "it may be started again");
+        second.restart_child("a").await.unwrap();
+        second.stop_child("a").await.unwrap();
+        drop(second);
+        settle().await;
+        assert_ended_well(&manager);
+    });
+}
+
+/// The cleanup of a child waits for a sibling, which does not come up any more.
+#[test]
+fn a_wait_for_a_child_ends_when_its_supervisor_is_being_stopped() {
+    check(async |world| {
+        let cell: Arc<Mutex<Option<SupervisorHandle>>> = Arc::default();
+        let (kept, inner) = (cell.clone(), world.clone());
+        let spec = ChildSpec::new("b", move || {
+            let (kept, world) = (kept.clone(), inner.clone());
+            service_fn("b", async move |_| {
+                let cleanup = async move {
+                    let handle = kept.lock().unwrap().clone().unwrap();
+                    let waited = handle.wait_child("a").await.unwrap_err();
+                    world.log(&waited.to_string()[..29], "");
+                };
+                finally(pending(), cleanup).await
+            })
+        });
+        let spec = spec.shutdown(Shutdown::Wait);
+        let supervisor = Supervisor::new(Strategy::OneForOne).child(world.spec("a"));
+        let (manager, handle) = start(supervisor.child(spec));
+        *cell.lock().unwrap() = Some(handle.clone());
+        settle().await;
+        handle.stop_child("a").await.unwrap();
+        let waits = spawn({
+            let handle = handle.clone();
+            async move { handle.wait_child("a").await.is_err() }
+        });
+        settle().await;
+        assert!(!waits.is_done());
+        manager.stop().await.unwrap();
+        assert!(waits.await.unwrap());
+        assert_eq!(world.take(), "0 +a, 0 -a, 0 the supervisor is not running");
+        cell.lock().unwrap().take();
     });
 }

@@ -1,13 +1,15 @@
 //! User code that panics where it is least expected, and calls from where they are least expected.
 
-use crate::world::{MS, check, error, settle, start, states};
+use crate::world::{Do, MS, assert_ended_well, check, error, settle, start, states};
 use std::error::Error;
 use std::fmt;
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use taskgrove::supervisor::{ChildSpec, Restart, Strategy, Supervisor};
-use taskgrove::{Runtime, background_service, service_fn, time};
+use taskgrove::supervisor::{ChildSpec, Restart, Strategy, Supervisor, SupervisorError};
+use taskgrove::{
+    Context, Handle, Manager, Runtime, Service, background_service, service_fn, time, yield_now,
+};
 
 /// Counts its drops, each of which panics.
 struct Bomb(Arc<AtomicUsize>);
@@ -86,6 +88,102 @@ fn errors_whose_drops_panic_do_no_harm() {
         assert_eq!(handle.children()[1].restarts, 30);
         assert_eq!(count.load(Ordering::Relaxed), 21);
         std::mem::forget((manager, handle, error));
+    });
+}
+
+/// The supervisor is the last owner of a spec that it refuses.
+#[test]
+fn a_spec_that_is_refused_and_whose_drop_panics_does_no_harm() {
+    check(async |world| {
+        let count = Arc::default();
+        let (manager, handle) = start(Supervisor::new(Strategy::OneForOne).child(world.spec("a")));
+        settle().await;
+        let refused = handle.start_child(spec("a", &count)).await;
+        assert!(matches!(
+            refused,
+            Err(SupervisorError::AlreadyPresent { .. })
+        ));
+        let significant = spec("b", &count).significant();
+        let refused = handle.start_child(significant).await;
+        assert!(matches!(refused, Err(SupervisorError::Start(_))));
+        assert_eq!(count.load(Ordering::Relaxed), 2);
+        assert_eq!(states(&handle), "a Running");
+        manager.stop().await.unwrap();
+        assert_ended_well(&manager);
+    });
+}
+
+/// Each start fails at once, and the next is due at once.
+#[test]
+fn a_factory_that_always_panics_does_not_keep_the_supervisor_from_being_called_and_stopped() {
+    let body = async move || {
+        for strategy in [
+            Strategy::OneForOne,
+            Strategy::OneForAll,
+            Strategy::RestForOne,
+        ] {
+            let (made, idle) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+            let (count, others) = (made.clone(), idle.clone());
+            let spec = ChildSpec::new("a", move || {
+                if count.fetch_add(1, Ordering::Relaxed) > 0 {
+                    std::panic::resume_unwind(Box::new("it cannot be made"));
+                }
+                service_fn("a", async |_| Ok(()))
+            });
+            let other = ChildSpec::new("b", move || {
+                others.fetch_add(1, Ordering::Relaxed);
+                service_fn("b", |_| pending())
+            });
+            let supervisor = Supervisor::new(strategy).intensity(usize::MAX, MS);
+            let (manager, handle) = start(supervisor.child(spec).child(other));
+            while made.load(Ordering::Relaxed) < 400 {
+                yield_now().await;
+            }
+            if strategy == Strategy::OneForOne {
+                handle.restart_child("b").await.unwrap();
+            } else {
+                // It is behind the one that does not start.
+                assert_eq!(idle.load(Ordering::Relaxed), 1);
+            }
+            assert!(handle.children()[0].restarts > 100);
+            manager.stop().await.unwrap();
+            assert_ended_well(&manager);
+        }
+    };
+    taskgrove::sim::check(0..10, body);
+    crate::common::on_two_workers(body);
+}
+
+/// A service around a supervisor may be started twice, since it has no slot of its own.
+#[test]
+fn a_supervisor_that_is_run_again_fails() {
+    struct Around(Arc<Supervisor>);
+
+    impl Service for Around {
+        async fn run(self: Arc<Self>, ctx: Context) -> taskgrove::Result {
+            self.0.clone().run(ctx).await
+        }
+    }
+
+    check(async |world| {
+        let spec = world.spec("a").restart(Restart::Transient);
+        let around = Supervisor::new(Strategy::OneForOne).child(spec);
+        let around = Arc::new(Around(Arc::new(around)));
+        let again = async || {
+            let again = Manager::run_service(around.clone()).await;
+            let text = again.unwrap_err().to_string();
+            assert!(text.contains("a supervisor runs once"), "{text}");
+        };
+        let first = Handle::current().start(around.clone()).unwrap();
+        settle().await;
+        again().await;
+        // The one that runs is as it was.
+        world.tell("a", Do::Fail).await;
+        assert_eq!((world.made("a"), first.is_running()), (2, true));
+        world.tell("a", Do::Return).await;
+        assert_ended_well(&first);
+        again().await;
+        assert_eq!(world.made("a"), 2);
     });
 }
 

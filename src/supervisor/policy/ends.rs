@@ -51,6 +51,9 @@ impl Policy {
             Err(kind) => {
                 let failure = child.failure(kind);
                 self.start_failed(key, failure, now);
+                if self.waiting.remove(&key) {
+                    self.held.insert(key);
+                }
             }
         }
         self.settle(now);

@@ -17,6 +17,7 @@ impl Policy {
         let in_groups = self.rules.strategy != Strategy::OneForOne;
         let is_opening = child.why == Why::Opening;
         put(&mut self.waiting, key, matches!(phase, Phase::Waiting));
+        self.held.remove(&key);
         let comes = match phase {
             Phase::Starting { .. } | Phase::BackingOff { .. } => in_groups || is_opening,
             // A first start that timed out, or that a caller has begun anew.
@@ -79,7 +80,8 @@ impl Policy {
             Strategy::RestForOne => !self.going.is_empty(),
         };
         let is_first = self.coming.first().is_none_or(|&first| first > key);
-        if is_held_up || !is_first {
+        let is_behind = self.held.first().is_some_and(|&held| held < key);
+        if is_held_up || !is_first || is_behind && self.rules.strategy != Strategy::OneForOne {
             return false;
         }
         self.set_phase(key, Phase::Starting { deadline: None });

@@ -88,6 +88,14 @@ impl Bench {
     }
 
     pub(super) fn carry_out(&mut self) {
+        self.carry_out_effects();
+        while self.policy.held() > 0 {
+            self.policy.resume(self.now);
+            self.carry_out_effects();
+        }
+    }
+
+    fn carry_out_effects(&mut self) {
         while let Some(effect) = self.policy.next_effect() {
             let late = matches!(effect, Effect::Answer(..));
             assert!(late || !self.ended, "{effect:?} after the end");
