@@ -57,10 +57,35 @@
 //! The end of the parent and its cancellation are told by the wait lists of its service and of the task that
 //! waits, as to every other wait.
 
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 use crate::wait_list::KeptWaker;
 use std::collections::BTreeMap;
 use std::task::Waker;
+
+/// Whether a task of the runtime has waited for room: only then do the threads that make supervised tasks done
+/// look at the parents of these.
+pub(crate) struct RoomMark(
+    /// Set by the waits, and never cleared. Relaxed: the module says what orders the looks.
+    AtomicBool,
+);
+
+impl RoomMark {
+    pub(crate) fn new() -> RoomMark {
+        RoomMark(AtomicBool::new(false))
+    }
+
+    /// Marks the runtime.
+    pub(crate) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the runtime is marked.
+    #[inline]
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// The waits for room under one parent.
 pub(crate) struct Room {

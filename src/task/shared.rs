@@ -7,6 +7,7 @@ use super::heads::Heads;
 use super::raw::reference::TaskRef;
 use super::raw::rights::{Claimed, Finished, Live, Next, Pin, Queued};
 use super::requests::Requests;
+use super::room::RoomMark;
 use super::state::Level;
 use super::watch::Watch;
 use crate::id::TaskId;
@@ -174,6 +175,7 @@ pub(crate) struct Shared {
     /// Numbers the requests for cancellation: an error is a consequence of one only if its poll began
     /// after it.
     pub(crate) requests: Requests,
+    pub(crate) room_mark: RoomMark,
     pub(crate) heads: Heads,
     /// The sentinels, which are the hidden parents of the root tasks: one for each worker, and a last one for
     /// all other threads.
@@ -223,6 +225,7 @@ impl Shared {
             watch,
             crowd: OnceLock::new(),
             requests: Requests::new(),
+            room_mark: RoomMark::new(),
             heads: Heads::new(),
             sentinels: OnceLock::new(),
             sentinel_pins: Mutex::new(Vec::new()),

@@ -7,31 +7,20 @@
 //! the batch before it runs anything but a task with the same parent ([`Batch::waits_for`]). Such a task
 //! is not done yet, so the parent could neither be done nor have its turn, with or without the batch.
 //!
-//! While tasks wait for room under a parent ([`crate::task::room`]), none of its children is put off.
+//! While tasks wait for room under a parent ([`crate::task::room`]), none of its supervised children is put off.
 
 use super::finish;
 use super::settle::{settle, settle_quietly};
-use crate::sync::process::{AtomicUsize, Ordering};
-use crate::task::Live;
 use crate::task::raw::{Finished, Pins};
+use crate::task::{Live, kind};
 
 /// The greatest number of siblings that are taken off together.
 const MOST: usize = if cfg!(taskgrove_loom) { 2 } else { 64 };
 
-/// [`MOST`]; 0 once there was a wait for room in this process. Relaxed: what orders the looks at it is in
-/// [`crate::task::room`].
-static MOST_NOW: AtomicUsize = AtomicUsize::new(if cfg!(taskgrove_loom) { 0 } else { MOST });
-
-/// The greatest number of siblings that are taken off together without a look at their parent.
+/// Whether a task may wait for the place that this one leaves. Its parent says whether one does.
 #[inline(always)]
-fn most() -> usize {
-    MOST_NOW.load(Ordering::Relaxed)
-}
-
-/// Makes batches look from now on whether something waits for room under the parent. They then take a task off at
-/// once.
-pub(super) fn look_at_parents() {
-    MOST_NOW.store(0, Ordering::Relaxed);
+fn is_room_awaited(task: Live<'_>) -> bool {
+    task.is(kind::SUPERVISED) && task.shared().room_mark.is_set()
 }
 
 /// Siblings that are done and still linked.
@@ -43,43 +32,39 @@ pub(crate) struct Batch {
 impl Batch {
     /// Finishes a task that this thread has made done, except for its removal from the parent.
     #[inline(always)]
-    pub(crate) fn add(&mut self, mut task: Finished) {
-        if self.done.len() >= most() {
-            return self.add_rarely(task);
-        }
+    pub(crate) fn add(&mut self, task: Finished) {
         if !self.waits_for(task.live()) {
             self.flush();
         }
-        finish::announce(&mut task);
-        self.done.push(task);
-    }
-
-    /// As [`Batch::add`], if the batch is full, or [`look_at_parents`] was called.
-    #[cold]
-    fn add_rarely(&mut self, mut task: Finished) {
-        if self.done.len() >= MOST || !self.waits_for(task.live()) {
-            self.flush();
-        }
-        finish::announce(&mut task);
-        let is_watched = task
-            .live()
-            .parent()
-            .is_some_and(|parent| parent.is_watched());
-        self.done.push(task);
-        if is_watched {
-            self.flush();
-        }
+        self.add_sibling(task);
     }
 
     /// As [`Batch::add`], of a task that may wait: see [`Batch::waits_for`].
     #[inline(always)]
     pub(super) fn add_sibling(&mut self, mut task: Finished) {
         debug_assert!(self.waits_for(task.live()));
-        if self.done.len() >= most() {
-            return self.add_rarely(task);
-        }
         finish::announce(&mut task);
+        if self.done.len() == self.done.capacity() || is_room_awaited(task.live()) {
+            return self.push_rarely(task);
+        }
         self.done.push(task);
+    }
+
+    /// Adds a task to a batch that is full, or has no memory, or a task whose place may be waited for.
+    #[cold]
+    fn push_rarely(&mut self, task: Finished) {
+        if self.done.len() >= MOST {
+            self.flush();
+        }
+        if self.done.capacity() == 0 {
+            self.done.reserve_exact(MOST);
+        }
+        let parent = task.live().parent();
+        let is_watched = parent.is_some_and(|parent| parent.is_watched());
+        self.done.push(task);
+        if is_watched {
+            self.flush();
+        }
     }
 
     /// Whether there is nothing to be taken off.

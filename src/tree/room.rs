@@ -1,7 +1,7 @@
 //! Waiting for room under a parent that is at its limit of supervised children. [`crate::task::room`] has the
 //! states, the rule for the locks, and the proof that no wake-up is lost.
 
-use super::{batch, full};
+use super::full;
 use crate::task::raw::{Fresh, Parent, Queued, RoomUnder};
 use crate::task::room::Entered;
 use crate::task::state::MAX_CHILDREN;
@@ -80,7 +80,7 @@ impl Ticket {
         };
         if entered == Entered::WaitsFirst {
             // In this order: a thread that makes a child done after the second sees the first.
-            batch::look_at_parents();
+            parent.shared().room_mark.set();
             full::make_room_in_order(parent);
             ticket.look(waker);
         }
