@@ -30,14 +30,24 @@ mod plain {
 
         #[inline]
         pub(crate) fn lock(&self) -> ByteGuard<'_> {
-            if !self.try_lock() {
+            if !self.take() {
                 self.wait();
             }
             ByteGuard(self)
         }
 
+        /// Takes the lock if it is free.
         #[inline]
-        fn try_lock(&self) -> bool {
+        pub(crate) fn try_lock(&self) -> Option<ByteGuard<'_>> {
+            if self.take() {
+                Some(ByteGuard(self))
+            } else {
+                None
+            }
+        }
+
+        #[inline]
+        fn take(&self) -> bool {
             // Relaxed on failure: the caller reads nothing that the lock guards.
             self.0
                 .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
@@ -47,8 +57,8 @@ mod plain {
         #[cold]
         fn wait(&self) {
             let mut round = 0;
-            // Relaxed: only a hint that `try_lock`, which acquires, may succeed.
-            while self.0.load(Ordering::Relaxed) || !self.try_lock() {
+            // Relaxed: only a hint that `take`, which acquires, may succeed.
+            while self.0.load(Ordering::Relaxed) || !self.take() {
                 match round {
                     0..6 => (0..1 << round).for_each(|_| std::hint::spin_loop()),
                     6..64 => std::thread::yield_now(),
@@ -62,7 +72,7 @@ mod plain {
     impl Drop for ByteGuard<'_> {
         #[inline]
         fn drop(&mut self) {
-            // Release: pairs with the Acquire of the next `try_lock`.
+            // Release: pairs with the Acquire of the next `take`.
             self.0.0.store(false, Ordering::Release);
         }
     }
@@ -85,6 +95,11 @@ mod modelled {
 
         pub(crate) fn lock(&self) -> ByteGuard<'_> {
             self.0.lock()
+        }
+
+        /// Waits: the caller's other way is to wait, too.
+        pub(crate) fn try_lock(&self) -> Option<ByteGuard<'_>> {
+            Some(self.lock())
         }
     }
 }

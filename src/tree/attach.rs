@@ -2,6 +2,7 @@
 
 use super::full;
 use super::room::Ticket;
+use crate::task::Borrowed;
 use crate::task::raw::{Children, Fresh, Parent, Queued, RoomUnder};
 
 /// Why a child was not linked.
@@ -30,9 +31,44 @@ impl Limit {
 }
 
 /// Links a new task under its parent.
-// Not inlined into the code that is generic over the future: one copy of it is enough.
-#[inline(never)]
+#[inline(always)]
 pub(super) fn attach<'a>(
+    parent: Parent<'_>,
+    task: Fresh<'a>,
+    mut limit: Option<&mut Limit>,
+) -> Attached<'a> {
+    match attach_at_once(parent.task(), task, limit.as_deref_mut()) {
+        Ok(linked) => Ok(linked),
+        Err(task) => attach_slowly(parent, task, limit),
+    }
+}
+
+/// As [`attach`], in the common case. Returns the task if another thread has the lock, or if the parent's
+/// children have to be looked at.
+// Not inlined into the code that is generic over the future: one copy of it is enough. It calls nothing, so that
+// it saves no registers.
+#[inline(never)]
+fn attach_at_once<'a>(
+    parent: Borrowed<'_>,
+    task: Fresh<'a>,
+    limit: Option<&mut Limit>,
+) -> Result<Queued, Fresh<'a>> {
+    let Some(children) = Children::try_lock(parent) else {
+        return Err(task);
+    };
+    if let Some(limit) = limit {
+        limit.before = children.count_or_watched();
+        if limit.before as usize >= limit.max {
+            return Err(task);
+        }
+    }
+    children.adopt_at_once(task)
+}
+
+/// As [`attach`].
+#[cold]
+#[inline(never)]
+fn attach_slowly<'a>(
     parent: Parent<'_>,
     task: Fresh<'a>,
     mut limit: Option<&mut Limit>,
@@ -43,7 +79,6 @@ pub(super) fn attach<'a>(
     }
 }
 
-#[cold]
 fn attach_to_full<'a>(
     parent: Parent<'_>,
     mut task: Fresh<'a>,
@@ -62,7 +97,6 @@ fn attach_to_full<'a>(
     }
 }
 
-#[inline(always)]
 fn link<'a>(parent: Parent<'_>, task: Fresh<'a>, limit: Option<&mut Limit>) -> Attached<'a> {
     let children = Children::lock(parent.task());
     if let Some(limit) = limit {

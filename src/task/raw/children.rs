@@ -4,7 +4,7 @@
 //! in the children's headers (rule 7).
 
 use super::header::{Borrowed, Header, kind};
-use super::live::resolve;
+use super::live::{resolve, resolve_index};
 use super::rights::{Finished, Fresh, Live, Queued};
 use crate::sync::ByteGuard;
 use crate::sync::atomic::Ordering;
@@ -36,6 +36,16 @@ impl<'a> Children<'a> {
         }
     }
 
+    /// As [`Children::lock`], if no other thread has the lock.
+    #[inline]
+    pub(crate) fn try_lock(parent: Borrowed<'a>) -> Option<Self> {
+        let lock = parent.header().lock.try_lock()?;
+        Some(Children {
+            parent,
+            _lock: lock,
+        })
+    }
+
     /// The youngest child.
     pub(crate) fn first(&self) -> Option<Live<'_>> {
         // SAFETY: rule 7, under the lock: what is linked is counted by its parent.
@@ -56,10 +66,12 @@ impl<'a> Children<'a> {
     /// Panics if a task is not a child of this parent.
     #[inline]
     fn check(&self, child: &Header) {
-        assert!(
-            child.parent == self.parent.index.get(),
-            "another task's child"
-        );
+        assert!(self.is_parent_of(child), "another task's child");
+    }
+
+    #[inline]
+    fn is_parent_of(&self, child: &Header) -> bool {
+        child.parent == self.parent.index.get()
     }
 
     /// Counts a new child in the parent's word and links it. The child is scheduled, and the caller has to
@@ -80,17 +92,39 @@ impl<'a> Children<'a> {
         if rarely && !self.adopt_rarely(&child) {
             return Err(child);
         }
+        Ok(self.link(child))
+    }
+
+    /// As [`Children::adopt`], in the common case. It neither calls nor panics, and returns each child about which
+    /// more is to be found out than that: a covered one, one that the parent's word refuses, and one of another
+    /// parent.
+    #[inline(always)]
+    pub(crate) fn adopt_at_once<'c>(&self, child: Fresh<'c>) -> Result<Queued, Fresh<'c>> {
+        let plain = self.is_parent_of(&child) && !child.is(kind::COVERED);
+        if plain && self.parent.state.adopt() {
+            Ok(self.link(child))
+        } else {
+            Err(child)
+        }
+    }
+
+    /// Links a child that was counted in the parent's word.
+    #[inline(always)]
+    fn link(&self, child: Fresh<'_>) -> Queued {
         if child.is(kind::SUPERVISED) {
             self.supervised(1);
         }
         let head = self.parent.first.load(Ordering::Relaxed);
         let index = child.index.get();
         child.next.store(head, Ordering::Relaxed);
-        if let Some(second) = self.first() {
+        // SAFETY: rule 7, under the lock.
+        if let Some(second) = unsafe { resolve_index(head) } {
+            // SAFETY: as above.
+            let second = unsafe { second.header() };
             second.prev.store(index, Ordering::Relaxed);
         }
         self.parent.first.store(index, Ordering::Relaxed);
-        Ok(Queued(child.into_raw()))
+        Queued(child.into_raw())
     }
 
     /// Unlinks a task that is done, and takes it off the count of supervised children. `true` if the

@@ -47,7 +47,7 @@ pub(super) unsafe fn resolve(link: &AtomicU32) -> Option<RawTask> {
 /// # Safety
 ///
 /// Rule 7.
-unsafe fn resolve_index(index: u32) -> Option<RawTask> {
+pub(super) unsafe fn resolve_index(index: u32) -> Option<RawTask> {
     #[cfg(all(test, not(taskgrove_loom)))]
     followed::one();
     let index = SlotIndex::from_u32(index)?;

@@ -1,11 +1,19 @@
 //! The steps that count children: ordinary ones, those of a grace period, and covered ones.
 
-use super::{CHILD, COVERS, GRACE, MAX_CHILDREN, RIPE, Word};
+use super::{CHILD, COVERS, GRACE, LEVEL, LEVEL_SHIFT, MAX_CHILDREN, PHASE, Phase, RIPE, Word};
+
+const _: () = assert!(PHASE >> LEVEL_SHIFT == 0);
 
 impl Word {
+    /// Whether the task is neither done nor closing.
+    pub(super) fn is_open(self) -> bool {
+        // One comparison for both: the level is just above the phase.
+        self.0 & (LEVEL | PHASE) < Phase::Done as u64
+    }
+
     pub(super) fn adopt(self) -> Option<Self> {
-        let refused = self.is_done() || self.is_closing() || self.children() >= MAX_CHILDREN;
-        (!refused).then_some(Self(self.0 + CHILD))
+        let adopts = self.is_open() && self.children() < MAX_CHILDREN;
+        adopts.then_some(Self(self.0 + CHILD))
     }
 
     /// Counts a child that is being cancelled from its birth, as long as a grace period runs.
@@ -39,7 +47,7 @@ impl Word {
 #[cfg(test)]
 mod tests {
     use super::super::tests::words;
-    use super::super::{Action, Level, Mark, PROTECTED, Phase, Start};
+    use super::super::{Action, Level, Mark, PROTECTED, Start};
     use super::*;
 
     #[test]
