@@ -144,29 +144,38 @@ impl<'a> Children<'a> {
     /// The parent counts them by pins from now on; if some are covered, it does so for the number of them
     /// that is returned.
     pub(super) fn unlink_all(&self, done: &[Finished]) -> Option<u64> {
-        let [first, rest @ ..] = done else {
+        let (Some(first), Some(last)) = (done.first(), done.last()) else {
             return None;
         };
         // All are checked before any of them is taken out.
-        let (mut counted, mut kinds) = (0, 0);
-        for child in done {
-            let child = child.live();
-            self.check(&child);
-            counted += i32::from(child.is_counted());
-            kinds |= child.kinds();
+        let mut all = Together::of(self.parent.index.get(), &first.live());
+        done.iter().for_each(|child| all.add(&child.live()));
+        assert!(all.strangers == 0, "another task's child");
+        if all.apart == 0 {
+            self.splice(&first.live(), &last.live());
+        } else {
+            self.splice_runs(done);
         }
+        if all.kinds & kind::SUPERVISED != 0 {
+            self.supervised(-all.counted(done));
+        }
+        (all.kinds & kind::COVERED != 0).then(|| self.count_all_out(done))
+    }
+
+    /// Unlinks children that are not one run of neighbours.
+    #[inline(never)]
+    fn splice_runs(&self, done: &[Finished]) {
+        let [first, rest @ ..] = done else { return };
         let (mut oldest, mut youngest) = (first.live(), first.live());
         for child in rest {
             let child = child.live();
-            if child.next.load(Ordering::Relaxed) != youngest.index.get() {
+            if !child.is_next_younger(&youngest) {
                 self.splice(&oldest, &youngest);
                 oldest = child;
             }
             youngest = child;
         }
         self.splice(&oldest, &youngest);
-        self.supervised(-counted);
-        (kinds & kind::COVERED != 0).then(|| self.count_all_out(done))
     }
 
     /// Unlinks the children from `youngest` to `oldest`, which may be the same.
@@ -243,7 +252,73 @@ impl<'a> Children<'a> {
     }
 }
 
+/// What some children that are done have together. It is collected without a branch.
+struct Together {
+    /// The parent of all of them.
+    parent: u32,
+    /// 0 if that is so.
+    strangers: u32,
+    /// 0 if each is the next younger sibling of the one before.
+    apart: u32,
+    /// The index of the latest.
+    latest: u32,
+    /// The kinds that any has, and those that all have.
+    kinds: u8,
+    common: u8,
+    /// The bits that are set in any [`Header::supervised`].
+    marks: u32,
+}
+
+impl Together {
+    /// Begins with the first of them, which is added besides.
+    fn of(parent: u32, first: &Header) -> Together {
+        Together {
+            parent,
+            strangers: 0,
+            apart: 0,
+            latest: first.next.load(Ordering::Relaxed),
+            kinds: 0,
+            common: u8::MAX,
+            marks: 0,
+        }
+    }
+
+    #[inline(always)]
+    fn add(&mut self, child: &Header) {
+        self.strangers |= child.parent ^ self.parent;
+        self.apart |= self.latest ^ child.next.load(Ordering::Relaxed);
+        self.latest = child.index.get();
+        self.kinds |= child.kinds();
+        self.common &= child.kinds();
+        self.marks |= child.supervised.load(Ordering::Relaxed);
+    }
+
+    /// How many of them the parent's count includes.
+    #[inline]
+    fn counted(&self, done: &[Finished]) -> i32 {
+        // All are alike, mostly.
+        if self.common & kind::SUPERVISED != 0 && self.marks & !WATCHED == 0 {
+            done.len() as i32
+        } else {
+            counted(done)
+        }
+    }
+}
+
+#[inline(never)]
+fn counted(done: &[Finished]) -> i32 {
+    done.iter()
+        .filter(|child| child.live().is_counted())
+        .count() as i32
+}
+
 impl Header {
+    /// Whether it comes just after a sibling in the list, which is then the next older one.
+    #[inline]
+    fn is_next_younger(&self, older: &Header) -> bool {
+        self.next.load(Ordering::Relaxed) == older.index.get()
+    }
+
     /// Whether the parent's count includes this child, which is done. Exact under the parent's lock.
     #[inline]
     fn is_counted(&self) -> bool {
