@@ -51,6 +51,7 @@
 mod action;
 mod children;
 pub(crate) mod end_flags;
+mod leaf;
 pub(crate) mod word;
 
 pub(crate) use action::{Action, Mark, Start};
@@ -360,29 +361,6 @@ impl Word {
             };
         }
         (Self(next.0 + CHILD), Mark::Pinned)
-    }
-
-    /// Cancels a task without children, which needs no walk: its turn comes at once, and the worker that
-    /// takes it from a queue, or polls it, drops its future. `None` if it needs a walk.
-    ///
-    /// A task with waiters is cancelled here only if its future is dropped without another poll, since
-    /// its end wakes them. So is a service's task (`at_once`), whose waiters the word does not show.
-    fn cancel_leaf(self, at_once: bool) -> Option<(Self, Action)> {
-        if self.is_done() || self.is_closing() || !self.is_alone() {
-            return None;
-        }
-        let next = Self(self.0 | (Level::Cancel as u64) << LEVEL_SHIFT).latched();
-        let quiet = !at_once && !self.has(WAITERS);
-        match self.phase() {
-            Phase::Scheduled if next.is_due() => Some((next, Action::Nothing)),
-            Phase::Idle if next.is_due() || quiet && next.has(PROTECTED) => {
-                Some((next.with_phase(Phase::Scheduled), Action::Submit))
-            }
-            Phase::Running | Phase::RunningWoken if quiet => {
-                Some((next.with_phase(Phase::RunningWoken), Action::Nothing))
-            }
-            _ => None,
-        }
     }
 
     /// The handle of a task that is not done is dropped. Its reference is given back in the same step,

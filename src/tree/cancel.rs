@@ -143,8 +143,10 @@ impl Cancel {
             let from = self.frontier.entries.len();
             let (level, tagged) = (self.level, &self.tagged);
             let top = self.left.as_deref().filter(|_| self.frontier.is_at_first());
+            // Such a walk looks at each child as at a covered one.
+            let all = if top.is_some() { kind::COVERED } else { 0 };
             more = (self.frontier).expand(|child, _, tag| {
-                if is_passed_over(child, level, top) {
+                if (child.kinds() | all) & kind::COVERED != 0 && is_passed_over(child, level, top) {
                     Visit::Skip
                 } else {
                     visit(child, tag, level, tagged)
@@ -160,7 +162,7 @@ impl Cancel {
 /// Whether the walk passes over a child and what is below it: its parent's protection covers it, or has left
 /// it to another walk; or this is such a walk, visits the children of its target, and the child is none of those
 /// of the cover `top`.
-#[inline]
+#[inline(never)]
 fn is_passed_over(child: Live<'_>, level: Level, top: Option<&Cover>) -> bool {
     let Some(cover) = child.cover() else {
         return top.is_some();
@@ -177,15 +179,17 @@ fn is_passed_over(child: Live<'_>, level: Level, top: Option<&Cover>) -> bool {
 /// Marks a child. The parent's lock is held, so this only reads and makes steps of the state word.
 #[inline]
 fn visit(child: Live<'_>, parent_tag: u64, level: Level, tagged: &Cell<bool>) -> Visit {
+    let seen = child.word();
+    if seen.is_done() {
+        return Visit::Skip;
+    }
     let grace = match child.cold().and_then(Cold::own_grace) {
         None => parent_tag & !NOTIFY,
         Some(grace) => tag(grace),
     };
     // Before the mark: a thread that sees the child end because of the mark sees this.
-    if !child.word().is_done() {
-        child.set_swept();
-    }
-    let (before, marked) = child.mark(level, grace != 0, true);
+    child.set_swept();
+    let (before, marked) = child.mark_below(seen, level, grace != 0);
     let task = match marked {
         Marked::Refused => return Visit::Skip,
         Marked::Claimed(task) => task.into(),

@@ -29,8 +29,17 @@ pub(super) struct Entry {
     pub(super) tag: u64,
     /// The position of the parent's entry; the entry's own for the first one, and if the parent has none.
     pub(super) parent: u32,
-    /// Whether its children are not to be visited.
-    passed: bool,
+    below: Below,
+}
+
+/// What a walk does with the children of an entry. It fills the entry, which is moved in registers so.
+#[repr(u32)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Below {
+    /// It visits them.
+    Visited,
+    /// It passes over them.
+    Passed,
 }
 
 /// The child after which the walk goes on. It stays linked, since the walk has it pinned or claimed.
@@ -55,20 +64,20 @@ pub(super) struct Frontier {
 impl Frontier {
     /// Starts a walk at a task whose children are visited.
     pub(super) fn below(root: Pin, tag: u64) -> Self {
-        Self::starting(root, tag, false)
+        Self::starting(root, tag, Below::Visited)
     }
 
     /// Starts a walk at a task whose children are not visited, but added by [`Frontier::add`].
     pub(super) fn from_here(root: Pin) -> Self {
-        Self::starting(root, 0, true)
+        Self::starting(root, 0, Below::Passed)
     }
 
-    fn starting(root: Pin, tag: u64, passed: bool) -> Self {
+    fn starting(root: Pin, tag: u64, below: Below) -> Self {
         let first = Entry {
             task: root.into(),
             tag,
             parent: 0,
-            passed,
+            below,
         };
         Frontier {
             entries: vec![first],
@@ -86,7 +95,7 @@ impl Frontier {
             task: task.into(),
             tag: 0,
             parent: parent.unwrap_or(position),
-            passed: false,
+            below: Below::Visited,
         });
     }
 
@@ -94,7 +103,7 @@ impl Frontier {
     pub(super) fn add_passed(&mut self, task: Pin) -> u32 {
         self.add(task, None);
         let position = self.entries.len() - 1;
-        self.entries[position].passed = true;
+        self.entries[position].below = Below::Passed;
         position as u32
     }
 
@@ -113,7 +122,7 @@ impl Frontier {
         // A claimed task has no children.
         let rest = self.entries[self.next..].iter();
         self.next += rest
-            .take_while(|entry| entry.passed || entry.task.is_claimed())
+            .take_while(|entry| entry.below == Below::Passed || entry.task.is_claimed())
             .count();
         let Some(parent) = self.entries.get(self.next) else {
             return false;
@@ -149,7 +158,7 @@ impl Frontier {
                             task,
                             tag,
                             parent: position,
-                            passed: false,
+                            below: Below::Visited,
                         });
                         true
                     }

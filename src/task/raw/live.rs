@@ -66,10 +66,11 @@ unsafe fn cold_behind<'a>(cold: *mut u8) -> Option<&'a Cold> {
     if cold.addr() & 1 == 0 {
         return None;
     }
+    let cold = cold.map_addr(|a| a & !1).cast::<Cold>();
     // SAFETY: the caller's. What is tagged is never null.
     unsafe {
-        std::hint::assert_unchecked(cold.addr() != 1);
-        Some(&*cold.map_addr(|a| a & !1).cast::<Cold>())
+        std::hint::assert_unchecked(!cold.is_null());
+        Some(&*cold)
     }
 }
 

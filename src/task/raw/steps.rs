@@ -281,12 +281,23 @@ impl Borrowed<'_> {
     #[inline]
     pub(crate) fn mark(self, level: Level, grace: bool, may_claim: bool) -> (Word, Marked) {
         let (before, mark) = self.state.mark(level, grace, may_claim);
-        let marked = match mark {
+        (before, self.marked(mark))
+    }
+
+    /// As [`Borrowed::mark`] of a task that may be claimed. `seen` is a word that the caller has loaded.
+    #[inline]
+    pub(crate) fn mark_below(self, seen: Word, level: Level, grace: bool) -> (Word, Marked) {
+        let (before, mark) = self.state.mark_below(seen, level, grace);
+        (before, self.marked(mark))
+    }
+
+    #[inline]
+    fn marked(self, mark: Mark) -> Marked {
+        match mark {
             Mark::Refused => Marked::Refused,
             Mark::Claimed => Marked::Claimed(Claimed(self.0)),
             Mark::Pinned => Marked::Pinned(Pin(self.0)),
-        };
-        (before, marked)
+        }
     }
 
     /// Cancels a task without children in one step; `None` if that needs a walk. `at_once`: only if

@@ -228,6 +228,29 @@ impl State {
         self.update(|s| s.mark(level, grace, may_claim))
     }
 
+    /// As [`State::mark`] of a task below the target. `seen` is a word that the caller has loaded.
+    #[inline]
+    pub(in crate::task) fn mark_below(
+        &self,
+        seen: Word,
+        level: Level,
+        grace: bool,
+    ) -> (Word, Mark) {
+        if !grace && let Some(next) = seen.claim_idle(level) {
+            let swapped =
+                (self.0).compare_exchange(seen.0, next.0, Ordering::AcqRel, Ordering::Relaxed);
+            if swapped.is_ok() {
+                return (seen, Mark::Claimed);
+            }
+        }
+        self.mark_any(level, grace)
+    }
+
+    #[inline(never)]
+    fn mark_any(&self, level: Level, grace: bool) -> (Word, Mark) {
+        self.mark(level, grace, true)
+    }
+
     /// Ends a grace period and pins the task; `false` if it is done. The release of the pin acts on the
     /// turn.
     pub(in crate::task) fn expire(&self) -> bool {
