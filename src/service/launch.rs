@@ -97,8 +97,8 @@ where
     }
 }
 
-/// Spawns the future that `make` returns as the service's task. A future that does not fit a slot is
-/// boxed where it is made.
+/// Spawns the future that `make` returns as the service's task. It is made in the task's slot; one that does not
+/// fit is boxed where it is made.
 #[inline]
 fn spawn_made<N, F>(
     make: impl FnOnce() -> F,
@@ -109,15 +109,15 @@ where
     F: Future<Output = Result<(), BoxError>> + Send + 'static,
 {
     if const { fits::<F>() } {
-        spawn_task::<N, _>(make(), own, site)
+        spawn_task::<N, _>(make, own, site)
     } else {
-        spawn_task::<N, _>(Box::pin(make()), own, site)
+        spawn_task::<N, _>(|| Box::pin(make()), own, site)
     }
 }
 
 #[inline]
 fn spawn_task<N, F>(
-    future: F,
+    make: impl FnOnce() -> F,
     own: Counted<Record>,
     site: &LaunchSite<'_>,
 ) -> Result<(), spawn::Refusal>
@@ -130,5 +130,5 @@ where
         options,
         location,
     } = site;
-    spawn::service::<N, _>(parent, future, record, own, options, location)
+    spawn::service::<N, _>(parent, make, record, own, options, location)
 }

@@ -93,10 +93,16 @@ struct Rare {
 impl Cold {
     /// Makes the cold data of a task that belongs to the service with this record, which may be null.
     pub(crate) fn new(record: RecordAddress) -> Self {
+        Self::with_grace(record, None)
+    }
+
+    /// As [`Cold::new`], with a grace period.
+    #[inline(always)]
+    fn with_grace(record: RecordAddress, grace: Option<Duration>) -> Self {
         Self {
             record,
             name: None,
-            grace: None,
+            grace,
             in_parents_grace: AtomicBool::new(false),
             cover: OnceLock::new(),
             covered: AtomicU32::new(0),
@@ -118,11 +124,9 @@ impl Cold {
     }
 
     /// Makes the cold data of a service's task, as a part of its record.
+    #[inline(always)]
     pub(crate) fn of_service(grace: Option<Duration>) -> Self {
-        Self {
-            grace,
-            ..Self::new(RecordAddress::none())
-        }
+        Self::with_grace(RecordAddress::none(), grace)
     }
 
     /// Whether protection is active in the task.

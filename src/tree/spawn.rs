@@ -280,8 +280,8 @@ fn count_in(parent: Parent<'_>) {
     }
 }
 
-/// Spawns a service's task, which starts the record when it is linked, before it can run; `own` is its
-/// count of the record.
+/// Spawns a service's task, with the future that `make` returns. It starts the record when it is linked, before it
+/// can run; `own` is its count of the record. `make` runs no code of the user's, and so does not panic.
 ///
 /// # Panics
 ///
@@ -293,7 +293,7 @@ fn count_in(parent: Parent<'_>) {
 #[inline]
 pub(crate) fn service<N, F>(
     parent: Parent<'_>,
-    future: F,
+    make: impl FnOnce() -> F,
     record: &Record,
     own: Counted<Record>,
     options: ServiceOptions,
@@ -313,7 +313,7 @@ where
         put(&record.cold, cover);
         seed.kind |= kind::COVERED;
     }
-    let (task, reference) = allocate::service::<_, Fallible, N>(seed, own, future);
+    let (task, reference) = allocate::service::<_, Fallible, N>(seed, own, make);
     let mut limit = Limit::new(options.limit);
     let task = match attach(parent, task, limit.as_mut()) {
         Ok(task) => task,

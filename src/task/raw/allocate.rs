@@ -45,7 +45,7 @@ impl Seed<'_> {
 
     /// Writes the task, whose parent is the seed's.
     #[inline(always)]
-    fn write<F, O, N>(self, cold: *mut u8, future: F) -> RawTask
+    fn write<F, O, N>(self, cold: *mut u8, make: impl FnOnce() -> F) -> RawTask
     where
         F: Future + Send,
         O: Outcome<F::Output>,
@@ -58,7 +58,7 @@ impl Seed<'_> {
             self.kind,
             self.location,
             cold,
-            future,
+            make,
         )
     }
 }
@@ -84,12 +84,13 @@ where
         "a plain task"
     );
     let cold = seed.cold_address();
-    let task = seed.write::<F, O, N>(cold, future);
+    let task = seed.write::<F, O, N>(cold, || future);
     // SAFETY: the task was written for such a value, and the second reference is the handle's.
     (Fresh(task, PhantomData), unsafe { Joined::new(task) })
 }
 
-/// Writes a service's task into a slot. It has no handle. `own` is its reference to the record.
+/// Writes a service's task into a slot, with the future that `make` returns. It has no handle. `own` is its
+/// reference to the record. A panic of `make` leaks the slot and the reference.
 ///
 /// # Panics
 ///
@@ -97,7 +98,7 @@ where
 pub(crate) fn service<'a, F, O, N>(
     mut seed: Seed<'a>,
     own: Counted<Record>,
-    future: F,
+    make: impl FnOnce() -> F,
 ) -> (Fresh<'a>, TaskRef)
 where
     F: Future<Output = Result<(), BoxError>> + Send,
@@ -109,11 +110,11 @@ where
     // The address in the header is this reference.
     Counted::into_raw(own);
     seed.kind |= kind::SERVICE;
-    let task = seed.write::<F, O, N>(cold, future);
+    let task = seed.write::<F, O, N>(cold, make);
     (Fresh(task, PhantomData), TaskRef(task))
 }
 
-/// Writes a header and a future into a slot. The task has two references: its own, and one for the handle or
+/// Writes a header, and the future that `make` returns, into a slot. The task has two references: its own, and one for the handle or
 /// reference that the caller makes.
 #[allow(clippy::too_many_arguments, reason = "what a header has, in one place")]
 #[inline(always)]
@@ -125,7 +126,7 @@ fn write<F, O, N>(
     kind: u8,
     location: &'static Location<'static>,
     cold: *mut u8,
-    future: F,
+    make: impl FnOnce() -> F,
 ) -> RawTask
 where
     F: Future + Send,
@@ -161,7 +162,7 @@ where
     // a future that fits.
     unsafe {
         task.0.write(header);
-        Raw::<F, O, N>::stage::<F>(task.0).write(future);
+        Raw::<F, O, N>::stage::<F>(task.0).write(make());
     }
     task
 }
@@ -186,7 +187,7 @@ fn sentinel(shared: &Arc<Shared>) -> (TaskRef, Pin) {
         kind::SENTINEL,
         Location::caller(),
         std::ptr::null_mut(),
-        std::future::pending::<()>(),
+        std::future::pending::<()>,
     );
     // SAFETY: no other thread knows the slot yet, and the future has no drop. The new word counts the
     // task's own reference, to which one is added here, and the pin.
