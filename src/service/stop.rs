@@ -306,8 +306,14 @@ impl Manager {
         if self.is_started() || self.is_finished() {
             return Ok(());
         }
+        Err(self.not_started())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn not_started(&self) -> LifecycleError {
         let service = self.name().to_owned();
-        Err(LifecycleError::NotStarted { service })
+        LifecycleError::NotStarted { service }
     }
 
     /// Asks for the end of the service if it was started and has not finished.

@@ -71,6 +71,12 @@ fn request_now(target: Borrowed<'_>, level: Level, close: impl FnOnce()) {
         }
         return;
     }
+    request_walk(target, level, close);
+}
+
+/// As [`request_now`], where something may be below the target, or it is not to be cancelled by one step.
+#[inline(never)]
+fn request_walk(target: Borrowed<'_>, level: Level, close: impl FnOnce()) {
     if target.word().level() >= level as u64 {
         return close();
     }

@@ -6,13 +6,32 @@ use super::{
 };
 
 impl Word {
-    /// The word that [`Word::mark`] makes if it claims a task that is open and idle, has nothing below it, and is
-    /// in neither protection nor grace; `None` for any other task. One test tells.
-    pub(super) fn claim_idle(self, level: Level) -> Option<Self> {
+    /// Whether the task is open, has nothing below it, is in neither protection nor grace, and is in phase
+    /// `Idle` or, if `queued`, `Scheduled`. One test tells.
+    fn is_plain_leaf(self, queued: bool) -> bool {
+        const _: () = assert!(Phase::Idle as u64 == 0 && Phase::Scheduled as u64 == 1);
         const CHILDREN: u64 = u64::MAX << CHILD_SHIFT;
         const MORE: u64 = PHASE | LEVEL | PROTECTED | GRACE | ENDED | COVERS | CHILDREN;
+        let either = if queued { Phase::Scheduled as u64 } else { 0 };
+        self.0 & MORE & !either == 0
+    }
+
+    /// The word that [`Word::mark`] makes if it claims a plain leaf that is idle; `None` for any other task.
+    pub(super) fn claim_idle(self, level: Level) -> Option<Self> {
         let claimed = (level as u64) << LEVEL_SHIFT | TURN | RIPE | Phase::Claimed as u64;
-        (self.0 & MORE == Phase::Idle as u64).then_some(Self(self.0 | claimed))
+        self.is_plain_leaf(false).then_some(Self(self.0 | claimed))
+    }
+
+    /// What [`Word::cancel_leaf`] makes of a plain leaf that is idle or scheduled; `None` for any other task.
+    pub(super) fn cancel_plain_leaf(self) -> Option<(Self, Action)> {
+        let level = (Level::Cancel as u64) << LEVEL_SHIFT;
+        let next = Self(self.0 | level | TURN | RIPE | Phase::Scheduled as u64);
+        let action = if self.phase() == Phase::Idle {
+            Action::Submit
+        } else {
+            Action::Nothing
+        };
+        self.is_plain_leaf(true).then_some((next, action))
     }
 
     /// Cancels a task without children, which needs no walk: its turn comes at once, and the worker that
@@ -46,16 +65,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_short_way_claims_what_the_mark_claims() {
-        let mut claimed = 0;
+    fn the_short_way_does_what_the_long_one_does() {
+        let mut leaves = 0;
         for word in words() {
             for level in [Level::Cancel, Level::Kill] {
                 if let Some(next) = word.claim_idle(level) {
                     assert_eq!(word.mark(level, false, true), (next, Mark::Claimed));
-                    claimed += 1;
+                    leaves += 1;
                 }
             }
+            let plain = word.cancel_plain_leaf();
+            if plain.is_some() {
+                assert_eq!(word.cancel_leaf(false), plain);
+                assert_eq!(word.cancel_leaf(true), plain);
+            }
         }
-        assert!(claimed > 0);
+        assert!(leaves > 0);
     }
 }

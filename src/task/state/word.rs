@@ -165,6 +165,20 @@ impl State {
     /// Cancels a task without children; `None` if that needs a walk.
     #[inline]
     pub(in crate::task) fn cancel_leaf(&self, at_once: bool) -> Option<Action> {
+        // Nothing has to be decided about most of them.
+        let seen = self.load();
+        if let Some((next, action)) = seen.cancel_plain_leaf() {
+            let swapped =
+                (self.0).compare_exchange(seen.0, next.0, Ordering::AcqRel, Ordering::Relaxed);
+            if swapped.is_ok() {
+                return Some(action);
+            }
+        }
+        self.cancel_any_leaf(at_once)
+    }
+
+    #[inline(never)]
+    fn cancel_any_leaf(&self, at_once: bool) -> Option<Action> {
         self.try_update(|s| s.cancel_leaf(at_once))
             .map(|(_, action)| action)
     }
