@@ -143,6 +143,10 @@ impl Word {
         PHASES[(self.0 & PHASE) as usize]
     }
 
+    fn is_in(self, phase: Phase) -> bool {
+        self.0 & PHASE == phase as u64
+    }
+
     fn with_phase(self, phase: Phase) -> Self {
         Self(self.0 & !PHASE | phase as u64)
     }
@@ -256,10 +260,13 @@ impl Word {
     }
 
     fn wake(self) -> (Self, Action) {
-        match self.phase() {
-            Phase::Idle => (self.with_phase(Phase::Scheduled), Action::Submit),
-            Phase::Running => (self.with_phase(Phase::RunningWoken), Action::Nothing),
-            _ => (self, Action::Nothing),
+        // Compared one by one, the phase need not be looked up.
+        if self.is_in(Phase::Idle) {
+            (self.with_phase(Phase::Scheduled), Action::Submit)
+        } else if self.is_in(Phase::Running) {
+            (self.with_phase(Phase::RunningWoken), Action::Nothing)
+        } else {
+            (self, Action::Nothing)
         }
     }
 
