@@ -126,3 +126,39 @@ impl Drop for Ticket {
         drop(waker);
     }
 }
+
+#[cfg(test)]
+#[cfg(not(taskgrove_loom))]
+mod tests {
+    use crate::time::timeout;
+    use crate::{Context, Manager, Runtime, service_fn};
+    use std::future::pending;
+    use std::time::Duration;
+
+    /// What makes the ends of tasks slower is a mark of one runtime, and comes with the first wait that is put off.
+    #[test]
+    fn only_a_wait_that_is_put_off_marks_its_runtime() {
+        let runtime = || Runtime::builder().workers(0).build().expect("no threads");
+        let (waits, other) = (runtime(), runtime());
+        let service = service_fn("waits", async |ctx: Context| {
+            let spawn = || {
+                let task = ctx.task(pending::<crate::Result>());
+                timeout(Duration::from_millis(1), task.spawn_when_room())
+            };
+            let marked = || {
+                crate::task::current::with_shared(|at| at.expect("in a task").room_mark.is_set())
+            };
+            let in_time = spawn().await.is_ok();
+            assert!(in_time && !marked(), "there is room");
+            assert!(spawn().await.is_err() && marked(), "there is none");
+            ctx.cancel()?;
+            Ok(())
+        });
+        let manager = Manager::builder(service).max_children(1);
+        let manager = manager.build().expect("no slot");
+        manager.start(&waits).expect("it is open");
+        waits.block_on(manager.wait_finished());
+        assert!(manager.result().is_some_and(|result| result.is_ok()));
+        assert!(waits.shared().room_mark.is_set() && !other.shared().room_mark.is_set());
+    }
+}
