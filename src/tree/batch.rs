@@ -59,8 +59,8 @@ impl Batch {
         if self.done.capacity() == 0 {
             self.done.reserve_exact(MOST);
         }
-        let parent = task.live().parent();
-        let is_watched = parent.is_some_and(|parent| parent.is_watched());
+        let is_watched = is_room_awaited(task.live())
+            && (task.live().parent()).is_some_and(|parent| parent.is_watched());
         self.done.push(task);
         if is_watched {
             self.flush();
