@@ -22,25 +22,33 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 /// does not hang the run.
 #[track_caller]
 pub(crate) fn watchdog<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
-    let (tx, rx) = mpsc::channel();
+    let (out, returned) = mpsc::channel();
+    watch(Box::new(move || {
+        // The receiver is gone only if the watchdog has given up.
+        let _ = out.send(f());
+    }));
+    returned.recv().expect("the thread has sent its result")
+}
+
+/// As [`watchdog`], without a type: what starts a thread is compiled once, and not for each test.
+#[track_caller]
+fn watch(f: Box<dyn FnOnce() + Send>) {
+    let (ended, end) = mpsc::channel::<()>();
     let name = std::thread::current().name().unwrap_or("test").to_owned();
     let thread = std::thread::Builder::new()
         .name(name.clone())
         .spawn(move || {
-            let out = f();
-            // The receiver is gone only if the watchdog has given up.
-            let _ = tx.send(out);
+            let _ended = ended; // dropped at the end, or by a panic
+            f();
         })
         .expect("a thread for the test");
-    match rx.recv_timeout(LIMIT) {
-        Ok(out) => {
-            thread.join().expect("the thread has sent its result");
-            out
+    match end.recv_timeout(LIMIT) {
+        Ok(()) => unreachable!("nothing is sent"),
+        Err(mpsc::RecvTimeoutError::Disconnected) => {
+            if let Err(payload) = thread.join() {
+                std::panic::resume_unwind(payload);
+            }
         }
-        Err(mpsc::RecvTimeoutError::Disconnected) => match thread.join() {
-            Ok(()) => unreachable!("the thread ended without a result or a panic"),
-            Err(payload) => std::panic::resume_unwind(payload),
-        },
         Err(mpsc::RecvTimeoutError::Timeout) => panic!("{name} hung: no end after {LIMIT:?}"),
     }
 }
