@@ -1,6 +1,6 @@
 //! The rules of the public contract under any sequence of calls: seeds, and a corpus.
 //!
-//! `LIFECYCLE_SEEDS=from..to` runs other seeds than the 800 of `cargo test`. The stage `long` of `.ci` runs
+//! `LIFECYCLE_SEEDS=from..to` runs other seeds than the 500 of `cargo test`. The stage `long` of `.ci` runs
 //! 4,000, optimised.
 
 mod harness;
@@ -31,7 +31,7 @@ fn seeds() -> std::ops::Range<u64> {
     range.unwrap_or(FIXED)
 }
 
-const FIXED: std::ops::Range<u64> = 0..800;
+const FIXED: std::ops::Range<u64> = 0..500;
 /// So many seeds make everything happen that can.
 const MANY: usize = 4000;
 
