@@ -144,8 +144,14 @@ fn in_the_poll_that_is_cancelled() {
         let task = h.spawn(async move {
             let own: taskgrove::CancelHandle = taken.take().await;
             // What is below it lets it go on, as what serves the cleanup of that.
-            let _below = taskgrove::spawn(finally(pending::<()>(), pending::<()>()));
-            taskgrove::yield_now().await;
+            let begun = Event::new();
+            let began = begun.clone();
+            let body = async move {
+                began.set();
+                pending::<()>().await;
+            };
+            let _below = taskgrove::spawn(finally(body, pending::<()>()));
+            begun.wait().await;
             own.cancel();
             give.put(tried(out).await);
         });
