@@ -12,9 +12,8 @@ bin=$CARGO_TARGET_DIR/debug
 "$bin/mini-redis-server" 127.0.0.1:0 >"$log" &
 server=$!
 trap 'kill "$server" 2>/dev/null || true; rm -f "$log"' EXIT
-for ((tries = 0; tries < 200; tries++)); do
-    address=$(sed -n 's/^listening on //p' "$log")
-    [[ -z $address ]] || break
+until address=$(sed -n 's/^listening on //p' "$log") && [[ -n $address ]]; do
+    kill -0 "$server" # it has ended: so does the stage
     sleep 0.05
 done
 cli() { timeout 10 "$bin/mini-redis-cli" "$address" "$@"; }

@@ -1,6 +1,6 @@
 //! A connection that sends and receives frames.
 
-use crate::frame::{Frame, Malformed};
+use crate::frame::{Frame, Malformed, Parser};
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use std::io;
 use taskgrove::net::TcpStream;
@@ -14,6 +14,7 @@ pub struct Connection {
     stream: TcpStream,
     /// What has come, and is not parsed yet.
     input: Vec<u8>,
+    parser: Parser,
     output: Vec<u8>,
 }
 
@@ -25,6 +26,7 @@ impl Connection {
         Connection {
             stream,
             input: Vec::new(),
+            parser: Parser::default(),
             output: Vec::new(),
         }
     }
@@ -35,13 +37,14 @@ impl Connection {
     /// `InvalidData`.
     pub async fn read_frame(&mut self) -> io::Result<Option<Frame>> {
         loop {
-            if let Some((frame, length)) = Frame::parse(&self.input).map_err(malformed)? {
-                self.input.drain(..length);
-                return Ok(Some(frame));
+            let (frame, used) = self.parser.take(&self.input).map_err(malformed)?;
+            self.input.drain(..used);
+            if frame.is_some() {
+                return Ok(frame);
             }
             let mut chunk = [0; CHUNK];
             match self.stream.read(&mut chunk).await? {
-                0 if self.input.is_empty() => return Ok(None),
+                0 if self.input.is_empty() && self.parser.is_between_frames() => return Ok(None),
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
                 count => self.input.extend_from_slice(&chunk[..count]),
             }

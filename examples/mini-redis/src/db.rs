@@ -2,13 +2,14 @@
 
 use async_channel::{Receiver, Sender};
 use futures_lite::future;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use taskgrove::time;
 
-/// How many messages wait for a subscriber, at most. One that is slower loses the oldest ones.
-const QUEUE: usize = 1024;
+/// How much waits for a subscriber, in bytes: a slow one loses its oldest messages. The last one is kept whatever
+/// its size.
+const QUEUE: usize = 1024 * 1024;
 
 type Bytes = Arc<[u8]>;
 
@@ -31,7 +32,7 @@ struct State {
     /// The keys that expire, in the order in which they do.
     expirations: BTreeSet<(Instant, Bytes)>,
     /// The subscribers of each channel that has any.
-    channels: HashMap<Bytes, HashMap<u64, Sender<Message>>>,
+    channels: HashMap<Bytes, HashMap<u64, Arc<Inbox>>>,
     last_subscriber: u64,
 }
 
@@ -46,6 +47,59 @@ struct Entry {
 pub struct Message {
     pub channel: Bytes,
     pub text: Bytes,
+}
+
+impl Message {
+    /// What it counts for in a queue.
+    fn size(&self) -> usize {
+        size_of::<Message>() + self.channel.len() + self.text.len()
+    }
+}
+
+/// What waits for a subscriber.
+#[derive(Debug)]
+struct Inbox {
+    queue: Mutex<Queue>,
+    /// Has room for one: "there is a message".
+    news: (Sender<()>, Receiver<()>),
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    messages: VecDeque<Message>,
+    /// The sum of their sizes.
+    size: usize,
+}
+
+impl Inbox {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().expect("no code panics with this lock")
+    }
+
+    fn put(&self, message: Message) {
+        let mut queue = self.queue();
+        queue.size += message.size();
+        queue.messages.push_back(message);
+        while queue.size > QUEUE && queue.messages.len() > 1 {
+            queue.take();
+        }
+        drop(queue);
+        let _ = self.news.0.try_send(()); // full: it is told already
+    }
+}
+
+impl Queue {
+    fn take(&mut self) -> Option<Message> {
+        let message = self.messages.pop_front()?;
+        self.size -= message.size();
+        Some(message)
+    }
+
+    /// Drops the messages of a channel.
+    fn forget(&mut self, channel: &[u8]) {
+        self.messages.retain(|message| *message.channel != *channel);
+        self.size = self.messages.iter().map(Message::size).sum();
+    }
 }
 
 impl Default for Db {
@@ -151,7 +205,7 @@ impl Db {
         };
         for subscriber in subscribers.values() {
             let (channel, text) = (channel.clone(), text.clone());
-            let _ = subscriber.force_send(Message { channel, text }); // full: the oldest one is lost
+            subscriber.put(Message { channel, text });
         }
         subscribers.len()
     }
@@ -160,12 +214,14 @@ impl Db {
     pub fn subscriber(&self) -> Subscriber {
         let mut state = self.state();
         state.last_subscriber += 1;
-        let (sender, messages) = async_channel::bounded(QUEUE);
+        let inbox = Inbox {
+            queue: Mutex::default(),
+            news: async_channel::bounded(1),
+        };
         Subscriber {
             db: self.clone(),
             id: state.last_subscriber,
-            sender,
-            messages,
+            inbox: Arc::new(inbox),
             channels: BTreeSet::new(),
         }
     }
@@ -176,8 +232,7 @@ impl Db {
 pub struct Subscriber {
     db: Db,
     id: u64,
-    sender: Sender<Message>,
-    messages: Receiver<Message>,
+    inbox: Arc<Inbox>,
     channels: BTreeSet<Bytes>,
 }
 
@@ -190,14 +245,16 @@ impl Subscriber {
                 .channels
                 .entry(channel)
                 .or_default()
-                .insert(self.id, self.sender.clone());
+                .insert(self.id, self.inbox.clone());
         }
     }
 
-    /// Leaves a channel. Does nothing if it does not have it.
+    /// Leaves a channel, and drops its messages that were not taken. Does nothing if it does not have it.
     pub fn unsubscribe(&mut self, channel: &[u8]) {
         if self.channels.remove(channel) {
             self.leave(channel);
+            // No more of them can come.
+            self.inbox.queue().forget(channel);
         }
     }
 
@@ -217,7 +274,14 @@ impl Subscriber {
 
     /// Waits for a message. It is safe to cancel.
     pub async fn message(&self) -> Message {
-        self.messages.recv().await.expect("it has a sender itself")
+        loop {
+            let next = self.inbox.queue().take();
+            if let Some(message) = next {
+                return message;
+            }
+            let news = self.inbox.news.1.recv().await;
+            news.expect("its sender is beside it");
+        }
     }
 }
 
@@ -296,10 +360,36 @@ mod tests {
             let db = Db::new();
             let mut subscriber = db.subscriber();
             subscriber.subscribe(bytes("news"));
-            for n in 0..QUEUE + 2 {
-                assert_eq!(db.publish(bytes("news"), bytes(&n.to_string())), 1);
+            for n in 0_u8..100 {
+                let text = vec![n; QUEUE / 10].into();
+                assert_eq!(db.publish(bytes("news"), text), 1);
             }
-            assert_eq!(subscriber.message().await.text, bytes("2"));
+            for n in 91..100 {
+                assert_eq!(subscriber.message().await.text[0], n);
+            }
+            // One that is larger than all of the queue is alone in it.
+            db.publish(bytes("news"), bytes("lost"));
+            db.publish(bytes("news"), vec![7; 2 * QUEUE].into());
+            assert_eq!(subscriber.message().await.text[0], 7);
+            assert_eq!(subscriber.inbox.queue().size, 0);
+        });
+    }
+
+    #[test]
+    fn a_channel_that_is_left_sends_nothing_more() {
+        Sim::new(1).block_on(async {
+            let db = Db::new();
+            let mut subscriber = db.subscriber();
+            for channel in ["left", "kept"] {
+                subscriber.subscribe(bytes(channel));
+            }
+            for channel in ["left", "kept", "left"] {
+                db.publish(bytes(channel), bytes("x"));
+            }
+            subscriber.unsubscribe(b"left");
+            assert_eq!(db.publish(bytes("left"), bytes("x")), 0);
+            assert_eq!(subscriber.message().await.channel, bytes("kept"));
+            assert!(subscriber.inbox.queue().messages.is_empty());
         });
     }
 

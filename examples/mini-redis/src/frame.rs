@@ -7,8 +7,10 @@ use std::sync::Arc;
 const LINE: usize = 64 * 1024;
 /// Longest value, in bytes.
 const BULK: usize = 16 * 1024 * 1024;
-/// Most elements of an array.
+/// Most elements of an array, with those of the arrays in it.
 const ELEMENTS: usize = 1024;
+/// Longest array, in bytes.
+const ARRAY: usize = 2 * BULK;
 /// How deep arrays may be nested.
 const DEPTH: usize = 4;
 
@@ -46,17 +48,6 @@ impl Frame {
         Frame::Array(words.into_iter().map(Frame::bulk).collect())
     }
 
-    /// Takes a frame from the front of the bytes. Returns it with the number of its bytes, or `None` if not all
-    /// of it is there yet.
-    pub fn parse(bytes: &[u8]) -> Result<Option<(Frame, usize)>, Malformed> {
-        let mut rest = Rest { bytes, at: 0 };
-        match rest.frame(DEPTH) {
-            Ok(frame) => Ok(Some((frame, rest.at))),
-            Err(Stop::Incomplete) => Ok(None),
-            Err(Stop::Malformed(why)) => Err(Malformed(why)),
-        }
-    }
-
     /// Appends the frame's bytes.
     pub fn encode(&self, to: &mut Vec<u8>) {
         match self {
@@ -75,6 +66,77 @@ impl Frame {
             }
         }
     }
+}
+
+/// Takes bytes apart as they come. No byte of an array is looked at again when more of it comes.
+#[derive(Debug, Default)]
+pub struct Parser {
+    /// The arrays that are not whole, the outermost first: how many elements each will have, and those it has.
+    open: Vec<(usize, Vec<Frame>)>,
+    /// The bytes and the elements of the outermost one, so far.
+    size: usize,
+    elements: usize,
+}
+
+impl Parser {
+    /// Takes the next frame from the front of the bytes. Returns it, or `None` if not all of it is there yet, with
+    /// the number of bytes that are done with.
+    pub fn take(&mut self, bytes: &[u8]) -> Result<(Option<Frame>, usize), Malformed> {
+        let mut rest = Rest { bytes, at: 0 };
+        loop {
+            let begin = rest.at;
+            let part = match rest.part() {
+                Ok(part) => part,
+                Err(Stop::Incomplete) => return Ok((None, begin)),
+                Err(Stop::Malformed(why)) => return Err(Malformed(why)),
+            };
+            self.size += rest.at - begin;
+            if let Some(frame) = self.add(part)? {
+                *self = Parser::default();
+                return Ok((Some(frame), rest.at));
+            }
+        }
+    }
+
+    /// Whether no array is begun.
+    pub fn is_between_frames(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Adds a part to the innermost array. Returns the outermost one when it is whole.
+    fn add(&mut self, part: Part) -> Result<Option<Frame>, Malformed> {
+        let mut frame = match part {
+            Part::Whole(frame) => frame,
+            Part::Array(_) if self.open.len() == DEPTH => {
+                return Err(Malformed("arrays are nested too deeply"));
+            }
+            Part::Array(0) => Frame::Array(Vec::new()),
+            // Nothing is allocated for elements that did not come yet.
+            Part::Array(length) => {
+                self.open.push((length, Vec::new()));
+                return Ok(None);
+            }
+        };
+        self.elements += 1;
+        if self.elements > ELEMENTS || self.size > ARRAY {
+            return Err(Malformed("an array is too large"));
+        }
+        while let Some((length, mut elements)) = self.open.pop() {
+            elements.push(frame);
+            if elements.len() < length {
+                self.open.push((length, elements));
+                return Ok(None);
+            }
+            frame = Frame::Array(elements);
+        }
+        Ok(Some(frame))
+    }
+}
+
+/// What a line begins: a frame without elements, or an array of so many.
+enum Part {
+    Whole(Frame),
+    Array(usize),
 }
 
 /// Appends a line. What came from a client may have line breaks, which would end it.
@@ -99,28 +161,23 @@ struct Rest<'a> {
 }
 
 impl<'a> Rest<'a> {
-    fn frame(&mut self, depth: usize) -> Result<Frame, Stop> {
+    fn part(&mut self) -> Result<Part, Stop> {
         let kind = *self.bytes.get(self.at).ok_or(Stop::Incomplete)?;
         self.at += 1;
-        match kind {
-            b'+' => Ok(Frame::Simple(self.text()?)),
-            b'-' => Ok(Frame::Error(self.text()?)),
-            b':' => Ok(Frame::Integer(self.number()?)),
+        Ok(Part::Whole(match kind {
+            b'+' => Frame::Simple(self.text()?),
+            b'-' => Frame::Error(self.text()?),
+            b':' => Frame::Integer(self.number()?),
             b'$' => match self.length(BULK)? {
-                Some(length) => Ok(Frame::Bulk(self.bulk(length)?.into())),
-                None => Ok(Frame::Null),
+                Some(length) => Frame::Bulk(self.bulk(length)?.into()),
+                None => Frame::Null,
             },
             b'*' => match self.length(ELEMENTS)? {
-                // Nothing is allocated for elements that did not come yet.
-                Some(length) if depth > 0 => (0..length)
-                    .map(|_| self.frame(depth - 1))
-                    .collect::<Result<_, _>>()
-                    .map(Frame::Array),
-                Some(_) => Err(Stop::Malformed("arrays are nested too deeply")),
-                None => Ok(Frame::Null),
+                Some(length) => return Ok(Part::Array(length)),
+                None => Frame::Null,
             },
-            _ => Err(Stop::Malformed("unknown kind of frame")),
-        }
+            _ => return Err(Stop::Malformed("unknown kind of frame")),
+        }))
     }
 
     /// Up to the next line break.
@@ -198,23 +255,55 @@ mod tests {
             frame.encode(&mut bytes);
             let length = bytes.len();
             bytes.extend_from_slice(b"+next");
-            assert_eq!(Frame::parse(&bytes), Ok(Some((frame, length))));
+            assert_eq!(Parser::default().take(&bytes), Ok((Some(frame), length)));
         }
     }
 
     #[test]
-    fn a_part_of_a_frame_is_not_there_yet() {
+    fn a_frame_that_comes_in_two_parts_is_taken_when_all_of_it_is_there() {
         for frame in all() {
             let mut bytes = Vec::new();
             frame.encode(&mut bytes);
             for length in 0..bytes.len() {
-                assert_eq!(
-                    Frame::parse(&bytes[..length]),
-                    Ok(None),
-                    "{frame:?}, {length} bytes"
-                );
+                let mut parser = Parser::default();
+                let (nothing, used) = parser.take(&bytes[..length]).unwrap();
+                assert_eq!(nothing, None, "{frame:?}, {length} bytes");
+                let rest = parser.take(&bytes[used..]);
+                assert_eq!(rest, Ok((Some(frame.clone()), bytes.len() - used)));
             }
         }
+    }
+
+    #[test]
+    fn the_elements_of_an_array_are_taken_once() {
+        let mut parser = Parser::default();
+        assert_eq!(parser.take(b"*3\r\n$1\r\na\r\n$5\r\nb"), Ok((None, 11)));
+        assert_eq!(parser.take(b"$5\r\nbcdef\r\n*1\r\n"), Ok((None, 15)));
+        let whole = Frame::Array(vec![
+            Frame::bulk("a"),
+            Frame::bulk("bcdef"),
+            Frame::Array(vec![Frame::Null]),
+        ]);
+        assert_eq!(parser.take(b"$-1\r\n+next"), Ok((Some(whole), 5)));
+        assert_eq!(
+            parser.take(b"+next\r\n"),
+            Ok((Some(Frame::Simple("next".into())), 7))
+        );
+    }
+
+    #[test]
+    fn arrays_in_an_array_count_for_its_limits() {
+        let row = [b"*1024\r\n".to_vec(), b":1\r\n".repeat(1024)].concat();
+        let mut parser = Parser::default();
+        assert!(parser.take(&row).unwrap().0.is_some());
+        let rows = [b"*2\r\n", &row[..], b":1\r\n"].concat();
+        assert!(parser.take(&rows).is_err());
+
+        let bulk = [format!("${BULK}\r\n").as_bytes(), &vec![0; BULK], b"\r\n"].concat();
+        let mut parser = Parser::default();
+        assert_eq!(parser.take(b"*3\r\n"), Ok((None, 4)));
+        assert_eq!(parser.take(&bulk), Ok((None, bulk.len())));
+        assert!(parser.take(&bulk).is_err());
     }
 
     #[test]
@@ -233,7 +322,7 @@ mod tests {
         ];
         for bytes in cases {
             assert!(
-                Frame::parse(bytes).is_err(),
+                Parser::default().take(bytes).is_err(),
                 "{:?}",
                 String::from_utf8_lossy(&bytes[..bytes.len().min(20)])
             );

@@ -19,10 +19,11 @@ const LINGER: Duration = Duration::from_millis(20);
 pub(crate) async fn serve(ctx: Context, db: Db, mut connection: Connection) -> Result {
     let mut subscriber = db.subscriber();
     loop {
-        // Both waits are safe to cancel: no frame and no message is lost when the other one comes first.
+        // Both waits are safe to cancel: no frame and no message is lost when the other one comes first. Frames go
+        // first: otherwise a client could not leave a channel that always has another message.
         let message = async { Ok(Event::Message(subscriber.message().await)) };
         let frame = async { connection.read_frame().await.map(Event::Frame) };
-        let event = match ctx.until_cancelled(future::or(message, frame)).await {
+        let event = match ctx.until_cancelled(future::or(frame, message)).await {
             Some(event) => event,
             // What the client has asked for is answered.
             None => match timeout(LINGER, connection.read_frame()).await {
