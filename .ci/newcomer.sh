@@ -12,6 +12,11 @@ if ! command -v nc >/dev/null; then
         skip "nc is missing, and cannot be installed"
 fi
 
+# The page has one port, which is typed as it stands there.
+if nc -z 127.0.0.1 4000; then
+    skip "something else listens on port 4000, which $page uses"
+fi
+
 folder=$(mktemp -d)
 log=$folder/log
 touch "$log"
