@@ -35,9 +35,8 @@ run() {
     pids+=($!)
 }
 
-began=$SECONDS
-timeout 60 "$node" | tee "$out/demo"
-((SECONDS - began <= 20))
+# Each of its steps has a limit of its own, in which it takes a small part.
+"$node" | tee "$out/demo"
 for line in "all nodes ping, and hear each other" "the others go on to hear each other" \
     "cyd is back in the mesh, and hears all others" "only cyd was restarted" "stopped: true"; do
     grep -qxF "$line" "$out/demo"
@@ -48,11 +47,14 @@ line=$(wait_for left ' listens on ')
 address=${line##* }
 run middle --dial "$address"
 run right --dial "$address"
-# The two that dialled the first one find each other.
+# The two that dialled the first one find each other, by more than its gossip.
 wait_for middle 'heard name=right'
 wait_for right 'heard name=middle'
+line=$(wait_for middle ' listens on ')
+middle=${line##*/p2p/}
+wait_for right " is connected to $middle"
 kill -KILL "${pids[1]}"
-wait_for right ' has lost '
+wait_for right " has lost $middle"
 run again --dial "$address"
 wait_for right 'heard name=again'
 for n in 0 2 3; do

@@ -86,7 +86,8 @@ impl Node {
     ) -> taskgrove::Result {
         match event {
             SwarmEvent::NewListenAddr { address, .. } => {
-                self.say(format_args!("listens on {address}"));
+                let peer = swarm.local_peer_id();
+                self.say(format_args!("listens on {address}/p2p/{peer}"));
                 self.config.board.seen().addresses.push(address);
                 ctx.set_ready();
             }
