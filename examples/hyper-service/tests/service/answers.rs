@@ -64,6 +64,10 @@ fn metrics(server: &Server) -> BTreeMap<String, f64> {
 
 #[test]
 fn it_answers_over_both_protocols() {
+    if Command::new("curl").arg("--version").output().is_err() {
+        eprintln!("skipped: there is no curl");
+        return;
+    }
     let server = Server::start(&[]);
     let mut requests = server.wait_ready();
     let url = |target: &str| format!("http://{}{target}", server.address);
@@ -98,7 +102,18 @@ fn it_answers_over_both_protocols() {
         ] {
             assert!(tree.contains(line), "{line} is not in\n{tree}");
         }
-        let picture: Value = serde_json::from_str(&get("/tree.json")).expect("JSON");
+        // The worker of the last job may still be on its way back to its queue.
+        let picture = loop {
+            let picture: Value = serde_json::from_str(&get("/tree.json")).expect("JSON");
+            requests += 1;
+            let nodes = picture["nodes"].as_array().expect("nodes");
+            let mut nodes = nodes.iter();
+            if nodes
+                .any(|node| node["path"] == "shop/workers/worker-1" && node["awaiting"].is_string())
+            {
+                break picture;
+            }
+        };
         assert_eq!(picture["ready"], true);
         let nodes = picture["nodes"].as_array().expect("nodes");
         let node = |path| nodes.iter().find(|node| node["path"] == path);
@@ -110,7 +125,7 @@ fn it_answers_over_both_protocols() {
         assert!(get("/changes?ms=1").contains(" not polled in between"));
         assert!(get("/").contains("<title>shop: the live tree</title>"));
         parse(&get("/metrics"));
-        requests += 8;
+        requests += 7; // besides the pictures
     }
     assert_eq!(server.get("/nowhere").0, 404);
     server.signal("TERM");
@@ -119,17 +134,26 @@ fn it_answers_over_both_protocols() {
 
 #[test]
 fn it_is_ready_when_a_worker_is() {
-    let server = Server::start(&["--warm-up", "3000", "--workers", "1"]);
+    let hour = 3_600_000.to_string();
+    let server = Server::start(&["--warm-up", &hour, "--workers", "1"]);
     let (status, said) = server.get("/readyz");
     assert_eq!((status, said.as_str()), (503, "no worker is ready\n"));
-    // It lives all the same, and a job waits for the worker.
+    // It lives all the same.
     assert_eq!(server.get("/healthz").0, 200);
     assert_eq!(metrics(&server)["http_ready"], 0.0);
+    // Also while it starts, it ends well.
+    server.signal("INT");
+    server.exit().assert_clean(3);
+}
+
+#[test]
+fn a_job_waits_for_a_worker() {
+    let server = Server::start(&["--workers", "1"]);
     assert_eq!(server.get("/work").0, 200);
-    assert_eq!(server.get("/readyz"), (200, "ready\n".to_owned()));
+    let ready = server.wait_ready();
     assert_eq!(metrics(&server)["http_ready"], 1.0);
     server.signal("INT");
-    server.exit().assert_clean(6);
+    server.exit().assert_clean(2 + ready);
 }
 
 #[test]
@@ -165,18 +189,15 @@ fn a_blocked_thread_is_reported_under_its_service() {
     let stalls = r#"taskgrove_service_stalls_total{service="shop/workers/worker-1"}"#;
     assert!(!metrics(&server).contains_key(stalls));
     assert_eq!(server.get("/work?block=400").0, 200);
-    // The watchdog has called by now, at 50 ms at the latest when the poll had lasted for 400 ms, but the hook
-    // may still be at work.
+    // The watchdog has called at 50 ms. The hook writes this line, and counts after it.
+    while !server.error_line().starts_with("shop/workers/worker-1 #") {}
     requests += 3;
     while !metrics(&server).contains_key(stalls) {
         requests += 1;
         thread::sleep(Duration::from_millis(10));
     }
     server.signal("TERM");
-    let exit = server.exit();
-    exit.assert_clean(requests);
-    let reported = |line: &String| line.starts_with("shop/workers/worker-1 #");
-    assert!(exit.stderr.iter().any(reported), "{:#?}", exit.stderr);
+    server.exit().assert_clean(requests);
 }
 
 #[test]
