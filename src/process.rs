@@ -48,8 +48,8 @@
 // - The calling thread blocks on the end of the service, and then shuts the runtime down.
 // - One thread waits for signals (`signals`).
 // - One thread decides (`control`). It has the time limits, and ends the process if nothing else can. It runs no task
-//   and waits for no lock that code of the user's may hold; what it prints is printed by another thread, for which it
-//   waits for a limited time, since stderr may be a full pipe.
+//   and no text of an error, and waits for no lock that code of the user's may hold; what it prints is made and printed
+//   by another thread, for which it waits for a limited time, since stderr may be a full pipe.
 //
 // The atomics of this room are std's: a signal handler reads one, and no model runs a process.
 
@@ -61,7 +61,7 @@ mod signals;
 
 use crate::error::LifecycleError;
 use crate::runtime::{Builder, Runtime};
-use crate::service::{Manager, Service};
+use crate::service::{Manager, ManagerBuilder, Service};
 use control::Control;
 use event::{Event, code_of};
 use notify::Notifier;
@@ -157,16 +157,33 @@ impl Process {
     ///
     /// A failure of the service, or of its start, is printed to stderr and makes the code 1.
     pub fn run<S: Service>(self, service: S) -> ExitCode {
-        match self.start(service) {
+        self.run_builder(Manager::builder(service))
+    }
+
+    /// Runs a service as [`run`](Process::run) does, with the settings of a builder: its name, its limit of
+    /// children, its grace period, and the like.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::process::ExitCode;
+    /// use taskgrove::process::Process;
+    /// use taskgrove::supervisor::{Strategy, Supervisor};
+    /// use taskgrove::Manager;
+    /// let app = Manager::builder(Supervisor::new(Strategy::OneForOne)).name("app");
+    /// assert_eq!(Process::new().run_builder(app), ExitCode::SUCCESS);
+    /// ```
+    pub fn run_builder(self, builder: ManagerBuilder) -> ExitCode {
+        match self.start(builder) {
             Ok(running) => running.end(),
             Err(error) => {
-                print::print(error);
+                print::print(|| error);
                 ExitCode::from(FAILED)
             }
         }
     }
 
-    fn start<S: Service>(self, service: S) -> Result<Running, String> {
+    fn start(self, builder: ManagerBuilder) -> Result<Running, String> {
         let said = |error: io::Error| error.to_string();
         let (events, received) = mpsc::channel();
         // Before the service begins, so that no signal ends the process without its cancellation.
@@ -175,7 +192,7 @@ impl Process {
         let runtime =
             (self.runtime.build()).map_err(|error| format!("cannot start the runtime: {error}"))?;
         let notifier = Arc::new(Notifier::from_environment());
-        let started = Manager::builder(service).start(&runtime);
+        let started = builder.start(&runtime);
         let manager = started.map_err(|error: LifecycleError| error.to_string())?;
         notify::spawn_tasks(&runtime, &manager, &notifier, self.ready_within);
         let killed = Arc::new(AtomicI32::new(0));
@@ -221,8 +238,9 @@ impl Running {
         self.runtime.block_on(self.manager.wait_finished());
         let result = self.manager.result().unwrap_or(Ok(()));
         self.notifier.ended(result.is_ok());
-        if let Err(error) = &result {
-            print::print(error.to_string());
+        let has_failed = result.is_err();
+        if let Err(error) = result {
+            print::print(move || error.to_string());
         }
         let has_killed = || self.killed.load(Ordering::Acquire);
         let limit = if has_killed() == 0 {
@@ -237,12 +255,14 @@ impl Running {
         if has_killed() != 0 {
             return ExitCode::from(code_of(has_killed()));
         }
-        if let Err(left) = &left {
-            print::print(print::describe(left));
+        let is_left = left.is_err();
+        if let Err(left) = left {
+            print::print(move || print::describe(&left));
         }
-        match (result, left) {
-            (Ok(()), Ok(())) => ExitCode::SUCCESS,
-            _ => ExitCode::from(FAILED),
+        if has_failed || is_left {
+            ExitCode::from(FAILED)
+        } else {
+            ExitCode::SUCCESS
         }
     }
 }

@@ -17,7 +17,8 @@ use crate::sync::OnceLock;
 
 /// The error of a service that failed or was never run.
 ///
-/// Its `Display` prints a line for each failure, with the failures of child services indented below.
+/// Its `Display` prints a line for each failure, with the failures of child services indented below. If the text of an
+/// error panics, it is printed as far as it came.
 /// Its [`source`](Error::source) is the first failure.
 ///
 /// # Examples

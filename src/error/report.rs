@@ -3,12 +3,16 @@
 //! Neither recurses over the nesting. `Display` walks it with a stack of its own. `Debug` has to
 //! recurse to be pretty, so it stops after a few levels. Below the levels that they print in full,
 //! both print only the failures that pass on no other one. An error type of the user's may print one
-//! of these inside its own text: from the ninth text inside another on, both print `..`.
+//! of these inside its own text: from the ninth text inside another on, both print `..`. An error whose text panics is
+//! printed by `Display` as far as it came, and the rest goes on.
 
+use super::any::BoxError;
 use super::failure::{FailureKind, Failures, History, ServiceError, TaskFailure};
 use super::walk::{Leaves, Walk};
+use crate::panics::discard;
 use std::cell::Cell;
 use std::fmt::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice;
 
 /// The number of levels that `Display` prints in full.
@@ -133,8 +137,18 @@ fn write_kind(kind: &FailureKind, below: &[TaskFailure], to: &mut Indented<'_, '
                 "failed with the error of a task:"
             })
         }
-        FailureKind::Error(error) => write!(to, "failed: {error}"),
+        FailureKind::Error(error) => write_error(error, to),
     }
+}
+
+/// Writes the text of an error of the user's. A panic of that text ends here: those who print failures, take snapshots
+/// or ask for the cause of a cancellation have no part in it.
+fn write_error(error: &BoxError, to: &mut Indented<'_, '_>) -> fmt::Result {
+    let write = AssertUnwindSafe(|| write!(to, "failed: {error}"));
+    catch_unwind(write).unwrap_or_else(|payload| {
+        discard(payload);
+        to.write_str(" (its text panicked)")
+    })
 }
 
 /// Indents every line after the first by four more than the first.

@@ -8,7 +8,7 @@
 
 use super::event::{Event, code_of};
 use super::notify::Notifier;
-use super::print::{describe, print};
+use super::print::{aside, describe, print};
 use super::signals;
 use crate::error::{How, Origin, StopTimeout};
 use crate::handle::Handle;
@@ -65,19 +65,28 @@ impl Control {
     }
 
     fn print_tree(&self) {
-        print(format!("{}", self.handle.snapshot()));
+        let handle = self.handle.clone();
+        print(move || handle.snapshot().to_string());
     }
 
     /// Names what is left, kills it, and ends the process if it does not end by itself.
     fn kill(&self, signal: i32, events: &Receiver<Event>) {
-        let mut remaining = self.manager.snapshot();
-        if remaining.is_empty() {
-            remaining = self.handle.snapshot();
-        }
-        if !remaining.is_empty() {
+        let (manager, handle) = (self.manager.clone(), self.handle.clone());
+        // The causes that a snapshot names have texts of the user's.
+        let left = aside(move || {
+            let mut remaining = manager.snapshot();
+            if remaining.is_empty() {
+                remaining = handle.snapshot();
+            }
+            let cause = manager.cancel_cause();
+            (!remaining.is_empty()).then_some(StopTimeout { remaining, cause })
+        });
+        if !matches!(left, Some(None)) {
             self.killed.store(signal, Ordering::Release);
-            let cause = self.manager.cancel_cause();
-            print(describe(&StopTimeout { remaining, cause }));
+            print(move || match left.flatten() {
+                Some(left) => describe(&left),
+                None => "killed: what was left could not be described in time".to_owned(),
+            });
         }
         let _ = self.manager.kill();
         let mut live = usize::MAX;

@@ -23,10 +23,8 @@ impl Notifier {
         let socket = socket.and_then(|name| match Socket::to(&name) {
             Ok(socket) => Some(socket),
             Err(error) => {
-                print(format!(
-                    "cannot use NOTIFY_SOCKET {}: {error}",
-                    name.display()
-                ));
+                let name = name.clone();
+                print(move || format!("cannot use NOTIFY_SOCKET {}: {error}", name.display()));
                 None
             }
         });

@@ -5,9 +5,10 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 use taskgrove::process::{self, Process};
+use taskgrove::supervisor::{ChildSpec, Strategy, Supervisor};
 use taskgrove::{
-    CauseKind, Context, Handle, ManagerSlot, Node, NodeState, Runtime, Service, cancel_cause,
-    finally, service_fn, spawn,
+    CauseKind, Context, Handle, Manager, ManagerSlot, Node, NodeState, Runtime, Service,
+    cancel_cause, finally, service_fn, spawn, yield_now,
 };
 
 const SOON: Duration = Duration::from_millis(100);
@@ -74,6 +75,57 @@ async fn stubborn_aloud(_: Context) -> taskgrove::Result {
     stubborn_and(says).await
 }
 
+/// An error whose text panics.
+#[derive(Debug)]
+struct Unprintable;
+
+impl std::fmt::Display for Unprintable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an error")?;
+        panic!("its text cannot be made");
+    }
+}
+
+impl std::error::Error for Unprintable {}
+
+/// An error whose text never comes to its end.
+#[derive(Debug)]
+struct Endless;
+
+impl std::fmt::Display for Endless {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
+impl std::error::Error for Endless {}
+
+/// Waits until each other task has begun, so that its cleanup runs.
+async fn has_begun() {
+    let root = Handle::current();
+    while root.snapshot().nodes().iter().any(|node| node.polls == 0) {
+        yield_now().await;
+    }
+}
+
+/// Fails with this error, while a cleanup does not end.
+async fn stubborn_with(
+    ctx: Context,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> taskgrove::Result {
+    let hangs = stubborn_and(|| println!("cleans up"));
+    ctx.task(hangs).name("hangs").spawn()?;
+    ctx.task(async move {
+        has_begun().await;
+        Err::<(), _>(error.into())
+    })
+    .name("odd")
+    .spawn()?;
+    Ok(())
+}
+
 /// Blocks the thread for ever.
 fn block() -> ! {
     println!("up");
@@ -125,9 +177,32 @@ pub(crate) fn run(role: &str) -> ExitCode {
             ctx.task(fails).name("db").spawn()?;
             pending().await
         })),
+        "unprintable" => process().run(service_fn("app", async |ctx: Context| {
+            let cleans = finally(pending::<()>(), async { panic!("no disk") });
+            let cleans = async { Ok(cleans.await) };
+            ctx.task(cleans).name("db").spawn()?;
+            let fails = async {
+                has_begun().await;
+                Err::<(), _>(Unprintable.into())
+            };
+            ctx.task(fails).name("odd").spawn()?;
+            Ok(())
+        })),
+        "unprintable and stubborn" => process().drain(SOON).run(service_fn("app", async |ctx| {
+            stubborn_with(ctx, Unprintable).await
+        })),
+        "endless text" => process().run(service_fn("app", async |_| Err(Endless.into()))),
+        "endless text and stubborn" => process().drain(SOON).run(service_fn("app", async |ctx| {
+            stubborn_with(ctx, Endless).await
+        })),
+        "named" => {
+            let spec = ChildSpec::new("db", || service_fn("db", async |_| Err("no disk".into())));
+            let app = Supervisor::new(Strategy::OneForOne).intensity(0, SOON);
+            process().run_builder(Manager::builder(app.child(spec)).name("shop"))
+        }
         "managed" => {
             let service = std::sync::Arc::new(Managed::default());
-            let _manager = taskgrove::Manager::new(service.clone()).unwrap();
+            let _manager = Manager::new(service.clone()).unwrap();
             process().run(service)
         }
         "waits" => process().run(service_fn("app", waits)),

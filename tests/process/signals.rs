@@ -20,6 +20,40 @@ pub(crate) fn a_failure() {
     );
 }
 
+pub(crate) fn a_builder_names_the_service() {
+    let ended = Child::start("named").end();
+    assert_eq!(ended.code, Ok(1));
+    assert!(ended.err.contains("`shop/db`"), "{}", ended.err);
+}
+
+/// The text of an error is the user's: it may panic, or not come to its end.
+pub(crate) fn a_failure_that_cannot_be_printed() {
+    let ended = Child::start("unprintable").end();
+    assert_eq!(ended.code, Ok(1), "{}", ended.err);
+    for part in ["app/odd", "an error", "app/db", "no disk"] {
+        assert!(ended.err.contains(part), "{part}: {}", ended.err);
+    }
+    assert_eq!(Child::start("endless text").end().code, Ok(1));
+}
+
+/// The failure is the cause of the cancellation, which the report and the tree name.
+pub(crate) fn a_cause_that_cannot_be_printed_holds_nothing_up() {
+    for role in ["unprintable and stubborn", "endless text and stubborn"] {
+        let mut child = Child::start(role);
+        child.prints("up");
+        child.prints("cleans up");
+        child.signal("QUIT");
+        child.signal("TERM");
+        let ended = child.end();
+        assert_eq!(ended.code, Ok(128 + TERM), "{role}: {}", ended.err);
+        assert!(
+            ended.err.contains("killed: ") || role.starts_with("endless"),
+            "{}",
+            ended.err
+        );
+    }
+}
+
 pub(crate) fn a_service_that_is_managed() {
     let ended = Child::start("managed").end();
     assert_eq!(ended.code, Ok(1));
