@@ -81,6 +81,29 @@ impl Manager {
         self.record.is_running()
     }
 
+    /// Returns whether the service has said that it is ready: has called
+    /// [`Context::set_ready`](crate::Context::set_ready), or is ready
+    /// [with its children](crate::ManagerBuilder::ready_with_children). This stays true after its end.
+    /// [`wait_ready`](Manager::wait_ready) waits for it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use taskgrove::{Context, Runtime, service_fn};
+    /// let runtime = Runtime::new()?;
+    /// let manager = runtime.start(service_fn("server", async |ctx: Context| {
+    ///     assert!(!ctx.is_ready());
+    ///     ctx.set_ready();
+    ///     std::future::pending().await
+    /// }))?;
+    /// runtime.block_on(manager.wait_ready())?;
+    /// assert!(manager.is_ready());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn is_ready(&self) -> bool {
+        self.record.is_ready()
+    }
+
     /// Returns whether the service was cancelled: by [`cancel`](Manager::cancel) or
     /// [`stop`](Manager::stop), by a failure of its own, or, for a child service, with its parent.
     ///

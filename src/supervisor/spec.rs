@@ -3,6 +3,7 @@
 use super::backoff::Backoff;
 use super::rules::{ChildRules, Restart, Shutdown};
 use crate::error::LifecycleError;
+use crate::handle::local::TaskLocal;
 use crate::service::{Manager, ManagerBuilder, Service};
 use std::any::TypeId;
 use std::panic::Location;
@@ -10,6 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 type Factory = dyn Fn() -> ManagerBuilder + Send + Sync;
+/// Sets a value for a new incarnation.
+type Setting = dyn Fn(ManagerBuilder) -> ManagerBuilder + Send + Sync;
 
 /// Describes a child of a supervisor: its name, how to make it, and when to restart it.
 ///
@@ -32,6 +35,8 @@ pub struct ChildSpec {
     factory: Arc<Factory>,
     grace: Option<Duration>,
     max_children: Option<usize>,
+    ready_with_children: bool,
+    locals: Vec<Arc<Setting>>,
     restart: Restart,
     backoff: Backoff,
     /// `None`: that of the type of the service.
@@ -58,6 +63,8 @@ impl ChildSpec {
             factory: Arc::new(move || Manager::builder(factory())),
             grace: None,
             max_children: None,
+            ready_with_children: false,
+            locals: Vec::new(),
             restart: Restart::default(),
             backoff: Backoff::default(),
             shutdown: None,
@@ -91,6 +98,46 @@ impl ChildSpec {
     /// [`ManagerBuilder::max_children`](crate::ManagerBuilder::max_children).
     pub fn max_children(mut self, limit: usize) -> ChildSpec {
         self.max_children = Some(limit);
+        self
+    }
+
+    /// Makes the child ready when all of its child services are; see
+    /// [`ManagerBuilder::ready_with_children`](crate::ManagerBuilder::ready_with_children). The supervisor
+    /// waits for that if the spec has [`wait_ready`](ChildSpec::wait_ready).
+    pub fn ready_with_children(mut self) -> ChildSpec {
+        self.ready_with_children = true;
+        self
+    }
+
+    /// Sets the value of a [`TaskLocal`] for the child and everything below it. Each incarnation gets a clone
+    /// of the value; a panic of that clone is a failed start. Of two values for one key the later one counts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use taskgrove::supervisor::{ChildSpec, Restart, Strategy, Supervisor};
+    /// use taskgrove::{Runtime, TaskLocal, service_fn};
+    /// static SHARD: TaskLocal<u32> = TaskLocal::new();
+    /// let shard = |number| {
+    ///     let service = || service_fn("shard", async |_| {
+    ///         println!("serves shard {:?}", SHARD.get());
+    ///         Ok(())
+    ///     });
+    ///     ChildSpec::new(format!("shard-{number}"), service)
+    ///         .restart(Restart::Transient)
+    ///         .local(&SHARD, number)
+    /// };
+    /// let shards = Supervisor::new(Strategy::OneForOne).child(shard(1)).child(shard(2));
+    /// Runtime::new()?.run(shards)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn local<T: Clone + Send + Sync + 'static>(
+        mut self,
+        key: &'static TaskLocal<T>,
+        value: T,
+    ) -> ChildSpec {
+        self.locals
+            .push(Arc::new(move |builder| builder.local(key, value.clone())));
         self
     }
 
@@ -150,6 +197,12 @@ impl ChildSpec {
         if let Some(limit) = self.max_children {
             builder = builder.max_children(limit);
         }
+        if self.ready_with_children {
+            builder = builder.ready_with_children();
+        }
+        for set in &self.locals {
+            builder = set(builder);
+        }
         builder.build()
     }
 }
@@ -165,6 +218,7 @@ impl std::fmt::Debug for ChildSpec {
             .field("wait_ready", &self.wait_ready)
             .field("grace", &self.grace)
             .field("max_children", &self.max_children)
+            .field("ready_with_children", &self.ready_with_children)
             .finish_non_exhaustive()
     }
 }

@@ -1,8 +1,9 @@
 //! `ready_with_children`: a service that is ready when its child services are.
 
-use crate::world::{MS, check, settle};
+use crate::world::{MS, check, settle, start};
 use std::future::pending;
 use std::time::Duration;
+use taskgrove::supervisor::{ChildSpec, Strategy, Supervisor};
 use taskgrove::{Context, Handle, LifecycleError, Manager, Runtime, Service, service_fn, time};
 
 /// A service that is ready after this time, and goes on.
@@ -126,6 +127,32 @@ fn a_service_may_say_so_itself_and_one_that_returns_without_children_is_ready() 
         alone.wait_ready().await.unwrap();
         alone.wait_finished().await;
         assert!(alone.result().unwrap().is_ok());
+    });
+}
+
+/// Each incarnation is ready when its own child services are.
+#[test]
+fn a_child_of_a_supervisor_may_be_ready_with_its_children() {
+    check(async |world| {
+        let spec = ChildSpec::new("app", || {
+            service_fn("app", async |ctx: Context| {
+                ctx.run_child_service(ready_after("db", MS * 10))?;
+                ctx.run_child_service(ready_after("web", MS * 30))?;
+                pending().await
+            })
+        });
+        let spec = spec.ready_with_children().wait_ready(MS * 50);
+        let supervisor = Supervisor::new(Strategy::OneForOne).child(spec);
+        let (manager, handle) = start(supervisor.child(world.spec("b")));
+        let first = handle.wait_child("app").await.unwrap();
+        assert!(first.is_ready());
+        settle().await;
+        assert_eq!((world.now(), &*world.take()), (30, "30 +b"));
+        assert!(manager.is_ready());
+        let second = handle.restart_child("app").await.unwrap();
+        assert_eq!((world.now(), second.is_ready()), (60, true));
+        manager.stop().await.unwrap();
+        assert!(second.is_ready() && second.is_finished());
     });
 }
 

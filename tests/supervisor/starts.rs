@@ -4,11 +4,14 @@ use crate::world::{Do, MS, assert_ended_well, check, error, settle, start, state
 use std::borrow::Cow;
 use std::future::pending;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use taskgrove::supervisor::{
     AutoShutdown, ChildSpec, Restart, Strategy, Supervisor, SupervisorError,
 };
-use taskgrove::{Context, FailureKind, Manager, Service, ServiceError, service_fn, time};
+use taskgrove::{
+    Context, FailureKind, Manager, Service, ServiceError, TaskLocal, service_fn, time,
+};
 
 /// `sup_start_normal`: a supervisor starts, and stops without an error.
 #[test]
@@ -326,5 +329,49 @@ fn a_child_has_room_for_as_many_tasks_as_its_spec_says() {
         settle().await;
         manager.stop().await.unwrap();
         assert_eq!(told.try_iter().collect::<Vec<i32>>(), [4, 4]);
+    });
+}
+
+/// Each incarnation has a clone, also below it; a clone that panics is a failed start.
+#[test]
+fn a_child_has_the_values_of_its_spec() {
+    struct Value(Arc<AtomicUsize>, usize);
+
+    impl Clone for Value {
+        fn clone(&self) -> Value {
+            let count = self.0.fetch_add(1, Ordering::Relaxed);
+            assert_ne!(count, 1, "the second clone fails");
+            Value(self.0.clone(), count)
+        }
+    }
+
+    static VALUE: TaskLocal<Value> = TaskLocal::new();
+
+    check(async |world| {
+        let inner = world.clone();
+        let spec = ChildSpec::new("a", move || {
+            let world = inner.clone();
+            service_fn("a", async move |ctx: Context| {
+                let look = async move {
+                    let seen = VALUE.with(|value| value.map(|value| value.1));
+                    world.log(&format!("{seen:?}"), "");
+                    Err::<(), _>("again".into())
+                };
+                ctx.task(look).spawn()?;
+                Ok(())
+            })
+        });
+        let spec = spec.local(&VALUE, Value(Arc::default(), 9));
+        let supervisor = Supervisor::new(Strategy::OneForOne).intensity(2, MS);
+        let (manager, handle) = start(supervisor.child(spec));
+        manager.wait_finished().await;
+        assert_eq!(world.take(), "0 Some(0), 0 Some(2)");
+        let failures = error(&manager);
+        let [failure] = failures.failures() else {
+            panic!("{failures}")
+        };
+        let earlier = failure.earlier()[1].failure.to_string();
+        assert!(earlier.contains("the second clone fails"), "{earlier}");
+        assert_eq!(handle.children()[0].restarts, 2);
     });
 }
