@@ -1,7 +1,7 @@
 //! [`TcpListener`]: a TCP socket that accepts connections.
 
 use super::resolve::{ToSocketAddrs, first_of};
-use super::socket::Socket;
+use super::socket::{Socket, make};
 use super::stream::TcpStream;
 use crate::reactor::Interest;
 use std::io;
@@ -44,7 +44,7 @@ impl TcpListener {
     /// Returns the system's error for the last address, or that of the lookup of a name; and see
     /// [`net`](super).
     pub async fn bind(addresses: impl ToSocketAddrs) -> io::Result<TcpListener> {
-        let bind = async |address| TcpListener::new(mio::net::TcpListener::bind(address)?);
+        let bind = async |address| TcpListener::new(make(|| mio::net::TcpListener::bind(address))?);
         first_of(&addresses, bind).await
     }
 

@@ -37,7 +37,14 @@ fn with_reactor<R>(f: impl FnOnce(&Arc<Reactor>) -> io::Result<R>) -> io::Result
 
 /// Checks that a socket can be made where the calling code is.
 pub(super) fn can_make() -> io::Result<()> {
-    with_reactor(|_| Ok(()))
+    with_reactor(|reactor| reactor.check())
+}
+
+/// Makes a socket of mio's where it can be registered. Elsewhere it would leave something behind: a file at its path,
+/// a connection that the other side has accepted.
+pub(super) fn make<S>(make: impl FnOnce() -> io::Result<S>) -> io::Result<S> {
+    can_make()?;
+    make()
 }
 
 /// A socket that is registered with the runtime in which it was made, until it is dropped.
@@ -184,8 +191,7 @@ impl<S: Source> Socket<S> {
     /// Calls `call`, which accepts, when it need not block, until it would not. It is not called where no socket
     /// can be made: the connection would be lost.
     pub(super) async fn accept<R>(&self, call: impl Fn(&S) -> io::Result<R>) -> io::Result<R> {
-        self.read_with(|listener| can_make().and_then(|()| call(listener)))
-            .await
+        self.read_with(|listener| make(|| call(listener))).await
     }
 
     /// Waits until a call in this direction need not block, as far as is known.

@@ -1,7 +1,7 @@
 //! [`TcpStream`]: a TCP connection.
 
 use super::resolve::{ToSocketAddrs, first_of};
-use super::socket::Shared;
+use super::socket::{Shared, make};
 use crate::reactor::{Direction, STREAM};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
@@ -57,7 +57,7 @@ impl TcpStream {
     }
 
     async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
-        let stream = TcpStream::new(mio::net::TcpStream::connect(address)?)?;
+        let stream = TcpStream::new(make(|| mio::net::TcpStream::connect(address))?)?;
         let connected = |stream: &mio::net::TcpStream| {
             if let Some(error) = stream.take_error()? {
                 return Err(error);

@@ -3,7 +3,7 @@
 mod options;
 
 use super::resolve::{ToSocketAddrs, first_of, resolve_first};
-use super::socket::Shared;
+use super::socket::{Shared, make};
 use crate::reactor::{Direction, READS_FIRST};
 use std::cell::Cell;
 use std::io;
@@ -58,7 +58,7 @@ impl UdpSocket {
     /// Returns the system's error for the last address, or that of the lookup of a name; and see
     /// [`net`](super).
     pub async fn bind(addresses: impl ToSocketAddrs) -> io::Result<UdpSocket> {
-        let bind = async |address| UdpSocket::new(mio::net::UdpSocket::bind(address)?);
+        let bind = async |address| UdpSocket::new(make(|| mio::net::UdpSocket::bind(address))?);
         first_of(&addresses, bind).await
     }
 

@@ -4,7 +4,7 @@ pub(super) mod datagram;
 pub(super) mod listener;
 pub(super) mod stream;
 
-use crate::task::current;
+use super::socket::can_make;
 use std::io;
 use std::time::Duration;
 
@@ -21,13 +21,16 @@ impl Pauses {
         Pauses(Duration::from_micros(100))
     }
 
-    /// Pauses on the runtime's timer, or, where there is no runtime, on another thread.
+    /// Pauses on the runtime's timer, or, where there is no runtime, on another thread. So it does where the
+    /// runtime has ended: a sleep does not wait there.
     async fn pause(&self) {
         let pause = self.0;
-        if current::shared().is_some() {
-            crate::time::sleep(pause).await;
-        } else {
-            blocking::unblock(move || std::thread::sleep(pause)).await;
+        match can_make() {
+            Err(error) if error.kind() != io::ErrorKind::Unsupported => {
+                blocking::unblock(move || std::thread::sleep(pause)).await;
+            }
+            // Also in a simulation, whose time is not that of other threads.
+            _ => crate::time::sleep(pause).await,
         }
     }
 

@@ -21,6 +21,16 @@ impl Reactor {
         })
     }
 
+    /// Whether sockets can be registered.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the runtime has ended.
+    #[cfg(not(taskgrove_loom))]
+    pub(crate) fn check(&self) -> io::Result<()> {
+        self.table.check()
+    }
+
     /// Blocks until there are events, `parker` is unparked, or `until` has come; `exact`: as exactly as the
     /// system lets it, else up to a millisecond later. Returns whether there are events of sockets. One
     /// thread at a time waits; a second one would wait for the first.

@@ -117,6 +117,18 @@ impl Table {
         Ok(Token { index, generation })
     }
 
+    /// Whether slots can be taken.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the runtime has ended.
+    pub(super) fn check(&self) -> io::Result<()> {
+        match self.places.lock().is_over {
+            true => Err(over()),
+            false => Ok(()),
+        }
+    }
+
     /// Gives a slot back: its socket is gone.
     pub(super) fn give(&self, token: Token) {
         self.slot(token).release(GENERATIONS);
@@ -195,7 +207,9 @@ mod tests {
     fn a_closed_table_gives_out_no_slot() {
         let table = Table::new();
         let token = table.take().expect("free");
+        assert!(table.check().is_ok());
         assert!(table.close().is_empty());
+        assert!(table.check().is_err());
         assert!(table.slot(token).word().is_over());
         table.give(token);
         assert!(table.take().is_err());

@@ -35,7 +35,7 @@ fn an_accept_without_descriptors_fails_and_works_again_later() {
 
 /// Opens files until the process may open no more.
 #[cfg(unix)]
-fn take_all_descriptors() -> Vec<std::fs::File> {
+pub(crate) fn take_all_descriptors() -> Vec<std::fs::File> {
     let mut all = Vec::new();
     while let Ok(file) = std::fs::File::open("/dev/null") {
         all.push(file);

@@ -15,8 +15,12 @@ mod cancelled;
 mod datagrams;
 #[cfg(unix)]
 mod kept;
+#[cfg(unix)]
+mod odd;
 mod peers;
 mod recycled;
+#[cfg(unix)]
+mod refused;
 mod runtimes;
 mod shared;
 mod streams;

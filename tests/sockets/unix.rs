@@ -10,10 +10,10 @@ use std::thread;
 use taskgrove::net::{Polled, UnixDatagram, UnixListener, UnixStream};
 
 /// A path of a socket that nothing else uses, removed at the end.
-struct Place(PathBuf);
+pub(crate) struct Place(pub(crate) PathBuf);
 
 impl Place {
-    fn new() -> Place {
+    pub(crate) fn new() -> Place {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("taskgrove-{}-{n}.sock", std::process::id());

@@ -1,7 +1,7 @@
 //! [`UnixDatagram`]: datagrams of the Unix domain.
 
 use super::Pauses;
-use crate::net::socket::Shared;
+use crate::net::socket::{Shared, make};
 use crate::reactor::{Direction, READS_FIRST};
 use std::io;
 use std::net::Shutdown;
@@ -47,7 +47,7 @@ impl UnixDatagram {
     ///
     /// Returns the system's error; and see [`net`](crate::net).
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixDatagram> {
-        UnixDatagram::new(mio::net::UnixDatagram::bind(path)?)
+        UnixDatagram::new(make(|| mio::net::UnixDatagram::bind(path))?)
     }
 
     /// As [`bind`](UnixDatagram::bind), with an address, which on Linux may be an abstract one.
@@ -56,7 +56,7 @@ impl UnixDatagram {
     ///
     /// Returns the system's error; and see [`net`](crate::net).
     pub fn bind_addr(address: &SocketAddr) -> io::Result<UnixDatagram> {
-        UnixDatagram::new(mio::net::UnixDatagram::bind_addr(address)?)
+        UnixDatagram::new(make(|| mio::net::UnixDatagram::bind_addr(address))?)
     }
 
     /// Makes a socket without an address. It can send, and receives only if it is connected to a socket

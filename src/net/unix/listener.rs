@@ -1,7 +1,7 @@
 //! [`UnixListener`]: a socket of the Unix domain that accepts connections.
 
 use super::stream::UnixStream;
-use crate::net::socket::Socket;
+use crate::net::socket::{Socket, make};
 use crate::reactor::Interest;
 use std::io;
 use std::os::unix::net::SocketAddr;
@@ -40,7 +40,7 @@ impl UnixListener {
     ///
     /// Returns the system's error; and see [`net`](crate::net).
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixListener> {
-        UnixListener::new(mio::net::UnixListener::bind(path)?)
+        UnixListener::new(make(|| mio::net::UnixListener::bind(path))?)
     }
 
     /// As [`bind`](UnixListener::bind), with an address, which on Linux may be an abstract one.
@@ -49,7 +49,7 @@ impl UnixListener {
     ///
     /// Returns the system's error; and see [`net`](crate::net).
     pub fn bind_addr(address: &SocketAddr) -> io::Result<UnixListener> {
-        UnixListener::new(mio::net::UnixListener::bind_addr(address)?)
+        UnixListener::new(make(|| mio::net::UnixListener::bind_addr(address))?)
     }
 
     /// Accepts a connection. The stream belongs to the runtime of the calling code.

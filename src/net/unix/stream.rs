@@ -1,7 +1,7 @@
 //! [`UnixStream`]: a connection of the Unix domain.
 
 use super::Pauses;
-use crate::net::socket::Shared;
+use crate::net::socket::{Shared, make};
 use crate::reactor::{Direction, READS_FIRST};
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -64,7 +64,7 @@ impl UnixStream {
     pub async fn connect_addr(address: &SocketAddr) -> io::Result<UnixStream> {
         let mut pauses = Pauses::new();
         let connected = loop {
-            let attempt = mio::net::UnixStream::connect_addr(address);
+            let attempt = make(|| mio::net::UnixStream::connect_addr(address));
             if let Some(done) = pauses.after(attempt).await {
                 break done?;
             }
