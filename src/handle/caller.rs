@@ -10,7 +10,7 @@ use std::future::poll_fn;
 use std::panic::Location;
 use std::task::{Context, Poll};
 
-const OUTSIDE: &str = "there is no taskgrove runtime here: call this from a task or inside `Runtime::block_on`, or use a `Handle` of the runtime";
+const OUTSIDE: &str = "there is no taskgrove runtime here: call this from a task or inside `Runtime::block_on`, or enter the runtime with `Handle::enter`";
 
 /// Returns the runtime that the calling thread is in. Panics outside a runtime, with a message that
 /// says what to do.
