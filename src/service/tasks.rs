@@ -207,7 +207,7 @@ impl<F> TaskBuilder<'_, F> {
     ///
     /// When cancellation of the service or of the parent is asked for, all waits go on, and each returns a
     /// task that never runs. A wait whose task would run nevertheless, because it is scheduled inside
-    /// protection or in a grace period, goes on waiting.
+    /// protection or in a grace period, goes on waiting until that ends.
     ///
     /// Dropping the future drops the task that was to be scheduled, and gives its place to the next wait.
     ///

@@ -550,6 +550,39 @@ fn in_grace_it_waits_on() {
     });
 }
 
+/// When the grace is over a task that is scheduled would not run, so the wait goes on, also if the turn has not come.
+#[test]
+fn the_end_of_the_grace_lets_it_go_on() {
+    simulated(async |h| {
+        let (m, ctx) = app_with(&h, |b| b.max_children(1)).await;
+        let (start, inner, other, gift) = (time::now(), ctx.clone(), ctx.clone(), Gift::new());
+        let (give, inside) = (gift.clone(), Event::new());
+        let set = inside.clone();
+        let task = ctx.task(async move {
+            let below = inner.task::<_, ()>(pending()).grace(5 * SECOND);
+            below.spawn().unwrap();
+            set.set();
+            inner.cancelled().await;
+            let never: Task<()> = brief(&inner).await?;
+            give.put((time::now() - start, never.is_done()));
+            pending().await
+        });
+        let task: Task<()> = task.grace(2 * SECOND).spawn().unwrap();
+        // From outside it never runs while the service is being cancelled.
+        let outside = spawn(async move {
+            let never = brief(&other).await.unwrap();
+            (time::now() - start, never.is_done())
+        });
+        inside.wait().await;
+        m.cancel().unwrap();
+        assert_eq!(outside.await.unwrap(), (Duration::ZERO, true));
+        assert_eq!(gift.take().await, (2 * SECOND, true));
+        m.wait_finished().await;
+        assert!(task.is_done());
+        assert_eq!(time::now() - start, 5 * SECOND);
+    });
+}
+
 /// In a set that polls only what was woken, and in a join of two, each wait goes on by itself.
 #[test]
 fn sets_of_waits_go_on() {

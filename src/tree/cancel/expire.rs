@@ -6,7 +6,7 @@
 //! walks of a cancellation together, however many different lengths there are. One timer waits for
 //! the earliest of them. The walk that follows ends every grace that is over by then, and releases its
 //! pins ([`sweep`]) only when all of these have ended. So no task sees another one end while its own
-//! grace period is over but not ended yet.
+//! grace period is over but not ended yet. It wakes the waits in the tasks whose grace it ends.
 
 use super::sweep::{self, STEP};
 use crate::id::TaskId;
@@ -18,6 +18,7 @@ use crate::task::{Job, Live, TaskRef, Walk};
 use crate::timer_queue::Fire;
 use crate::tree::finish::cancel_timer;
 use crate::tree::frontier::{Frontier, Visit};
+use crate::tree::request::notify;
 use std::collections::BTreeMap;
 use std::vec::IntoIter;
 
@@ -70,6 +71,14 @@ struct Expire {
     has_siblings: bool,
     /// The parent of the latest owner, and the position of its entry.
     last_parent: Option<(TaskId, u32)>,
+}
+
+/// Wakes the waits in the entries from this one on, whose grace has ended: one for room goes on, since
+/// its task would not run any more.
+fn wake_waits(frontier: &Frontier, from: usize) {
+    for entry in &frontier.entries[from..] {
+        notify(entry.task.live());
+    }
 }
 
 impl Walk for Expire {
@@ -156,7 +165,9 @@ impl Expire {
                 return false;
             };
             if let Some(owner) = owner.borrowed().expire() {
+                let from = frontier.entries.len();
                 self.enter(owner, frontier);
+                wake_waits(frontier, from);
             }
         }
         true
@@ -202,6 +213,7 @@ impl Expire {
                 }
             });
             self.has_siblings |= frontier.has_siblings_from(from);
+            wake_waits(frontier, from);
             if !more {
                 return false;
             }
