@@ -218,11 +218,12 @@ fn task(driver: &Driver<'_>, node: usize, real: &Real, gone: usize) -> Result<()
     let model = &driver.model;
     let it = &model.nodes[node];
     if !matches!(it.kind, Kind::Run | Kind::Child) {
+        let right = driver.may_be_started(node, real.started);
         same!(
             node,
             "the start",
-            real.started,
-            Some(driver.expected_start(node))
+            (real.started, right),
+            (real.started, true)
         );
     }
     let polled = real.control.was_polled();

@@ -168,6 +168,10 @@ impl Driver<'_> {
             if poll.is_over || supervised && !poll.cancels.is_empty() {
                 return false;
             }
+            // Nor is it whether a wait takes the room that comes with one before it hears of another.
+            if !self.model.line.is_empty() && !poll.cancels.is_empty() {
+                return false;
+            }
             // Nor is it how far a kill has come when another request follows, or comes before it.
             let kills = matches!(tell, Tell::Kill { .. } | Tell::KillSelf);
             let cancels = matches!(
@@ -246,6 +250,9 @@ impl Driver<'_> {
         for made in std::mem::take(&mut self.model.made) {
             self.places[made] = Scheduled::Under(self.model.nodes[made].parent);
         }
+        for wait in std::mem::take(&mut self.model.decided) {
+            self.places[wait.task] = self.model.end_of_wait(&wait);
+        }
         for (node, real) in self.world.nodes().iter().enumerate() {
             self.model.nodes[node].has_context = real.context.is_some();
             // Told to end, it may have been dropped before it heard of it.
@@ -265,12 +272,14 @@ impl Driver<'_> {
         }
     }
 
-    /// What a node's start has to have come to.
-    pub(crate) fn expected_start(&self, node: usize) -> Started {
-        match self.places[node] {
-            Scheduled::Under(_) | Scheduled::BornDone => Started::Yes,
-            Scheduled::NotRunning => Started::NotRunning,
-            Scheduled::TooMany => Started::TooMany,
+    /// Whether a node's start may have come to this.
+    pub(crate) fn may_be_started(&self, node: usize, real: Option<Started>) -> bool {
+        real == match self.places[node] {
+            Scheduled::Under(_) | Scheduled::BornDone => Some(Started::Yes),
+            Scheduled::NotRunning => Some(Started::NotRunning),
+            Scheduled::TooMany => Some(Started::TooMany),
+            Scheduled::Waits => None,
+            Scheduled::Unsure => return true,
         }
     }
 }

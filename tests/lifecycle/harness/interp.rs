@@ -43,6 +43,7 @@ pub(crate) struct Launch {
     pub(crate) limit: Option<usize>,
     pub(crate) beside: bool,
     pub(crate) isolated: bool,
+    pub(crate) when_room: bool,
 }
 
 /// The error that node ends with.
@@ -235,6 +236,11 @@ fn level(node: usize, world: Arc<World>) -> Pin<Box<dyn Future<Output = Out> + S
                     if let Some(manager) = make(&world, launch) {
                         abortable(&control, manager.run()).await;
                     }
+                    continue;
+                }
+                Do::Start(launch) if launch.when_room => {
+                    let inner = world.clone().start_when_room(launch);
+                    abortable(&control, inner).await;
                     continue;
                 }
                 Do::Start(launch) => {

@@ -8,6 +8,7 @@ use super::cause::Because;
 use super::count::{Seen, seen};
 use super::node::{Cleanup, CleanupState, Node, Outcome, Poll, Service};
 use super::ops::Kind;
+use super::room::{Decided, RoomWait};
 use std::collections::VecDeque;
 
 #[derive(Default)]
@@ -30,6 +31,10 @@ pub(crate) struct Model {
     pub(crate) several: bool,
     /// The deferred cleanup whose code makes a call.
     pub(crate) deferred: Option<usize>,
+    /// The waits for room, in the order in which they came.
+    pub(crate) line: Vec<RoomWait>,
+    /// Those that have ended since the driver has looked.
+    pub(crate) decided: Vec<Decided>,
 }
 
 /// What scheduling comes to.
@@ -39,6 +44,10 @@ pub(crate) enum Scheduled {
     BornDone,
     NotRunning,
     TooMany,
+    /// The call waits for room, or was dropped while it did.
+    Waits,
+    /// The wait for room and the task that waited ended in one moment.
+    Unsure,
 }
 
 impl Model {

@@ -75,6 +75,8 @@ pub(crate) enum Scope {
     Ending(usize),
     /// Waits for that node to be done, but no longer than until that time.
     Until(usize, u64),
+    /// Waits for room for that task.
+    Room(usize),
     /// Until that time.
     Sleep(u64),
     /// Suspended for good.

@@ -44,6 +44,8 @@ pub(crate) struct Start {
     pub(crate) grace: Option<u8>,
     /// Its failure is its handle's alone (tasks).
     pub(crate) isolated: bool,
+    /// The call waits while the parent is at its limit (tasks).
+    pub(crate) when_room: bool,
     /// So many children at most, and no more (services).
     pub(crate) limit: Option<u8>,
     /// It is a supervisor, as this byte says.
@@ -99,7 +101,8 @@ pub(crate) enum Tell {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Op {
     RootTask,
-    RootService,
+    /// With so many children at most.
+    RootService(Option<u8>),
     /// Schedules from outside any task.
     Schedule(Start),
     /// `more`: what is told next is told to the same task, for the same poll.
@@ -167,6 +170,7 @@ fn start(b: u8, d: u8) -> Start {
         supervisor,
         via: (b & 8 != 0).then_some(b >> 4),
         isolated: matches!(kind, Kind::Task | Kind::Daemon) && d & 0x30 == 0x30,
+        when_room: matches!(kind, Kind::Task | Kind::Daemon) && d & 0x40 != 0,
         grace: (d & 3 == 3).then_some((d >> 2) & 3),
         limit: (d & 16 != 0).then_some(d >> 5 & 3),
         beside: kind == Kind::Run && d & 128 != 0,
@@ -179,9 +183,10 @@ pub(crate) fn decode_one(bytes: [u8; BYTES]) -> Op {
     let tell = |tell| Op::Tell { task, tell, more };
     match c & 0x7f {
         0..4 => Op::RootTask,
-        4..10 => Op::RootService,
+        4..10 => Op::RootService((b & 1 != 0).then_some(1 + b % 4 / 2)),
         10..16 => Op::Schedule(start(task, d)),
-        16..40 => tell(Tell::Start(start(b, d))),
+        16..32 => tell(Tell::Start(start(b, d))),
+        32..40 => tell(Tell::Start(start(b & !7 | (1 + b % 2), d | 0x40))),
         40..48 => tell(Tell::End(How::Value)),
         48..53 => tell(Tell::End(How::Error)),
         53..56 => tell(Tell::End(How::Panic)),

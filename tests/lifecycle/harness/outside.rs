@@ -16,22 +16,25 @@ const EXTERNAL: Duration = Duration::from_nanos(211);
 impl Driver<'_> {
     pub(super) fn outside(&mut self, op: Op) -> bool {
         match op {
-            Op::RootTask | Op::RootService => {
+            Op::RootTask | Op::RootService(_) => {
                 if self.model.nodes.len() >= MOST_NODES {
                     return false;
                 }
-                let service = matches!(op, Op::RootService);
+                let (service, limit) = match op {
+                    Op::RootService(limit) => (true, limit.map(usize::from)),
+                    _ => (false, None),
+                };
                 seen(if service {
                     Seen::RootService
                 } else {
                     Seen::RootTask
                 });
                 let kind = if service { Kind::Service } else { Kind::Raw };
-                let node = self.new_node(kind, None, 1000);
+                let node = self.new_node(kind, None, limit.unwrap_or(1000));
                 self.place(node, Scheduled::Under(None), None);
                 self.note(format!("{node} = {op:?}"));
                 if service {
-                    self.world.root_service(node);
+                    self.world.root_service(node, limit);
                 } else {
                     self.world.root_task(node);
                 }

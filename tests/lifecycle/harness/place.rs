@@ -26,8 +26,22 @@ impl Model {
                 from => Scheduled::Under(from),
             };
         };
+        match self.place_via(from, via, opts_out) {
+            Err(refused) => refused,
+            Ok(parent) if kind != Kind::Run && !self.has_room(parent, via) => Scheduled::TooMany,
+            Ok(parent) => Scheduled::Under(Some(parent)),
+        }
+    }
+
+    /// The parent of what `from` schedules in a service, whether or not there is room.
+    pub(super) fn place_via(
+        &self,
+        from: Option<usize>,
+        via: usize,
+        opts_out: bool,
+    ) -> Result<usize, Scheduled> {
         if self.nodes[via].done {
-            return Scheduled::NotRunning;
+            return Err(Scheduled::NotRunning);
         }
         let service = self.nodes[via].service.as_ref().expect("a service");
         let here = from.filter(|from| self.service_of(*from) == Some(via));
@@ -35,13 +49,9 @@ impl Model {
         let killed = self.nodes[via].killed.is_some();
         let runs = !killed && (!service.closing || self.runs(from, parent, via));
         if !runs || self.refuses(from, parent, opts_out) {
-            return Scheduled::BornDone;
+            return Err(Scheduled::BornDone);
         }
-        let live = self.children(parent).filter(|n| self.is_supervised(*n));
-        if kind != Kind::Run && live.count() >= service.max_children {
-            return Scheduled::TooMany;
-        }
-        Scheduled::Under(Some(parent))
+        Ok(parent)
     }
 
     /// Whether this parent refuses what `from` schedules under it.
@@ -151,7 +161,8 @@ impl Model {
                     self.kill_one(node);
                 }
             }
-            Scheduled::BornDone | Scheduled::NotRunning | Scheduled::TooMany => {
+            Scheduled::Waits => {}
+            _ => {
                 self.nodes[node].done = true;
                 self.nodes[node].ended = true;
                 if let Some(service) = &mut self.nodes[node].service {

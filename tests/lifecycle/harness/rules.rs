@@ -108,8 +108,10 @@ impl Model {
     pub(super) fn pop(&mut self, node: usize) -> Option<Scope> {
         let frame = self.nodes[node].frames.pop()?;
         self.uncover(node, frame.number);
-        if let Scope::Refused(cleanup) = frame.scope {
-            self.cleanups[cleanup].state = CleanupState::Lost;
+        match frame.scope {
+            Scope::Refused(cleanup) => self.cleanups[cleanup].state = CleanupState::Lost,
+            Scope::Room(task) => self.leave_line(task),
+            _ => {}
         }
         self.leave_behind(node, Some(frame.scope), frame.guards);
         Some(frame.scope)
@@ -282,7 +284,7 @@ impl Model {
                     changed = true;
                 }
             }
-            if !changed && !self.answer_calls() {
+            if !changed && !self.give_room() && !self.answer_calls() {
                 return;
             }
         }

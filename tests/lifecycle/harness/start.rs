@@ -12,8 +12,11 @@ impl Driver<'_> {
     /// Makes a node for what is to be started, if that is possible and what comes of it is certain.
     pub(super) fn start(&mut self, from: Option<usize>, start: Start) -> Option<Launch> {
         let Start { kind, grace, .. } = start;
+        let full = self.full(from, start);
         let via = match (kind, start.via, from) {
             (Kind::Raw | Kind::Run, ..) => None,
+            // To have room is nothing special.
+            (_, via, _) if !full.is_empty() => Some(choose(&full, via.unwrap_or(0))?),
             (_, Some(via), _) => Some(choose(&self.contexts(), via)?),
             (_, None, Some(from)) => {
                 let own = self.model.service_of(from);
@@ -74,8 +77,14 @@ impl Driver<'_> {
             .filter(|_| kind.is_service())
             .map(usize::from);
         let grace = grace.filter(|_| kind != Kind::Raw);
+        let when_room = from.is_some_and(|from| self.may_wait_for_room(from, via, own));
+        let when_room = when_room && start.when_room && kind != Kind::Raw;
         let node = self.new_node(kind, grace, limit.unwrap_or(1000));
         self.model.nodes[node].isolated = start.isolated && kind != Kind::Raw;
+        if when_room {
+            seen(Seen::WhenRoom);
+            place = self.model.when_room(node, from?, via?, opts_out, place);
+        }
         self.place(node, place, from);
         if let (Some(byte), Scheduled::Under(_)) = (start.supervisor, place) {
             self.supervise(node, Plan::decode(byte));
@@ -85,8 +94,9 @@ impl Driver<'_> {
         }
         self.count_start(start, node, place, late);
         self.note(format!(
-            "{node} = {kind:?} from {from:?} via {via:?}, grace {grace:?}, limit {limit:?}, beside {beside}{}: {place:?}",
-            if start.isolated { ", isolated" } else { "" }
+            "{node} = {kind:?} from {from:?} via {via:?}, grace {grace:?}, limit {limit:?}, beside {beside}{}{}: {place:?}",
+            if start.isolated { ", isolated" } else { "" },
+            if when_room { ", when room" } else { "" }
         ));
         Some(Launch {
             node,
@@ -96,7 +106,29 @@ impl Driver<'_> {
             limit,
             beside,
             isolated: start.isolated,
+            when_room,
         })
+    }
+
+    /// Whether what comes of a wait for room is said: whether a task's turn comes in a poll that has cancelled is
+    /// not, nor is it whether a task hears of the end of another service before the same failure has reached the
+    /// task itself, whose grace then lets the wait go on.
+    fn may_wait_for_room(&self, from: usize, via: Option<usize>, own: Option<usize>) -> bool {
+        let poll = self.model.poll.as_ref();
+        let cancels = poll.is_some_and(|poll| !poll.cancels.is_empty());
+        let grace = self.model.effective_grace(from) > 0;
+        !cancels && (via == own || !grace)
+    }
+
+    /// The services through which a call would wait for room.
+    fn full(&self, from: Option<usize>, start: Start) -> Vec<usize> {
+        let mut contexts = self.contexts();
+        let waits = |via: &usize| {
+            let place = self.model.place(from, start.kind, Some(*via), false);
+            start.when_room && place == Scheduled::TooMany
+        };
+        contexts.retain(waits);
+        contexts
     }
 
     /// Makes what was started a supervisor, if there is room for its children.
@@ -166,6 +198,8 @@ impl Driver<'_> {
             Scheduled::BornDone => Seen::BornDone,
             Scheduled::NotRunning => Seen::NotRunning,
             Scheduled::TooMany => Seen::TooMany,
+            // Counted by itself.
+            Scheduled::Waits | Scheduled::Unsure => return,
             Scheduled::Under(_) if late => Seen::BornUnderLateMark,
             Scheduled::Under(None) => Seen::RootTask,
             Scheduled::Under(Some(parent)) => {
@@ -199,11 +233,12 @@ impl Driver<'_> {
             Kind::Run => Kind::Raw,
             kind => kind,
         };
-        let beside = false;
+        let (beside, when_room) = (false, false);
         self.model.deferred = deferred.then_some(cleanup);
         let start = Start {
             kind,
             beside,
+            when_room,
             ..start
         };
         let launch = self.start(Some(node), start);

@@ -4,6 +4,7 @@ use super::cause::Because;
 use super::count::{Seen, seen};
 use super::drive::{Driver, choose, length};
 use super::interp::Do;
+use super::model::Scheduled;
 use super::node::Scope;
 use super::ops::{How, Kind, Tell};
 
@@ -71,7 +72,9 @@ impl Driver<'_> {
             }
             Tell::Start(start) => {
                 let launch = self.start(Some(node), start)?;
-                if launch.beside && self.model.nodes[launch.node].done {
+                if self.places[launch.node] == Scheduled::Waits {
+                    self.model.wait(node, Scope::Room(launch.node));
+                } else if launch.beside && self.model.nodes[launch.node].done {
                     seen(Seen::NotBeside);
                 } else if launch.beside {
                     seen(Seen::Beside);

@@ -10,13 +10,7 @@ impl Model {
         if it.ended || !self.is_turn(node) || it.frames.iter().any(|f| f.scope.is_hard()) {
             return false;
         }
-        // The innermost body is dropped when nothing is left that was covered in it, the rest when nothing is
-        // left at all.
-        let left = match self.innermost_body(node) {
-            Some(body) => self.holds(node, body),
-            None => self.children(node).next().is_some(),
-        };
-        if left {
+        if self.is_held(node) {
             return false;
         }
         match self.pop(node) {
@@ -50,6 +44,20 @@ impl Model {
         true
     }
 
+    /// Whether something is left that comes before the innermost scope, when the turn of that has come: a body is
+    /// dropped when nothing is left that was covered in it, the rest when nothing is left at all.
+    fn is_held(&self, node: usize) -> bool {
+        match self.innermost_body(node) {
+            Some(body) => self.holds(node, body),
+            None => self.children(node).next().is_some(),
+        }
+    }
+
+    /// Whether the code in the innermost scope suspends at its next await, for good.
+    pub(super) fn is_suspended(&self, node: usize) -> bool {
+        self.turn_in_here(node) && !self.is_held(node)
+    }
+
     pub(super) fn innermost_body(&self, node: usize) -> Option<Scope> {
         let is_body = |scope: &Scope| matches!(scope, Scope::Body(_) | Scope::Beside(_));
         let frames = &self.nodes[node].frames;
@@ -65,6 +73,7 @@ impl Model {
             }
             Some(Scope::Until(other, _)) if self.nodes[other].done => Seen::StopOver,
             Some(Scope::Until(_, until)) if until <= self.now => Seen::StopLate,
+            Some(Scope::Room(task)) => return self.stop_waiting_for_room(node, task),
             Some(Scope::Sleep(until)) if until <= self.now => Seen::SleepOver,
             _ => return false,
         };

@@ -1,16 +1,13 @@
 //! The real side: handles of all that was started, and a log of what happened.
 
 use super::causes::reason;
-use super::interp::{Control, Launch, Supervised, Told, raw};
-use super::ops::Kind;
-use super::supervise::Supervises;
+use super::interp::{Control, Launch};
 use super::supervisor::Plan;
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Poll, Wake, Waker};
-use taskgrove::{CancelHandle, Context, Handle, LifecycleError, Manager};
-use taskgrove::{Service, SpawnError, Task, TaskId};
+use taskgrove::{CancelHandle, Context, Handle, Manager, Task, TaskId};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Event {
@@ -48,7 +45,7 @@ pub(crate) struct Real {
 }
 
 /// A supervisor, and the nodes of its children's incarnations.
-type Planned = (Plan, Vec<Vec<usize>>);
+pub(super) type Planned = (Plan, Vec<Vec<usize>>);
 
 /// To cancel a task, or a service.
 type Handles = (
@@ -192,90 +189,15 @@ impl World {
         real.manager.get_or_insert(manager);
     }
 
-    fn set_task(&self, node: usize, task: Task<usize>) {
+    pub(super) fn set_task(&self, node: usize, task: Task<usize>) {
         let real = &mut self.nodes()[node];
         real.id = Some(task.id());
         real.cancel = Some(task.cancel_handle());
         real.task = Some(Arc::new(task));
     }
 
-    pub(crate) fn root_task(self: &Arc<Self>, node: usize) {
-        let builder = self.handle.task(raw(node, self.clone()));
-        let task = builder.name(format!("n{node}")).spawn();
-        self.set_task(node, task);
-        self.nodes()[node].started = Some(Started::Yes);
-    }
-
-    pub(crate) fn root_service(self: &Arc<Self>, node: usize) {
-        match self.handle.start(Told::new(self, node)) {
-            Ok(manager) => {
-                self.set_manager(node, manager);
-                self.nodes()[node].started = Some(Started::Yes);
-            }
-            Err(LifecycleError::NotRunning { .. }) => {
-                self.nodes()[node].started = Some(Started::NotRunning);
-            }
-            Err(_) => self.nodes()[node].started = Some(Started::Other),
-        }
-    }
-
-    /// Starts anything but a service that is waited for, from wherever this is called.
-    pub(crate) fn start(self: &Arc<Self>, launch: Launch) {
-        let node = launch.node;
-        if launch.kind == Kind::Raw {
-            self.set_task(node, taskgrove::spawn(raw(node, self.clone())));
-            self.nodes()[node].started = Some(Started::Yes);
-            return;
-        }
-        let via = launch.via.expect("supervised through a context");
-        let context = self.nodes()[via].context.clone();
-        let context = context.expect("a context that was handed out");
-        let plan = self.plans.lock().unwrap().remove(&node);
-        let started = if let Some((plan, nodes)) = plan {
-            self.child_service(launch, &context, Supervises::new(self, node, &plan, &nodes))
-        } else if launch.kind.is_service() {
-            self.child_service(launch, &context, Told::new(self, node))
-        } else {
-            let mut builder = context.task(Supervised::new(node, self.clone()));
-            builder = builder.name(format!("n{node}"));
-            if let Some(grace) = launch.grace {
-                builder = builder.grace(grace);
-            }
-            if launch.kind.is_daemon() {
-                builder = builder.daemon();
-            }
-            if launch.isolated {
-                builder = builder.isolated();
-            }
-            builder.spawn().map(|task| self.set_task(node, task))
-        };
-        self.nodes()[node].started = Some(match started {
-            Ok(()) => Started::Yes,
-            Err(SpawnError::TooManyChildren(_)) => Started::TooMany,
-            Err(SpawnError::Lifecycle(LifecycleError::NotRunning { .. })) => Started::NotRunning,
-            Err(_) => Started::Other,
-        });
-    }
-
-    fn child_service<S: Service>(
-        &self,
-        launch: Launch,
-        context: &Context,
-        service: S,
-    ) -> Result<(), SpawnError> {
-        let mut builder = context.child_service(service);
-        if let Some(grace) = launch.grace {
-            builder = builder.grace(grace);
-        }
-        if let Some(limit) = launch.limit {
-            builder = builder.max_children(limit);
-        }
-        if launch.kind.is_daemon() {
-            builder = builder.daemon();
-        }
-        let manager = builder.spawn()?;
-        self.set_manager(launch.node, manager);
-        Ok(())
+    pub(super) fn planned(&self, node: usize) -> Option<Planned> {
+        self.plans.lock().unwrap().remove(&node)
     }
 
     pub(crate) fn plan(&self, node: usize, plan: Plan, nodes: Vec<Vec<usize>>) {

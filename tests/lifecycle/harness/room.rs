@@ -1,0 +1,177 @@
+//! Waits for room under a parent that is at its limit (`spawn_when_room`): first come, first served.
+
+use super::count::{Seen, seen};
+use super::model::{Model, Scheduled};
+
+/// A wait that stands in the line of its parent.
+pub(crate) struct RoomWait {
+    /// What is to be scheduled.
+    task: usize,
+    /// The task that waits.
+    from: usize,
+    /// The service that schedules.
+    via: usize,
+    parent: usize,
+    opts_out: bool,
+    /// There is room, which is kept for it until it goes on.
+    has_room: bool,
+}
+
+/// A wait that is over.
+pub(crate) struct Decided {
+    pub(crate) task: usize,
+    from: usize,
+    via: usize,
+    place: Scheduled,
+    at: u64,
+}
+
+impl Model {
+    /// Whether something that comes now gets room under this parent: all that waits comes first.
+    pub(super) fn has_room(&self, parent: usize, via: usize) -> bool {
+        let mut line = self.line.iter().filter(|wait| wait.parent == parent);
+        line.all(|wait| wait.has_room) && self.has_place(parent, via)
+    }
+
+    /// Whether another child may be promised room.
+    fn has_place(&self, parent: usize, via: usize) -> bool {
+        let live = self.children(parent).filter(|n| self.is_supervised(*n));
+        let line = self.line.iter().filter(|wait| wait.parent == parent);
+        let kept = line.filter(|wait| wait.has_room);
+        let service = self.nodes[via].service.as_ref().expect("a service");
+        live.count() + kept.count() < service.max_children
+    }
+
+    /// What becomes of a call that waits for room, and otherwise would come to `place`.
+    pub(crate) fn when_room(
+        &mut self,
+        task: usize,
+        from: usize,
+        via: usize,
+        opts_out: bool,
+        place: Scheduled,
+    ) -> Scheduled {
+        if self.is_suspended(from) {
+            // As every await, it suspends.
+            return Scheduled::Waits;
+        }
+        let never = self.nodes[via]
+            .service
+            .as_ref()
+            .is_some_and(|s| s.max_children == 0);
+        let parent = match (place, self.place_via(Some(from), via, opts_out)) {
+            (Scheduled::TooMany, Ok(parent)) if !never => parent,
+            (Scheduled::Under(_), _) => {
+                seen(Seen::RoomAtOnce);
+                return place;
+            }
+            _ => return place,
+        };
+        seen(match self.line.iter().any(|wait| wait.parent == parent) {
+            true => Seen::RoomBehind,
+            false => Seen::RoomWaits,
+        });
+        self.line.push(RoomWait {
+            task,
+            from,
+            via,
+            parent,
+            opts_out,
+            has_room: false,
+        });
+        Scheduled::Waits
+    }
+
+    /// What has come free is kept for those that came first.
+    pub(super) fn give_room(&mut self) -> bool {
+        for at in 0..self.line.len() {
+            let RoomWait { parent, via, .. } = self.line[at];
+            if !self.line[at].has_room && self.has_place(parent, via) {
+                self.line[at].has_room = true;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The wait of this node for room for that task ends with room, with a cancellation, or with the service.
+    pub(super) fn stop_waiting_for_room(&mut self, node: usize, task: usize) -> bool {
+        let Some(at) = self.line.iter().position(|wait| wait.task == task) else {
+            return false;
+        };
+        if self.is_suspended(node) {
+            return false;
+        }
+        let wait = &self.line[at];
+        let place = match self.place_via(Some(node), wait.via, wait.opts_out) {
+            Err(refused) => refused,
+            Ok(_) if !wait.has_room => return false,
+            Ok(parent) => Scheduled::Under(Some(parent)),
+        };
+        seen(match place {
+            Scheduled::Under(_) if self.nodes[node].closing.is_some() => Seen::RoomProtected,
+            Scheduled::Under(_) => Seen::RoomCame,
+            Scheduled::BornDone => Seen::RoomCancelled,
+            _ => Seen::RoomEnded,
+        });
+        self.decide(at, place);
+        self.pop(node);
+        self.start(task, place, Some(node));
+        true
+    }
+
+    /// The wait for room for that task is dropped, if it is not over.
+    pub(super) fn leave_line(&mut self, task: usize) {
+        let Some(at) = self.line.iter().position(|wait| wait.task == task) else {
+            return;
+        };
+        let RoomWait {
+            parent,
+            from,
+            via,
+            opts_out,
+            ..
+        } = self.line[at];
+        let behind = self.line[at + 1..].iter().any(|wait| wait.parent == parent);
+        seen(match behind {
+            true => Seen::RoomPassed,
+            false => Seen::RoomDropped,
+        });
+        // It may have gone on before.
+        let place = match self.place_via(Some(from), via, opts_out) {
+            Err(_) => Scheduled::Unsure,
+            Ok(_) => Scheduled::Waits,
+        };
+        self.decide(at, place);
+        if place == Scheduled::Unsure {
+            self.start(task, place, None);
+        }
+    }
+
+    fn decide(&mut self, at: usize, place: Scheduled) {
+        let RoomWait {
+            task, from, via, ..
+        } = self.line.remove(at);
+        let at = self.now;
+        self.decided.push(Decided {
+            task,
+            from,
+            via,
+            place,
+            at,
+        });
+    }
+
+    /// What has become of a wait, as far as it is said: whether a task hears of the end of its wait before its turn
+    /// comes is not, nor is it whether it hears of the cancellation of a service before that has ended.
+    pub(crate) fn end_of_wait(&self, wait: &Decided) -> Scheduled {
+        let refused = matches!(wait.place, Scheduled::BornDone | Scheduled::NotRunning);
+        let from = &self.nodes[wait.from];
+        let turn = from.ended || from.killed.is_some() || self.turn_in_here(wait.from);
+        let via = &self.nodes[wait.via];
+        if refused && (turn || via.done && via.done_at == wait.at) {
+            return Scheduled::Unsure;
+        }
+        wait.place
+    }
+}
