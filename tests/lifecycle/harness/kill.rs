@@ -13,6 +13,7 @@ impl Model {
             return seen(Seen::KillNothing);
         }
         self.keep_cause(target, Because::Killed);
+        self.nodes[target].kill_asked = true;
         if let Some(service) = &mut self.nodes[target].service {
             service.cancelled = true;
         }

@@ -79,6 +79,7 @@ impl Model {
             cleanups: VecDeque::new(),
             closing: None,
             killed: None,
+            kill_asked: false,
             killed_in_poll: false,
             told_late: false,
             because: None,

@@ -153,6 +153,8 @@ pub(crate) struct Node {
     pub(crate) told_late: bool,
     /// It was killed, at this time.
     pub(crate) killed: Option<u64>,
+    /// That was asked of itself.
+    pub(crate) kill_asked: bool,
     /// Why it was cancelled, if that was asked of itself.
     pub(crate) because: Option<Because>,
     /// Which of two requests was first is not said.

@@ -243,7 +243,7 @@ impl Model {
         let permanent = it.children[child].restart == Restart::Permanent;
         let why = match () {
             () if first.is_some() => Some(Why::Service(node)),
-            () if self.nodes[node].because == Some(Because::Killed) => Some(Why::Forced),
+            () if self.nodes[node].kill_asked => Some(Why::Forced),
             () if permanent => Some(Why::DaemonExit),
             () => None,
         };
