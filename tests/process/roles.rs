@@ -179,7 +179,10 @@ pub(crate) fn run(role: &str) -> ExitCode {
         })),
         "unprintable" => process().run(service_fn("app", async |ctx: Context| {
             let cleans = finally(pending::<()>(), async { panic!("no disk") });
-            let cleans = async { Ok(cleans.await) };
+            let cleans = async {
+                cleans.await;
+                Ok(())
+            };
             ctx.task(cleans).name("db").spawn()?;
             let fails = async {
                 has_begun().await;
