@@ -81,11 +81,12 @@ impl Cancel {
             grace,
             at_ns,
         } = request;
-        // The target hands its grace down, but was told of its cancellation.
-        let tag = if left.is_some() {
+        // The target hands its grace down. It was told of its cancellation, but a wait for room under it goes on
+        // with the end of the protection, too.
+        let grace = if left.is_some() {
             super::grace::effective(target.live())
         } else {
-            grace | NOTIFY
+            grace
         };
         Cancel {
             level,
@@ -94,7 +95,7 @@ impl Cancel {
             at_ns,
             graces: Graces::default(),
             tagged: Cell::new(true),
-            frontier: Frontier::below(target, tag),
+            frontier: Frontier::below(target, grace | NOTIFY),
             has_siblings: false,
             begun: false,
         }
