@@ -20,7 +20,8 @@ use std::sync::atomic::AtomicU8;
 /// its own alone, also if a task has spawned it through a [`Handle`](crate::Handle). The future of
 /// [`block_on`](crate::Runtime::block_on) is no task and sees none.
 ///
-/// A value is dropped when its task is done, after everything below it.
+/// A value is dropped when its task is done, after everything below it. A handle that another thread polls at that
+/// moment may resolve while the values are being dropped.
 ///
 /// # Examples
 ///

@@ -142,12 +142,19 @@ fn it_is_there_to_the_end() {
     });
 }
 
-/// Values are dropped with their task, after everything below, before its handle resolves; a panic of one
-/// keeps no other. What never ran drops them as well.
+/// Values are dropped with their task, the latest first, after everything below; a panic of one keeps no other.
+/// What never ran drops them as well.
 #[test]
 fn values_are_dropped_after_everything_below() {
     static GUARD: TaskLocal<Breaks> = TaskLocal::new();
     static LAST: TaskLocal<Writes> = TaskLocal::new();
+    static END: TaskLocal<Tells> = TaskLocal::new();
+    struct Tells(Event);
+    impl Drop for Tells {
+        fn drop(&mut self) {
+            self.0.set();
+        }
+    }
     struct Breaks(Log<&'static str>);
     impl Drop for Breaks {
         fn drop(&mut self) {
@@ -164,11 +171,15 @@ fn values_are_dropped_after_everything_below() {
                 taskgrove::yield_now().await;
             });
         });
+        // The handle may resolve while another thread drops the values.
+        let dropped = Event::new();
+        let task = task.local(&END, Tells(dropped.clone()));
         let task = task.local(&LAST, Writes(log.clone(), "last"));
         task.local(&GUARD, Breaks(log.clone()))
             .spawn()
             .await
             .unwrap();
+        dropped.wait().await;
         assert_eq!(log.read(), ["child", "breaks", "last"]);
 
         let log = Log::new();
