@@ -167,7 +167,9 @@ impl Model {
     pub(crate) fn end_of_wait(&self, wait: &Decided) -> Scheduled {
         let refused = matches!(wait.place, Scheduled::BornDone | Scheduled::NotRunning);
         let from = &self.nodes[wait.from];
-        let turn = from.ended || from.killed.is_some() || self.turn_in_here(wait.from);
+        // What ends the wait may cancel the task, too; its turn may come first, and a cleanup run since.
+        let cancelled = from.killed.is_some() || from.closing == Some(wait.at);
+        let turn = from.ended || cancelled || self.turn_in_here(wait.from);
         let via = &self.nodes[wait.via];
         if refused && (turn || via.done && via.done_at == wait.at) {
             return Scheduled::Unsure;
