@@ -162,17 +162,23 @@ impl State {
         }
     }
 
+    /// Puts `next` in the place of `seen`; `false` if another thread's step has come first.
+    #[inline(always)]
+    fn replace(&self, seen: Word, next: Word) -> bool {
+        (self.0)
+            .compare_exchange(seen.0, next.0, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    }
+
     /// Cancels a task without children; `None` if that needs a walk.
     #[inline]
     pub(in crate::task) fn cancel_leaf(&self, at_once: bool) -> Option<Action> {
         // Nothing has to be decided about most of them.
         let seen = self.load();
-        if let Some((next, action)) = seen.cancel_plain_leaf() {
-            let swapped =
-                (self.0).compare_exchange(seen.0, next.0, Ordering::AcqRel, Ordering::Relaxed);
-            if swapped.is_ok() {
-                return Some(action);
-            }
+        if let Some((next, action)) = seen.cancel_plain_leaf()
+            && self.replace(seen, next)
+        {
+            return Some(action);
         }
         self.cancel_any_leaf(at_once)
     }
@@ -250,12 +256,11 @@ impl State {
         level: Level,
         grace: bool,
     ) -> (Word, Mark) {
-        if !grace && let Some(next) = seen.claim_idle(level) {
-            let swapped =
-                (self.0).compare_exchange(seen.0, next.0, Ordering::AcqRel, Ordering::Relaxed);
-            if swapped.is_ok() {
-                return (seen, Mark::Claimed);
-            }
+        if !grace
+            && let Some(next) = seen.claim_idle(level)
+            && self.replace(seen, next)
+        {
+            return (seen, Mark::Claimed);
         }
         self.mark_any(level, grace)
     }
