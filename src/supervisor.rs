@@ -72,6 +72,7 @@ mod inbox;
 mod info;
 mod intensity;
 mod live;
+mod plan;
 mod policy;
 mod reply;
 mod rules;

@@ -13,9 +13,9 @@ use super::handle::Core;
 use super::inbox::{Call, Events, Tickets};
 use super::info::SupervisorError;
 use super::live::{Happened, Live};
+use super::plan::Plan;
 use super::policy::{Answer, Child, Effect, Identity, Key, Policy, Ticket};
 use super::reply::{Asked, Outcome};
-use super::rules::Rules;
 use super::spec::ChildSpec;
 use crate::error::{ChildFailures, Result};
 use crate::events;
@@ -28,7 +28,7 @@ use crate::service::Context;
 use crate::task::current;
 use crate::time::{self, Sleep};
 use std::any::TypeId;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::future::poll_fn;
 use std::hash::{BuildHasher, RandomState};
 use std::pin::{Pin, pin};
@@ -38,35 +38,6 @@ use std::time::Instant;
 
 /// The most events of one poll.
 const EVENTS: usize = 256;
-
-/// What a supervisor is started with.
-pub(super) struct Plan {
-    pub(super) rules: Rules,
-    pub(super) specs: Vec<ChildSpec>,
-    pub(super) core: Arc<Core>,
-    /// The types of supervisors, which get more time to stop than other children.
-    pub(super) supervisors: &'static [TypeId],
-}
-
-impl Plan {
-    /// Refuses specs that make no sense beside each other, or with this supervisor.
-    fn check(&self) -> Result {
-        let mut names = HashSet::new();
-        for spec in &self.specs {
-            let name = sanitise(&spec.name);
-            if !names.insert(&*spec.name) {
-                return Err(format!(
-                    "two children of the supervisor have the name `{name}`: give each child a name of its own"
-                )
-                .into());
-            }
-            if let Some(objection) = self.rules.objection(&spec.rules(self.supervisors)) {
-                return Err(format!("child `{name}` of the supervisor: {objection}").into());
-            }
-        }
-        Ok(())
-    }
-}
 
 /// Closes the core when the supervisor ends, however that happens.
 struct Closing(Arc<Core>);

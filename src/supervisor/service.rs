@@ -1,7 +1,8 @@
 //! [`Supervisor`]: the service.
 
-use super::driver::{self, Plan};
+use super::driver;
 use super::handle::{Core, SupervisorHandle};
+use super::plan::Plan;
 use super::rules::{AutoShutdown, Rules, Strategy};
 use super::spec::ChildSpec;
 use crate::error::Result;
