@@ -249,7 +249,8 @@ impl Pool {
         self.idle.notify();
     }
 
-    /// How many tasks are in the shared queues: a snapshot.
+    /// How many tasks are in the shared queues, at most: each piece of the overflow counts as if a full queue had given
+    /// it away, and what a thread takes from a piece puts back a smaller one. A snapshot.
     pub(super) fn shared_len(&self) -> usize {
         self.injector.len() + self.overflow.len() * (queue::CAPACITY / 2 + 1)
     }

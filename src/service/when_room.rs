@@ -12,7 +12,8 @@ use crate::tree::room::{MOST, RoomWait, Ticket};
 use std::task::{Context as TaskContext, Poll};
 
 /// A wait until a task can be scheduled. It looks again when it has got a permit, when something happens to the
-/// service, and when cancellation of the task that polls is asked for or the grace of that or of the service ends.
+/// service, and when cancellation of the task that polls is asked for or the grace of that or of the service ends,
+/// or a protection of the service's task.
 pub(super) struct WhenRoom<'a> {
     context: &'a Context,
     room: RoomWait,

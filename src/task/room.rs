@@ -55,7 +55,8 @@
 //! done earlier is seen.
 //!
 //! The end of the parent and its cancellation are told by the wait lists of its service and of the task that
-//! waits, as to every other wait.
+//! waits, as to every other wait. So are the ends of what lets a task run in spite of a cancellation: the walk that
+//! ends graces tells each task that it meets, and the one that follows the end of a cover tells its target.
 
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard};

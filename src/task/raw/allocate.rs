@@ -114,8 +114,8 @@ where
     (Fresh(task, PhantomData), TaskRef(task))
 }
 
-/// Writes a header, and the future that `make` returns, into a slot. The task has two references: its own, and one for the handle or
-/// reference that the caller makes.
+/// Writes a header, and the future that `make` returns, into a slot. The task has two references: its own, and
+/// one for the handle or reference that the caller makes.
 #[allow(clippy::too_many_arguments, reason = "what a header has, in one place")]
 #[inline(always)]
 fn write<F, O, N>(
