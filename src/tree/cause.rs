@@ -19,10 +19,11 @@ use crate::task::raw::Header;
 use crate::task::{Borrowed, Live, kind};
 use std::borrow::Cow;
 
-/// Notes the origin of a request at its target, which is about to be marked.
+/// Notes the origin of a request at its target, which is about to be marked. That of a failure is noted by
+/// [`failed`], which knows more.
 #[inline]
 pub(super) fn note(target: Borrowed<'_>, origin: Origin) {
-    if !target.word().is_closing() {
+    if origin.how != How::Failure && !target.word().is_closing() {
         target.note_origin(origin);
     }
 }
@@ -45,9 +46,10 @@ pub(crate) fn keep(
     }
 }
 
-/// Notes that a failure is about to cancel a task, or the service whose task it is.
+/// Notes that a failure is about to cancel a task, or the service whose task it is. If a cancellation was
+/// requested before, that stays the cause, also where its walk has not reached the task yet.
 pub(super) fn failed(target: Live<'_>, failure: &TaskFailure) {
-    if !is_cancelled(target) {
+    if !requested::is_requested(target) {
         let cause = CancelCause::failed(target.path(), failure.clone());
         target.cold_or_new().keep_cause(cause);
         target.note_origin(Origin::nowhere(How::Failure));

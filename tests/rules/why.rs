@@ -445,3 +445,24 @@ fn a_snapshot_shows_the_cause() {
         m.wait_finished().await;
     });
 }
+
+/// A request that was made before a failure is the cause, though its walk comes after both.
+#[test]
+fn a_failure_that_follows_a_request_is_not_the_cause() {
+    everywhere(async |h| {
+        let (m, ctx) = app(&h).await;
+        let (seen, manager): (Gift<Option<CancelCause>>, _) = (Gift::new(), m.clone());
+        let give = seen.clone();
+        let task = ctx.task::<_, ()>(async move {
+            let _last = defer(async move { give.put(cancel_cause()) });
+            let _first = defer(async { panic!("a cleanup") });
+            manager.cancel_with("first")?;
+            Err("an error")?
+        });
+        let task = task.isolated().spawn().unwrap();
+        says(seen.take().await, "app: cancel_with() at ", "first");
+        task.wait_done().await;
+        assert!(task.cancel_cause().is_none(), "the target was the service");
+        m.wait_finished().await;
+    });
+}
