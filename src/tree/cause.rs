@@ -49,7 +49,7 @@ pub(crate) fn keep(
 /// Notes that a failure is about to cancel a task, or the service whose task it is. If a cancellation was
 /// requested before, that stays the cause, also where its walk has not reached the task yet.
 pub(super) fn failed(target: Live<'_>, failure: &TaskFailure) {
-    if !requested::is_requested(target) {
+    if !target.is_closing_service() && !requested::reaches(target) {
         let cause = CancelCause::failed(target.path(), failure.clone());
         target.cold_or_new().keep_cause(cause);
         target.note_origin(Origin::nowhere(How::Failure));

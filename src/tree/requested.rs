@@ -20,12 +20,18 @@ crate::sync::thread_local! {
     static CLEAR: Cell<(u64, u64, u64)> = const { Cell::new((0, 0, 0)) };
 }
 
-/// Whether cancellation of this task or of an ancestor was requested. Called by the thread that runs or
-/// finishes the task.
+/// Whether cancellation of this task, of an ancestor, or of its service was requested. Called by the thread that
+/// runs or finishes the task.
 pub(super) fn is_requested(task: Live<'_>) -> bool {
+    // In this order: the marks of requests that had marked by the first look show in the record.
+    reaches(task) || task.record().is_some_and(Record::is_closing)
+}
+
+/// Whether a request has marked this task, or will. Called as [`is_requested`].
+pub(super) fn reaches(task: Live<'_>) -> bool {
     // In this order: the marks of requests that had marked by then show in the task's own word.
     let requests = task.shared().requests.look();
-    if task.word().is_closing() || task.record().is_some_and(Record::is_closing) {
+    if task.word().is_closing() {
         return true;
     }
     if requests.all_marked() {

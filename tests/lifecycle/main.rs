@@ -77,7 +77,7 @@ fn the_corpus_agrees_with_the_model() {
     assert!(count >= 20, "{count} files in {corpus}");
 }
 
-/// `LIFECYCLE_FILE=.. cargo test --test lifecycle -- --ignored --nocapture`: what a file stands for.
+/// `LIFECYCLE_FILE=.. cargo test --test lifecycle the_steps -- --ignored --nocapture`: what a file stands for.
 #[test]
 #[ignore = "prints the steps of a file"]
 fn the_steps_of_a_file() {
@@ -86,6 +86,18 @@ fn the_steps_of_a_file() {
     let mut trace = Vec::new();
     let result = harness::run_traced(&bytes, &mut trace);
     println!("{}\n{result:?}", trace.join("\n"));
+}
+
+/// As above, `the_file_made_short`: the shortest sequence that still fails as a file does.
+#[test]
+#[ignore = "shortens a file that fails"]
+fn the_file_made_short() {
+    let file = std::env::var("LIFECYCLE_FILE").expect("`LIFECYCLE_FILE` is set");
+    let bytes = std::fs::read(&file).expect("the file is there");
+    match harness::run(&bytes) {
+        Ok(()) => println!("it agrees"),
+        Err(_) => println!("{}", harness::report(&bytes)),
+    }
 }
 
 /// A harness that finds nothing proves nothing: a failure is seen, and made short.
