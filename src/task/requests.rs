@@ -31,6 +31,15 @@ impl Requests {
         Seen(before).latest() + 1
     }
 
+    /// Draws a number that no request has, so that the answers that were kept under earlier ones count no more
+    /// ([`crate::tree::requested`]): a request has marked its target, or a protection has ended.
+    pub(crate) fn renew(&self) {
+        // While none is marking, no answer is kept; the next request has a number of its own.
+        if !self.look().all_marked() {
+            self.0.fetch_add(NUMBER, Ordering::AcqRel);
+        }
+    }
+
     /// Notes that everything that a request covers is marked.
     pub(crate) fn marked(&self) {
         // Release: a thread that sees that none is marking (Acquire, in `look`) sees all marks.
@@ -80,5 +89,10 @@ mod tests {
         assert_eq!(look(), (2, true));
         assert_eq!(requests.begin(), 3);
         assert_eq!(look(), (3, false));
+        requests.renew();
+        assert_eq!(look(), (4, false));
+        requests.marked();
+        requests.renew();
+        assert_eq!(look(), (4, true), "nobody looks at it");
     }
 }

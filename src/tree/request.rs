@@ -95,13 +95,16 @@ fn request_walk(target: Borrowed<'_>, level: Level, close: impl FnOnce()) {
     let grace = grace::effective(live);
     let at_ns = shared.clock.now_ns();
     match live.mark(level, grace != 0, false).1 {
-        Marked::Pinned(target) => shared.schedule().job(Job::Cancel(Box::new(Cancellation {
-            target,
-            level,
-            left: None,
-            grace,
-            at_ns,
-        }))),
+        Marked::Pinned(target) => {
+            shared.requests.renew();
+            shared.schedule().job(Job::Cancel(Box::new(Cancellation {
+                target,
+                level,
+                left: None,
+                grace,
+                at_ns,
+            })));
+        }
         Marked::Refused => shared.requests.marked(),
         Marked::Claimed(task) => {
             shared.requests.marked();

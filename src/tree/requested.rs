@@ -4,7 +4,9 @@
 //! the answer. Otherwise the ancestors are looked at one by one. A deep chain of tasks that end one after
 //! another while a walk is under way must not look at all of it each time, so both answers are
 //! kept: "yes" by closing the services in between, as the mark will, and "no" by the thread, which
-//! most often asks for the parent next.
+//! most often asks for the parent next. A "no" is kept for as long as no number is drawn. One is drawn before a
+//! request marks its target, and one after that, and when a protection has ended, which may have kept a
+//! request away: so whoever was told of any of these finds no "no" of before.
 
 #[cfg(taskgrove_loom)]
 use crate::sync::CellKey as _;

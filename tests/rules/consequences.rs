@@ -307,3 +307,55 @@ fn a_shield_that_takes_too_long_may_fail() {
         assert_eq!(outcomes(&m).await.len(), 1);
     });
 }
+
+/// A shield ends after a cancellation above was asked for, and before its walk has come. What the shield has left is
+/// within the cancellation from then on, also if a thread has looked before.
+#[test]
+fn what_a_shield_has_left_gives_consequences_before_the_walk_comes() {
+    crate::virtual_time::simulated(async |h| {
+        let (m, ctx) = app_with(&h, |b| b.max_children(10_000)).await;
+        let [inside, asked, left, over] = [(); 4].map(|()| Event::new());
+        let (set, wait, seen, last) = (inside.clone(), asked.clone(), left.clone(), over.clone());
+        let outer = ctx.clone();
+        let covered = async move {
+            // The end of this service is where the thread looks.
+            let service = service_fn("looks", move |_| {
+                let asked = wait.clone();
+                async move {
+                    asked.wait().await;
+                    Ok(())
+                }
+            });
+            let looks = outer.run_child_service(service)?;
+            set.set();
+            looks.wait_finished().await;
+            seen.set();
+            last.wait().await;
+            Err("it was cancelled by then")?
+        };
+        let middle = ctx.clone();
+        let shields = async move {
+            shielded(async {
+                middle.run_task(covered).unwrap();
+                left.wait().await;
+            })
+            .await;
+            over.set();
+            pending().await
+        };
+        // The walk goes through the siblings of the task above first.
+        let above = ctx.clone();
+        let above = async move {
+            above.run_task(shields)?;
+            pending().await
+        };
+        ctx.run_task(above).unwrap();
+        for _ in 0..9_000 {
+            ctx.run_task(pending()).unwrap();
+        }
+        inside.wait().await;
+        m.cancel().unwrap();
+        asked.set();
+        assert_eq!(outcomes(&m).await, [""; 0]);
+    });
+}

@@ -230,9 +230,11 @@ impl Children<'_> {
         if parent.state.lift(count.into(), left == 0) {
             covered.store(left, Ordering::Relaxed);
             cover.lift();
+            requests.renew();
             return false;
         }
         cover.call(requests.begin());
+        requests.renew();
         true
     }
 }
