@@ -52,6 +52,11 @@ impl Settings {
         drop(before);
     }
 
+    /// Whether the task opts out of grace periods.
+    pub(crate) fn opts_out(&self) -> bool {
+        self.grace.is_some_and(|grace| grace.is_zero())
+    }
+
     /// Turns the settings into those of a task.
     pub(crate) fn into_task(self) -> spawn::Options {
         let daemon = if self.daemon { kind::DAEMON } else { 0 };

@@ -303,7 +303,7 @@ impl<'a, S: Service> ChildServiceBuilder<'a, S> {
 
     fn spawn_at(self, location: &'static Location<'static>) -> Result<Manager, SpawnError> {
         let context = self.context;
-        context.with_spawn_point(|at| {
+        context.with_spawn_point(self.settings.opts_out(), |at| {
             if self.settings.ready_with_children {
                 let service = Arc::new(ReadyWithChildren::new(self.service));
                 start_child(service, self.settings, &at, location)

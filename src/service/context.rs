@@ -71,7 +71,7 @@ impl Context {
         &self.manager.record
     }
 
-    /// Calls `f` with where the calling code schedules.
+    /// Calls `f` with where the calling code schedules. `opts_out`: what it schedules has a grace period of zero.
     ///
     /// # Errors
     ///
@@ -79,6 +79,7 @@ impl Context {
     #[inline]
     pub(super) fn with_spawn_point<R>(
         &self,
+        opts_out: bool,
         f: impl FnOnce(SpawnPoint<'_>) -> R,
     ) -> Result<R, LifecycleError> {
         let record = self.record();
@@ -91,7 +92,8 @@ impl Context {
             Ok(f(SpawnPoint {
                 parent,
                 limit: record.max_children,
-                closing: record.is_closing() && (record.is_killed() || !late::runs(parent, record)),
+                closing: record.is_closing()
+                    && (record.is_killed() || !late::runs(parent, record, opts_out)),
                 record,
             }))
         })

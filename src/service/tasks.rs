@@ -189,7 +189,8 @@ impl<'a, F> TaskBuilder<'a, F> {
         T: Send + 'static,
     {
         let (context, location) = (self.context, Location::caller());
-        context.with_spawn_point(move |at| self.spawn_there(&at, None, location))?
+        let opts_out = self.settings.opts_out();
+        context.with_spawn_point(opts_out, move |at| self.spawn_there(&at, None, location))?
     }
 }
 
@@ -260,14 +261,14 @@ impl<F> TaskBuilder<'_, F> {
         T: Send + 'static,
     {
         let context = self.context;
-        let opts_out = self.settings.grace.is_some_and(|grace| grace.is_zero());
+        let opts_out = self.settings.opts_out();
         let mut wait = WhenRoom::new(context);
         let mut builder = Some(self);
         let mut spawn = |at: SpawnPoint<'_>, permit: Option<&mut Ticket>| {
             let builder = builder.take().expect("it is scheduled once");
             builder.spawn_there(&at, permit, location)
         };
-        let awaited = || (context.with_spawn_point(|at| at.awaited_room())).ok();
+        let awaited = || (context.with_spawn_point(opts_out, |at| at.awaited_room())).ok();
         let mut poll = |cx: &mut TaskContext<'_>| wait.poll(cx, opts_out, &mut spawn);
         poll_fn(|cx| checkpoint::poll(cx, awaited, &mut poll)).await
     }
@@ -302,7 +303,8 @@ where
     F: Future<Output = Result<T>> + Send + 'static,
     T: Send + 'static,
 {
-    context.with_spawn_point(move |at| spawn_at::<N, _, _>(&at, future, options, None, location))?
+    let spawn = move |at: SpawnPoint<'_>| spawn_at::<N, _, _>(&at, future, options, None, location);
+    context.with_spawn_point(false, spawn)?
 }
 
 /// As [`spawn_named`], where the calling code schedules, and with a permit if there is one.

@@ -54,7 +54,7 @@ impl<'a> WhenRoom<'a> {
         spawn: impl FnOnce(SpawnPoint<'_>, Option<&mut Ticket>) -> Result<T, SpawnError>,
     ) -> Poll<Result<T, SpawnError>> {
         let room = &mut self.room;
-        let looked = self.context.with_spawn_point(|at| {
+        let looked = self.context.with_spawn_point(opts_out, |at| {
             let never_waits = at.limit == 0 || at.limit > MOST;
             if at.closing || never_waits || late::is_refused(at.parent, opts_out) {
                 room.leave();

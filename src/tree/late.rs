@@ -8,21 +8,22 @@ use crate::task::{Live, current, kind};
 
 /// Whether a child that the calling code schedules under `parent` runs, although the service with this record
 /// is being cancelled: the calling code is inside protection, or below what was spawned inside protection, or
-/// its grace period runs; unless a kill is under way. The parent's state word has the last word.
+/// its grace period runs, and the child does not opt out of it (`opts_out`); unless a kill is under way. The
+/// parent's state word has the last word.
 #[cold]
-pub(crate) fn runs(parent: Parent<'_>, record: &Record) -> bool {
-    may_run(parent, record)
+pub(crate) fn runs(parent: Parent<'_>, record: &Record, opts_out: bool) -> bool {
+    may_run(parent, record, opts_out)
         && current::with(|task| task.is_some_and(|task| !requested::is_killed(task)))
 }
 
-fn may_run(parent: Parent<'_>, record: &Record) -> bool {
+fn may_run(parent: Parent<'_>, record: &Record, opts_out: bool) -> bool {
     child::cover_of(parent.task()).is_some()
         || current::with(|task| {
             task.is_some_and(|task| {
                 if task.borrowed() == parent.task() {
-                    grace::runs(task, task.word()) || is_covered(task, record)
+                    !opts_out && grace::runs(task, task.word()) || is_covered(task, record)
                 } else {
-                    task.word().in_grace() && parent.task().word().in_grace()
+                    !opts_out && task.word().in_grace() && parent.task().word().in_grace()
                 }
             })
         })

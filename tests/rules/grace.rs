@@ -220,3 +220,40 @@ fn the_runtime_does_not_wait() {
         }
     });
 }
+
+/// Nor does one that comes after the failure, before the walk of the cancellation has come.
+#[test]
+fn a_child_that_opts_out_does_not_run_after_a_failure() {
+    for seed in 0..100 {
+        let sim = taskgrove::sim::Sim::new(seed);
+        let h = sim.handle().clone();
+        sim.block_on(async {
+            let (ran, seen) = (Event::new(), Gift::<bool>::new());
+            let (set, give) = (ran.clone(), seen.clone());
+            let outer = service_fn("outer", move |ctx: Context| async move {
+                let inner = service_fn("inner", move |ctx: Context| async move {
+                    ctx.run_child_service(service_fn("failing", async |_| Err("the cause")?))?;
+                    let task = ctx.task(async move {
+                        set.set();
+                        Ok(())
+                    });
+                    let task = task.grace(Duration::ZERO).spawn_when_room().await?;
+                    let outcome = task.await;
+                    give.put(outcome.is_err_and(|error| error.is_cancelled()));
+                    Ok(())
+                });
+                let between = ctx.clone();
+                ctx.run_task(async move {
+                    let inner = between.child_service(inner).grace(HOUR).max_children(1);
+                    inner.spawn()?;
+                    pending().await
+                })?;
+                pending().await
+            });
+            let manager = h.start(outer).unwrap();
+            assert!(seen.take().await, "it was refused");
+            manager.wait_finished().await;
+            assert!(!ran.is_set());
+        });
+    }
+}

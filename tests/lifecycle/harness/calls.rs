@@ -1,11 +1,13 @@
-//! Calls from outside that take time: `stop_timeout` and `external_api`, in the model and for real.
+//! Calls from outside that take time: `stop_timeout` and `external_api`, in the model and for real; a wait for room
+//! is one for real only.
 
 use super::cause::Because;
 use super::count::{Seen, seen};
 use super::ends::path;
+use super::interp::Launch;
 use super::model::Model;
 use super::same::same;
-use super::world::Woken;
+use super::world::{Woken, World};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -143,6 +145,19 @@ impl RealCall {
                     }
                 }
             }
+        };
+        RealCall {
+            future: Box::pin(future),
+            woken: Woken::new(),
+            answer: None,
+        }
+    }
+
+    /// A task that is started as soon as there is room.
+    pub(crate) fn when_room(world: Arc<World>, launch: Launch) -> Self {
+        let future = async move {
+            world.start_when_room(launch).await;
+            Answer::Value
         };
         RealCall {
             future: Box::pin(future),

@@ -27,13 +27,13 @@ pub(crate) enum Cause {
 impl Model {
     /// The first request that reaches a node stays its cause.
     pub(super) fn keep_cause(&mut self, target: usize, because: Because) {
-        let in_poll = self.poll.is_some() || self.asked;
+        let from_inside = self.poll.is_some() || self.asked || self.broken;
         let now = self.now;
         let it = &mut self.nodes[target];
         match it.closing {
             None => it.because = Some(because),
-            // Another one of the same poll may have reached it, or be on its way.
-            Some(at) => it.because_unsure |= in_poll && at == now && it.because.is_none(),
+            // Another one of the same moment may have reached it, or be on its way.
+            Some(at) => it.because_unsure |= from_inside && at == now && it.because.is_none(),
         }
     }
 

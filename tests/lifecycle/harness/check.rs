@@ -236,7 +236,7 @@ fn task(driver: &Driver<'_>, node: usize, real: &Real, gone: usize) -> Result<()
     if model.is_live(node) && it.closing.is_none() && it.supervisor.is_none() {
         same!(node, "its having been polled", polled, true);
     }
-    if !it.attached {
+    if !it.attached && driver.places[node] != Scheduled::Unsure {
         same!(node, "its having been polled", polled, false);
     }
     if let Some(cancel) = &real.cancel {
@@ -290,12 +290,14 @@ fn service(driver: &Driver<'_>, node: usize, real: &Real, dropped: usize) -> Res
     }
     same!(node, "did_error", manager.did_error(), service.errored);
     let stats = manager.stats().tasks;
-    same!(node, "total_count", stats.total_count, service.total);
+    let more = stats.total_count.saturating_sub(service.total);
+    let more = more.min(service.perhaps);
+    same!(node, "total_count", stats.total_count, service.total + more);
     same!(
         node,
         "finished_count",
         stats.finished_count,
-        service.finished
+        service.finished + more
     );
     match manager.result() {
         Some(Err(error @ ServiceError::Failed(_))) => {

@@ -93,6 +93,8 @@ countable! {
     RoomProtected "outcome: .. although it is being cancelled, inside protection or in a grace"
     RoomCancelled "outcome: .. until cancellation is asked for"
     RoomEnded "outcome: .. until the service has ended"
+    RoomOutsideCame "outcome: .. outside any task, until a child has left"
+    RoomOutsideEnded "outcome: .. outside any task, until the end of the service, or a cancellation"
     RoomDropped "outcome: .. and is dropped"
     RoomPassed "outcome: .. and is dropped, with others behind it"
     RawValue "outcome: spawned, a value"

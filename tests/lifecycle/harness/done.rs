@@ -124,6 +124,7 @@ impl Model {
                 cleanup.state = CleanupState::Lost;
             }
         }
+        while self.stop_waiting_outside() {}
         self.answer_calls();
     }
 }

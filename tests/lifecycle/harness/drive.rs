@@ -31,6 +31,8 @@ pub(crate) struct Driver<'a> {
     /// What starting each node came to.
     pub(crate) places: Vec<Scheduled>,
     pub(super) calls: Vec<RealCall>,
+    /// Waits for room.
+    pub(super) waits: Vec<RealCall>,
     /// How many cancellations were asked for.
     asked: usize,
     trace: &'a mut Vec<String>,
@@ -52,6 +54,7 @@ fn take_all(bytes: &[u8], trace: &mut Vec<String>, slots: &Slots) -> Result<(), 
         model: Model::default(),
         places: Vec::new(),
         calls: Vec::new(),
+        waits: Vec::new(),
         asked: 0,
         trace,
         slots,
@@ -237,11 +240,12 @@ impl Driver<'_> {
         }
         let Some(sim) = &self.sim else { return };
         let ns = ns.max(MOMENT);
-        let calls = &mut self.calls;
+        let (calls, waits) = (&mut self.calls, &mut self.waits);
         sim.block_on(async {
             let mut sleep = taskgrove::time::sleep(Duration::from_nanos(ns));
             poll_fn(|cx| {
-                calls.iter_mut().for_each(|call| call.poll(cx.waker()));
+                let calls = calls.iter_mut().chain(&mut *waits);
+                calls.for_each(|call| call.poll(cx.waker()));
                 Pin::new(&mut sleep).poll(cx)
             })
             .await;
@@ -250,9 +254,7 @@ impl Driver<'_> {
         for made in std::mem::take(&mut self.model.made) {
             self.places[made] = Scheduled::Under(self.model.nodes[made].parent);
         }
-        for wait in std::mem::take(&mut self.model.decided) {
-            self.places[wait.task] = self.model.end_of_wait(&wait);
-        }
+        self.hear_of_waits();
         for (node, real) in self.world.nodes().iter().enumerate() {
             self.model.nodes[node].has_context = real.context.is_some();
             // Told to end, it may have been dropped before it heard of it.
@@ -267,8 +269,15 @@ impl Driver<'_> {
         self.note("drop the runtime".to_owned());
         self.model.drop_runtime();
         drop(self.sim.take());
-        for call in &mut self.calls {
+        for call in self.calls.iter_mut().chain(&mut self.waits) {
             call.poll(Waker::noop());
+        }
+        self.hear_of_waits();
+    }
+
+    fn hear_of_waits(&mut self) {
+        for wait in std::mem::take(&mut self.model.decided) {
+            self.places[wait.task] = self.model.end_of_wait(&wait);
         }
     }
 

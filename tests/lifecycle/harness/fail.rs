@@ -72,6 +72,7 @@ impl Model {
             }
         }
         self.cancel(node, Because::Failed);
+        self.broken = true;
     }
 
     /// A panic beside what the future returns, or has returned: it ends a task that goes on.

@@ -27,6 +27,8 @@ pub(crate) struct Model {
     /// The poll that is being settled has asked for a cancellation: whether that reaches a task before a failure
     /// does that ends the poll, in a cleanup for example, is not said.
     pub(crate) asked: bool,
+    /// A failure of what is being settled has cancelled something.
+    pub(crate) broken: bool,
     /// It has asked for several.
     pub(crate) several: bool,
     /// The deferred cleanup whose code makes a call.
@@ -65,6 +67,7 @@ impl Model {
             cancelled_or_not: false,
             total: 0,
             finished: 0,
+            perhaps: 0,
             failures: Vec::new(),
             errored: false,
             ready: false,

@@ -129,6 +129,8 @@ pub(crate) struct Service {
     pub(crate) cancelled_or_not: bool,
     pub(crate) total: u64,
     pub(crate) finished: u64,
+    /// Of how many more it is not said whether they have started. Those are done.
+    pub(crate) perhaps: u64,
     pub(crate) failures: Vec<Failure>,
     /// It has a failure, or will have that of a child service.
     pub(crate) errored: bool,

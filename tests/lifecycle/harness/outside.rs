@@ -44,7 +44,13 @@ impl Driver<'_> {
                     return false;
                 };
                 seen(Seen::FromOutside);
-                self.world.start(launch);
+                match launch.when_room {
+                    true => {
+                        let wait = RealCall::when_room(self.world.clone(), launch);
+                        self.waits.push(wait);
+                    }
+                    false => self.world.start(launch),
+                }
             }
             Op::Cancel(selector) => {
                 let Some(node) = self.pick_handle(selector, |_| true) else {

@@ -209,22 +209,23 @@ impl Model {
     }
 
     /// Whether something is left that a deferred cleanup started, which ran inside this body, and which is being
-    /// cancelled since.
+    /// cancelled since. The cleanup of the body waits for it, as it does for the deferred one.
     pub(super) fn deferred_has_left(&self, node: usize, body: usize) -> bool {
+        self.has_left_in(node, Scope::Body(body), true)
+    }
+
+    /// Whether something is left that was started inside protection inside this body, which is not dropped before.
+    pub(crate) fn holds(&self, node: usize, body: Scope) -> bool {
+        self.has_left_in(node, body, false)
+    }
+
+    fn has_left_in(&self, node: usize, body: Scope, deferred: bool) -> bool {
         self.children(node).any(|child| {
             let cover = self.nodes[child].cover.as_ref();
             cover.is_some_and(|cover| {
-                let deferred = cover.frame > usize::MAX / 2;
-                deferred && cover.called && cover.around.contains(&Scope::Body(body))
+                let of_deferred = cover.frame > usize::MAX / 2;
+                of_deferred == deferred && cover.called && cover.around.contains(&body)
             })
-        })
-    }
-
-    /// Whether something is left that was started inside protection inside this body.
-    pub(crate) fn holds(&self, node: usize, body: Scope) -> bool {
-        self.children(node).any(|child| {
-            let cover = self.nodes[child].cover.as_ref();
-            cover.is_some_and(|cover| cover.called && cover.around.contains(&body))
         })
     }
 }

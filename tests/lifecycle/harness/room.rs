@@ -7,8 +7,8 @@ use super::model::{Model, Scheduled};
 pub(crate) struct RoomWait {
     /// What is to be scheduled.
     task: usize,
-    /// The task that waits.
-    from: usize,
+    /// The task that waits; `None`: a call from outside any task.
+    from: Option<usize>,
     /// The service that schedules.
     via: usize,
     parent: usize,
@@ -20,7 +20,7 @@ pub(crate) struct RoomWait {
 /// A wait that is over.
 pub(crate) struct Decided {
     pub(crate) task: usize,
-    from: usize,
+    from: Option<usize>,
     via: usize,
     place: Scheduled,
     at: u64,
@@ -46,12 +46,12 @@ impl Model {
     pub(crate) fn when_room(
         &mut self,
         task: usize,
-        from: usize,
+        from: Option<usize>,
         via: usize,
         opts_out: bool,
         place: Scheduled,
     ) -> Scheduled {
-        if self.is_suspended(from) {
+        if from.is_some_and(|from| self.is_suspended(from)) {
             // As every await, it suspends.
             return Scheduled::Waits;
         }
@@ -59,7 +59,7 @@ impl Model {
             .service
             .as_ref()
             .is_some_and(|s| s.max_children == 0);
-        let parent = match (place, self.place_via(Some(from), via, opts_out)) {
+        let parent = match (place, self.place_via(from, via, opts_out)) {
             (Scheduled::TooMany, Ok(parent)) if !never => parent,
             (Scheduled::Under(_), _) => {
                 seen(Seen::RoomAtOnce);
@@ -102,11 +102,8 @@ impl Model {
         if self.is_suspended(node) {
             return false;
         }
-        let wait = &self.line[at];
-        let place = match self.place_via(Some(node), wait.via, wait.opts_out) {
-            Err(refused) => refused,
-            Ok(_) if !wait.has_room => return false,
-            Ok(parent) => Scheduled::Under(Some(parent)),
+        let Some(place) = self.is_over(at) else {
+            return false;
         };
         seen(match place {
             Scheduled::Under(_) if self.nodes[node].closing.is_some() => Seen::RoomProtected,
@@ -118,6 +115,35 @@ impl Model {
         self.pop(node);
         self.start(task, place, Some(node));
         true
+    }
+
+    /// As [`Model::stop_waiting_for_room`], for the first call from outside that waits no longer.
+    pub(super) fn stop_waiting_outside(&mut self) -> bool {
+        for at in 0..self.line.len() {
+            let RoomWait { task, from, .. } = self.line[at];
+            if from.is_none()
+                && let Some(place) = self.is_over(at)
+            {
+                seen(match place {
+                    Scheduled::Under(_) => Seen::RoomOutsideCame,
+                    _ => Seen::RoomOutsideEnded,
+                });
+                self.decide(at, place);
+                self.start(task, place, None);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// What becomes of a wait that is over.
+    fn is_over(&self, at: usize) -> Option<Scheduled> {
+        let wait = &self.line[at];
+        match self.place_via(wait.from, wait.via, wait.opts_out) {
+            Err(refused) => Some(refused),
+            Ok(_) if !wait.has_room => None,
+            Ok(parent) => Some(Scheduled::Under(Some(parent))),
+        }
     }
 
     /// The wait for room for that task is dropped, if it is not over.
@@ -138,7 +164,7 @@ impl Model {
             false => Seen::RoomDropped,
         });
         // It may have gone on before.
-        let place = match self.place_via(Some(from), via, opts_out) {
+        let place = match self.place_via(from, via, opts_out) {
             Err(_) => Scheduled::Unsure,
             Ok(_) => Scheduled::Waits,
         };
@@ -163,17 +189,31 @@ impl Model {
     }
 
     /// What has become of a wait, as far as it is said: whether a task hears of the end of its wait before its turn
-    /// comes is not, nor is it whether it hears of the cancellation of a service before that has ended.
-    pub(crate) fn end_of_wait(&self, wait: &Decided) -> Scheduled {
+    /// comes is not, nor is it whether it hears of the cancellation of a service before that has ended, nor whether
+    /// room that comes with the end of a grace comes before it.
+    pub(crate) fn end_of_wait(&mut self, wait: &Decided) -> Scheduled {
         let refused = matches!(wait.place, Scheduled::BornDone | Scheduled::NotRunning);
-        let from = &self.nodes[wait.from];
         // What ends the wait may cancel the task, too; its turn may come first, and a cleanup run since.
-        let cancelled = from.killed.is_some() || from.closing == Some(wait.at);
-        let turn = from.ended || cancelled || self.turn_in_here(wait.from);
+        let turn = wait.from.is_some_and(|node| {
+            let from = &self.nodes[node];
+            let cancelled = from.killed.is_some() || from.closing == Some(wait.at);
+            from.ended || cancelled || self.turn_in_here(node)
+        });
         let via = &self.nodes[wait.via];
-        if refused && (turn || via.done && via.done_at == wait.at) {
-            return Scheduled::Unsure;
+        // What has the same grace hears of its end one after the other.
+        let over = wait.from.into_iter().chain([wait.via]).any(|node| {
+            let it = &self.nodes[node];
+            it.closing.is_some() && it.grace_end == wait.at
+        });
+        let unsure = refused && (turn || over || via.done && via.done_at == wait.at);
+        let place = if unsure {
+            Scheduled::Unsure
+        } else {
+            wait.place
+        };
+        if place == Scheduled::Unsure {
+            self.service(wait.via).perhaps += 1;
         }
-        wait.place
+        place
     }
 }

@@ -270,7 +270,7 @@ impl Model {
 
     /// Applies the rules until nothing follows any more.
     pub(crate) fn settle(&mut self) {
-        (self.asked, self.several) = (false, false);
+        (self.asked, self.several, self.broken) = (false, false, false);
         if let Some(poll) = self.poll.take() {
             self.asked = !poll.cancels.is_empty();
             self.several = poll.cancels.len() > 1;
@@ -284,7 +284,8 @@ impl Model {
                     changed = true;
                 }
             }
-            if !changed && !self.give_room() && !self.answer_calls() {
+            let waited = !changed && (self.give_room() || self.stop_waiting_outside());
+            if !changed && !waited && !self.answer_calls() {
                 return;
             }
         }

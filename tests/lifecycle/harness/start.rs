@@ -77,13 +77,13 @@ impl Driver<'_> {
             .filter(|_| kind.is_service())
             .map(usize::from);
         let grace = grace.filter(|_| kind != Kind::Raw);
-        let when_room = from.is_some_and(|from| self.may_wait_for_room(from, via, own));
+        let when_room = from.is_none_or(|from| self.may_wait_for_room(from, via, own));
         let when_room = when_room && start.when_room && kind != Kind::Raw;
         let node = self.new_node(kind, grace, limit.unwrap_or(1000));
         self.model.nodes[node].isolated = start.isolated && kind != Kind::Raw;
         if when_room {
             seen(Seen::WhenRoom);
-            place = self.model.when_room(node, from?, via?, opts_out, place);
+            place = self.model.when_room(node, from, via?, opts_out, place);
         }
         self.place(node, place, from);
         if let (Some(byte), Scheduled::Under(_)) = (start.supervisor, place) {
