@@ -9,7 +9,9 @@
 //!   at the turn. (A kill drops them, so it is legal during one.)
 //!
 //! It is not told during a cancellation outside of protection: `stop()` of the calling task's own service
-//! is such a wait. Nor is a wait with a limit of time, as `stop_timeout` is.
+//! is such a wait. So is one in a task that is covered by the protection of a task above, since that protection may
+//! end, and then the waiting task is dropped. If the protection waits for that task, neither ends, which only a
+//! simulation tells. Nor is a wait with a limit of time told, as `stop_timeout` is.
 //!
 //! `wait_finished` of a service is told only in a shield, in a cleanup, and in a destructor ([`check_finish`]).
 //! Elsewhere a task may wait for the finish of its own service: it waits for the cancellation, at which

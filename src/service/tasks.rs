@@ -204,7 +204,8 @@ impl<F> TaskBuilder<'_, F> {
     /// next time, or dropped.
     ///
     /// The parent is that of a task that the polling code schedules; see [`Context`]. A wait that goes on in
-    /// another task, and so has another parent, begins anew.
+    /// another task, and so has another parent, begins anew when it is polled there. Until then it is in the line of
+    /// the parent before, also inside a set of futures that polls only what was woken.
     ///
     /// When cancellation of the service or of the parent is asked for, all waits go on, and each returns a
     /// task that never runs. A wait whose task would run nevertheless, because it is scheduled inside
