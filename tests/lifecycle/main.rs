@@ -42,6 +42,10 @@ fn seeds_agree_with_the_model() {
             panic!("seed {seed}: {}", harness::report(&bytes(seed)));
         }
     }
+    if seeds().count() >= MANY {
+        // It has what is seldom drawn.
+        run_the_corpus();
+    }
     println!("{}", harness::table());
     // What is never called, or never comes about, is not tested.
     let (count, rarest) = harness::counts()[0];
@@ -63,6 +67,12 @@ fn fresh_seeds_agree_with_the_model() {
 
 #[test]
 fn the_corpus_agrees_with_the_model() {
+    let count = run_the_corpus();
+    assert!(count >= 20, "{count} files");
+}
+
+/// Runs each file of the corpus. Returns how many there are.
+fn run_the_corpus() -> usize {
     let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/lifecycle");
     let files = std::fs::read_dir(corpus).expect("the corpus is in the repository");
     let mut count = 0;
@@ -74,7 +84,7 @@ fn the_corpus_agrees_with_the_model() {
         }
         count += 1;
     }
-    assert!(count >= 20, "{count} files in {corpus}");
+    count
 }
 
 /// `LIFECYCLE_FILE=.. cargo test --test lifecycle the_steps -- --ignored --nocapture`: what a file stands for.

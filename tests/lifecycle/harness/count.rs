@@ -95,6 +95,8 @@ countable! {
     RoomEnded "outcome: .. until the service has ended"
     RoomOutsideCame "outcome: .. outside any task, until a child has left"
     RoomOutsideEnded "outcome: .. outside any task, until the end of the service, or a cancellation"
+    RoomCleanupCame "outcome: .. in a cleanup, until a child has left"
+    RoomCleanupEnded "outcome: .. in a cleanup, until the end of the service"
     RoomDropped "outcome: .. and is dropped"
     RoomPassed "outcome: .. and is dropped, with others behind it"
     RawValue "outcome: spawned, a value"

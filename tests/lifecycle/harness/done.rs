@@ -124,7 +124,7 @@ impl Model {
                 cleanup.state = CleanupState::Lost;
             }
         }
-        while self.stop_waiting_outside() {}
+        while self.stop_waiting_beside() {}
         self.answer_calls();
     }
 }

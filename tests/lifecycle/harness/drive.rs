@@ -171,16 +171,20 @@ impl Driver<'_> {
             if poll.is_over || supervised && !poll.cancels.is_empty() {
                 return false;
             }
-            // Nor is it whether a wait takes the room that comes with one before it hears of another.
-            if !self.model.line.is_empty() && !poll.cancels.is_empty() {
-                return false;
-            }
-            // Nor is it how far a kill has come when another request follows, or comes before it.
+            // Nor is it whether one that ends with a protection does so before a cancellation reaches them.
             let kills = matches!(tell, Tell::Kill { .. } | Tell::KillSelf);
             let cancels = matches!(
                 tell,
                 Tell::Cancel { .. } | Tell::CancelSelf | Tell::Stop { .. }
             );
+            if supervised && poll.has_left && (kills || cancels) {
+                return false;
+            }
+            // Nor is it whether a wait takes the room that comes with one before it hears of another.
+            if !self.model.line.is_empty() && !poll.cancels.is_empty() {
+                return false;
+            }
+            // Nor is it how far a kill has come when another request follows, or comes before it.
             if kills && !poll.cancels.is_empty() || cancels && !poll.kills.is_empty() {
                 return false;
             }
@@ -194,6 +198,9 @@ impl Driver<'_> {
         let Some(what) = self.tell_model(node, tell) else {
             return false;
         };
+        if let (Some(poll), Tell::Leave | Tell::Abort) = (&mut self.model.poll, tell) {
+            poll.has_left = true;
+        }
         if !matches!(what, Do::Start(_)) {
             self.note(format!("tell {node} {what:?}"));
         }

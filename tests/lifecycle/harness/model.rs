@@ -31,7 +31,9 @@ pub(crate) struct Model {
     pub(crate) broken: bool,
     /// It has asked for several.
     pub(crate) several: bool,
-    /// The deferred cleanup whose code makes a call.
+    /// The cleanup whose code makes a call.
+    pub(crate) calling: Option<usize>,
+    /// The same, if it is a deferred one.
     pub(crate) deferred: Option<usize>,
     /// The waits for room, in the order in which they came.
     pub(crate) line: Vec<RoomWait>,

@@ -239,6 +239,8 @@ pub(crate) struct Poll {
     pub(crate) cancels: Vec<usize>,
     /// What was killed during it.
     pub(crate) kills: Vec<usize>,
+    /// It has left a scope, or dropped one.
+    pub(crate) has_left: bool,
     /// What would follow in it would race with what has begun.
     pub(crate) is_over: bool,
 }

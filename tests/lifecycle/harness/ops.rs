@@ -177,6 +177,11 @@ fn start(b: u8, d: u8) -> Start {
     }
 }
 
+/// A task or a daemon that is started when there is room.
+fn when_room(b: u8, d: u8) -> Start {
+    start(b & !7 | (1 + b % 2), d | 0x40)
+}
+
 pub(crate) fn decode_one(bytes: [u8; BYTES]) -> Op {
     let [c, task, b, d] = bytes;
     let more = c & 0x80 != 0;
@@ -184,9 +189,10 @@ pub(crate) fn decode_one(bytes: [u8; BYTES]) -> Op {
     match c & 0x7f {
         0..4 => Op::RootTask,
         4..10 => Op::RootService((b & 1 != 0).then_some(1 + b % 4 / 2)),
-        10..16 => Op::Schedule(start(task, d)),
+        10..15 => Op::Schedule(start(task, d)),
+        15 => Op::Schedule(when_room(task, d)),
         16..32 => tell(Tell::Start(start(b, d))),
-        32..40 => tell(Tell::Start(start(b & !7 | (1 + b % 2), d | 0x40))),
+        32..40 => tell(Tell::Start(when_room(b, d))),
         40..48 => tell(Tell::End(How::Value)),
         48..53 => tell(Tell::End(How::Error)),
         53..56 => tell(Tell::End(How::Panic)),
@@ -211,9 +217,13 @@ pub(crate) fn decode_one(bytes: [u8; BYTES]) -> Op {
         97 => tell(Tell::Arm),
         98..103 => Op::Cancel(task),
         103..106 => Op::CancelAndFail(task),
-        106..116 => Op::Release {
+        106..115 => Op::Release {
             which: task,
             panic: b & 15 == 15,
+        },
+        115 => Op::Cleanup {
+            which: task,
+            start: when_room(b, d),
         },
         116 => match b % 8 {
             0..3 => Op::Kill(task),

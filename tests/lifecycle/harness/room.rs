@@ -2,6 +2,7 @@
 
 use super::count::{Seen, seen};
 use super::model::{Model, Scheduled};
+use super::node::CleanupState;
 
 /// A wait that stands in the line of its parent.
 pub(crate) struct RoomWait {
@@ -9,6 +10,8 @@ pub(crate) struct RoomWait {
     task: usize,
     /// The task that waits; `None`: a call from outside any task.
     from: Option<usize>,
+    /// The cleanup of that task whose code waits, if it is one's.
+    cleanup: Option<usize>,
     /// The service that schedules.
     via: usize,
     parent: usize,
@@ -51,7 +54,8 @@ impl Model {
         opts_out: bool,
         place: Scheduled,
     ) -> Scheduled {
-        if from.is_some_and(|from| self.is_suspended(from)) {
+        let suspends = self.calling.is_none();
+        if suspends && from.is_some_and(|from| self.is_suspended(from)) {
             // As every await, it suspends.
             return Scheduled::Waits;
         }
@@ -74,6 +78,7 @@ impl Model {
         self.line.push(RoomWait {
             task,
             from,
+            cleanup: self.calling,
             via,
             parent,
             opts_out,
@@ -117,23 +122,51 @@ impl Model {
         true
     }
 
-    /// As [`Model::stop_waiting_for_room`], for the first call from outside that waits no longer.
-    pub(super) fn stop_waiting_outside(&mut self) -> bool {
+    /// As [`Model::stop_waiting_for_room`], for the first call from outside or from a cleanup that waits no longer.
+    pub(super) fn stop_waiting_beside(&mut self) -> bool {
         for at in 0..self.line.len() {
-            let RoomWait { task, from, .. } = self.line[at];
-            if from.is_none()
-                && let Some(place) = self.is_over(at)
+            let RoomWait {
+                task,
+                from,
+                cleanup,
+                ..
+            } = self.line[at];
+            if let Some(cleanup) = cleanup
+                && self.cleanups[cleanup].state != CleanupState::Running
             {
-                seen(match place {
-                    Scheduled::Under(_) => Seen::RoomOutsideCame,
-                    _ => Seen::RoomOutsideEnded,
-                });
-                self.decide(at, place);
-                self.start(task, place, None);
+                self.leave_line(task);
                 return true;
             }
+            if from.is_some() && cleanup.is_none() {
+                continue;
+            }
+            self.deferred = cleanup.filter(|it| self.is_deferred(*it));
+            if let Some(place) = self.is_over(at) {
+                seen(match (place, cleanup) {
+                    (Scheduled::Under(_), None) => Seen::RoomOutsideCame,
+                    (_, None) => Seen::RoomOutsideEnded,
+                    (Scheduled::Under(_), _) => Seen::RoomCleanupCame,
+                    _ => Seen::RoomCleanupEnded,
+                });
+                self.decide(at, place);
+                self.start(task, place, from);
+                self.deferred = None;
+                return true;
+            }
+            self.deferred = None;
         }
         false
+    }
+
+    /// Whether this is the cleanup of a guard that was dropped.
+    pub(super) fn is_deferred(&self, cleanup: usize) -> bool {
+        let node = self.cleanups[cleanup].node;
+        self.nodes[node].cleanups.contains(&cleanup)
+    }
+
+    /// Whether the code of this cleanup waits for room.
+    pub(super) fn waits_in(&self, cleanup: usize) -> bool {
+        self.line.iter().any(|wait| wait.cleanup == Some(cleanup))
     }
 
     /// What becomes of a wait that is over.

@@ -17,6 +17,7 @@ impl Model {
             panics: 0,
             cancels: Vec::new(),
             kills: Vec::new(),
+            has_left: false,
             is_over: false,
         });
     }
@@ -237,8 +238,9 @@ impl Model {
         if self.has_left(node, cleanup) {
             return false;
         }
+        let waits = self.waits_in(cleanup);
         let it = &mut self.cleanups[cleanup];
-        if !it.released {
+        if !it.released || waits {
             let begun = it.state == CleanupState::Unborn;
             it.state = CleanupState::Running;
             return begun;
@@ -284,7 +286,7 @@ impl Model {
                     changed = true;
                 }
             }
-            let waited = !changed && (self.give_room() || self.stop_waiting_outside());
+            let waited = !changed && (self.give_room() || self.stop_waiting_beside());
             if !changed && !waited && !self.answer_calls() {
                 return;
             }
@@ -308,8 +310,9 @@ impl Model {
         let Some(&first) = self.nodes[node].cleanups.front() else {
             return false;
         };
+        let waits = self.waits_in(first);
         let cleanup = &mut self.cleanups[first];
-        if !cleanup.released {
+        if !cleanup.released || waits {
             let begun = cleanup.state == CleanupState::Unborn;
             cleanup.state = CleanupState::Running;
             return begun;

@@ -112,12 +112,14 @@ impl Driver<'_> {
 
     /// Whether what comes of a wait for room is said: whether a task's turn comes in a poll that has cancelled is
     /// not, nor is it whether a task hears of the end of another service before the same failure has reached the
-    /// task itself, whose grace then lets the wait go on.
+    /// task itself, whose grace then lets the wait go on. Nor is it whether the room for what a deferred cleanup starts
+    /// under its own task comes before the turn of that.
     fn may_wait_for_room(&self, from: usize, via: Option<usize>, own: Option<usize>) -> bool {
         let poll = self.model.poll.as_ref();
         let cancels = poll.is_some_and(|poll| !poll.cancels.is_empty());
         let grace = self.model.effective_grace(from) > 0;
-        !cancels && (via == own || !grace)
+        let own_deferred = self.model.deferred.is_some() && via == own;
+        !cancels && !own_deferred && (via == own || !grace)
     }
 
     /// The services through which a call would wait for room.
@@ -219,7 +221,7 @@ impl Driver<'_> {
         let model = &self.model;
         let runs = |c: &usize| {
             let cleanup = &model.cleanups[*c];
-            let sure = !model.nodes[cleanup.node].told_late;
+            let sure = !model.nodes[cleanup.node].told_late && !model.waits_in(*c);
             cleanup.state == CleanupState::Running && !cleanup.released && sure
         };
         let running: Vec<_> = (0..model.cleanups.len()).filter(runs).collect();
@@ -227,22 +229,20 @@ impl Driver<'_> {
             return false;
         };
         let node = model.cleanups[cleanup].node;
-        let deferred = model.nodes[node].cleanups.contains(&cleanup);
+        let deferred = model.is_deferred(cleanup);
         // It waits for nothing itself.
         let kind = match start.kind {
             Kind::Run => Kind::Raw,
             kind => kind,
         };
-        let (beside, when_room) = (false, false);
-        self.model.deferred = deferred.then_some(cleanup);
         let start = Start {
             kind,
-            beside,
-            when_room,
+            beside: false,
             ..start
         };
+        (self.model.calling, self.model.deferred) = (Some(cleanup), deferred.then_some(cleanup));
         let launch = self.start(Some(node), start);
-        self.model.deferred = None;
+        (self.model.calling, self.model.deferred) = (None, None);
         let Some(launch) = launch else {
             return false;
         };

@@ -156,6 +156,9 @@ impl World {
             let panics = loop {
                 match next().await {
                     Ok(panics) => break panics,
+                    Err(launch) if launch.when_room => {
+                        world.clone().start_when_room(launch).await;
+                    }
                     Err(launch) => world.start(launch),
                 }
             };
