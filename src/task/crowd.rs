@@ -41,6 +41,8 @@ pub(crate) enum Edge {
     Reached,
     /// The number has come, from below, to three quarters of that: the next crossing counts again.
     Rearmed,
+    /// Both: of a share of at most three, the number below is less than three quarters.
+    RearmedAndReached,
 }
 
 impl CrowdHook {
@@ -62,12 +64,13 @@ impl CrowdHook {
     /// Says what it means that a parent with this limit has got its child number `count`.
     pub(crate) fn edge(&self, count: usize, limit: usize) -> Option<Edge> {
         let share = ((limit as f64 * self.share).ceil() as usize).clamp(1, limit.max(1));
-        if count == share {
-            Some(Edge::Reached)
-        } else if count == share / 4 * 3 + share % 4 * 3 / 4 {
-            Some(Edge::Rearmed)
-        } else {
-            None
+        // The lowest number that is not below three quarters.
+        let rearmed = share - share / 4;
+        match (count == rearmed, count == share) {
+            (true, true) => Some(Edge::RearmedAndReached),
+            (false, true) => Some(Edge::Reached),
+            (true, false) => Some(Edge::Rearmed),
+            (false, false) => None,
         }
     }
 
@@ -75,9 +78,9 @@ impl CrowdHook {
     pub(crate) fn crosses(edge: Edge, parent: &Cold) -> bool {
         // Each crossing is noted by the thread whose child it is: no memory depends on the flag, so
         // Relaxed suffices.
-        let reached = edge == Edge::Reached;
+        let reached = edge != Edge::Rearmed;
         let before = parent.crowded.swap(reached, Ordering::Relaxed);
-        reached && !before
+        reached && (!before || edge == Edge::RearmedAndReached)
     }
 
     /// Calls the hook. A panic in it ends here.
@@ -107,12 +110,14 @@ mod tests {
             let edge = move |count| hook.edge(count, limit).map(|edge| (count, edge));
             (1..=limit.min(2_000)).filter_map(edge).collect::<Vec<_>>()
         };
-        use Edge::{Reached, Rearmed};
+        use Edge::{Reached, Rearmed, RearmedAndReached as Both};
         assert_eq!(edges(0.8, 1_000), [(600, Rearmed), (800, Reached)]);
-        assert_eq!(edges(1.0, 10), [(7, Rearmed), (10, Reached)]);
-        assert_eq!(edges(0.001, 10), [(1, Reached)]);
-        assert_eq!(edges(0.5, 1), [(1, Reached)]);
-        assert_eq!(edges(1e-300, usize::MAX), [(1, Reached)]);
+        assert_eq!(edges(1.0, 10), [(8, Rearmed), (10, Reached)]);
+        assert_eq!(edges(1.0, 4), [(3, Rearmed), (4, Reached)]);
+        assert_eq!(edges(1.0, 3), [(3, Both)]);
+        assert_eq!(edges(0.001, 10), [(1, Both)]);
+        assert_eq!(edges(0.5, 1), [(1, Both)]);
+        assert_eq!(edges(1e-300, usize::MAX), [(1, Both)]);
         assert_eq!(edges(1.0, usize::MAX), []);
     }
 }

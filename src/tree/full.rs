@@ -152,7 +152,7 @@ pub(super) fn tell_crowd(parent: Parent<'_>, edge: Edge, count: usize, limit: us
         return;
     };
     // Children that are done may be counted. If some are, the edge comes again.
-    if edge == Edge::Reached && make_room(parent) {
+    if edge != Edge::Rearmed && make_room(parent) {
         return;
     }
     let Some(pin) = parent.task().pin() else {

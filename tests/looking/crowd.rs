@@ -91,6 +91,29 @@ fn the_hook_is_called_once_for_each_crossing() {
     });
 }
 
+/// Each time that the number comes to a share of at most three, it was below three quarters of that before.
+#[test]
+fn a_small_share_is_crossed_again() {
+    for (share, number) in [(0.05, 1), (0.1, 2), (0.15, 3)] {
+        for seed in 0..5 {
+            let log: Log<Crowd> = Log::new();
+            let calls = log.clone();
+            let sim = Sim::new(seed).on_crowd(share, move |crowd| calls.push(crowd.clone()));
+            sim.block_on(async {
+                let (app, ctx) = app().await;
+                let _base = children(&ctx, "base", number - 1);
+                for _ in 0..3 {
+                    assert!(log.is_empty());
+                    let one = children(&ctx, "one", 1);
+                    assert_eq!(log.take().len(), 1, "{number}");
+                    end(one).await;
+                }
+                app.stop().await.expect("it was started");
+            });
+        }
+    }
+}
+
 #[test]
 fn child_services_count_and_raw_tasks_do_not() {
     with_hook(0.1, async |calls| {
