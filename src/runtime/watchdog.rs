@@ -68,8 +68,8 @@ struct State {
 pub(super) struct Watchdog {
     control: Arc<Control>,
     thread: Option<JoinHandle<()>>,
-    /// Kept so that a thread that is joined does not drop the hook, whose destructor may block.
-    _hook: StallHook,
+    /// Kept so that a thread that is joined does not drop the hook, whose destructor may block. Taken by the drop.
+    hook: Option<StallHook>,
 }
 
 impl Watchdog {
@@ -85,7 +85,7 @@ impl Watchdog {
         Ok(Watchdog {
             control,
             thread: Some(thread),
-            _hook: hook,
+            hook: Some(hook),
         })
     }
 }
@@ -102,6 +102,8 @@ impl Drop for Watchdog {
             // A panic of the hook is caught.
             let _ = thread.join();
         }
+        // Its destructor may panic, and the runtime is often dropped because of a panic.
+        quietly(|| drop(self.hook.take()));
     }
 }
 

@@ -185,6 +185,22 @@ fn a_hook_that_blocks_holds_up_no_drop() {
     });
 }
 
+/// So does that of the hook of a crowd.
+#[test]
+fn a_destructor_of_a_hook_may_panic() {
+    watchdog(|| {
+        let falls = || OnDrop::new(|| panic!("a destructor of a hook"));
+        let (of_stalls, of_crowds) = (falls(), falls());
+        let rt = Runtime::builder()
+            .workers(1)
+            .on_stall(Duration::MAX, move |_| _ = &of_stalls)
+            .on_crowd(0.5, move |_| _ = &of_crowds)
+            .build()
+            .expect("a runtime");
+        drop(rt);
+    });
+}
+
 #[test]
 fn the_hook_may_drop_the_runtime() {
     watchdog(|| {
