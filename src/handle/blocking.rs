@@ -27,6 +27,9 @@ use std::panic::Location;
 /// [`Runtime::shutdown_timeout`](crate::Runtime::shutdown_timeout) leaves it behind and names it. A closure that takes
 /// long can look at [`Manager::is_cancelled`](crate::Manager::is_cancelled) and the like.
 ///
+/// The closure may drop its own runtime, which does not wait then. It may not wait for the end of its own service, or
+/// of another task above it: that wait would never end, and panics.
+///
 /// # Panics
 ///
 /// Panics outside a runtime. A panic of the closure is the task's.

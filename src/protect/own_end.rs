@@ -13,7 +13,11 @@
 //! end, and then the waiting task is dropped. If the protection waits for that task, neither ends, which only a
 //! simulation tells. Nor is a wait with a limit of time told, as `stop_timeout` is.
 //!
-//! `wait_finished` of a service is told only in a shield, in a cleanup, and in a destructor ([`check_finish`]).
+//! A closure that blocks is ended neither by a cancellation nor by a kill, so a wait inside of one is always told,
+//! also in a `block_on` that has put the code outside of the closure's task.
+//!
+//! `wait_finished` of a service is told only in a shield, in a cleanup, in a destructor, and in a closure that blocks
+//! ([`check_finish`]).
 //! Elsewhere a task may wait for the finish of its own service: it waits for the cancellation, at which
 //! it is dropped. Daemons of the original `async_service` do so.
 //!
@@ -22,10 +26,11 @@
 //! itself for each of its tasks.
 
 use crate::path::sanitise;
+use crate::task::current::closure;
 use crate::task::current::code::PlaceKind;
 use crate::task::current::{Current, look};
 use crate::task::state::Level;
-use crate::task::{Borrowed, Live};
+use crate::task::{Borrowed, Live, kind};
 use std::panic::Location;
 
 /// The number of tasks above the calling one that are looked at.
@@ -63,22 +68,44 @@ fn check_ancestors(
     location: Option<&'static Location<'static>>,
     only_hard: bool,
 ) {
-    let message = look(|current| {
-        let task = current.task()?;
-        let hard = is_hard(current, task);
-        if only_hard && !hard {
+    let tell = |task: Live<'_>, dropped: Dropped| {
+        if only_hard && matches!(dropped, Dropped::At(Level::Cancel)) {
             return None;
         }
         let mut upward = task.upward().take(LEVELS);
         let found = upward.find(|above| above.borrowed() == target)?;
-        let level = if hard { Level::Kill } else { Level::Cancel };
-        if is_being_ended(task, level) {
-            return None;
+        match dropped {
+            Dropped::At(level) if is_being_ended(task, level) => None,
+            _ => Some(describe(task, found, location)),
         }
-        Some(describe(task, found, location))
+    };
+    let in_task = look(|current| {
+        let task = current.task()?;
+        Some(tell(task, dropped(current, task)))
     });
+    let message = match in_task {
+        Some(message) => message,
+        None => closure::pin().and_then(|closure| tell(closure.live(), Dropped::Never)),
+    };
     if let Some(message) = message {
         panic!("{message}");
+    }
+}
+
+/// What ends the calling code while it waits.
+enum Dropped {
+    /// A request of at least this level: a cancellation, or only a kill.
+    At(Level),
+    Never,
+}
+
+fn dropped(current: &Current, task: Live<'_>) -> Dropped {
+    if task.is(kind::BLOCKING) && !task.is_future_gone() {
+        Dropped::Never
+    } else if is_hard(current, task) {
+        Dropped::At(Level::Kill)
+    } else {
+        Dropped::At(Level::Cancel)
     }
 }
 

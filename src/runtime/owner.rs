@@ -22,8 +22,8 @@ use std::thread::JoinHandle;
 /// Dropping the runtime drops every future, leaves first, each after its current poll. It waits for
 /// no shield, cleanup or grace period, and then joins the workers. So a task that is stuck in a poll
 /// holds up the drop. [`shutdown_timeout`](Runtime::shutdown_timeout) first lets protected tasks end,
-/// and leaves a stuck thread behind. A runtime that is dropped on one of its own workers stops
-/// everything without joining the threads.
+/// and leaves a stuck thread behind. A runtime that is dropped on one of its own workers, or in a blocking
+/// closure of its own, stops everything without joining the threads.
 ///
 /// # Examples
 ///

@@ -22,7 +22,7 @@ impl Runtime {
     /// thread behind that is stuck in a poll, or in a blocking closure.
     ///
     /// A thread counts as stuck when no worker has got anything done for about 100 ms. On a worker of
-    /// this runtime this does not wait at all.
+    /// this runtime, and in a blocking closure of it, this does not wait at all.
     ///
     /// # Errors
     ///
@@ -44,8 +44,8 @@ impl Runtime {
         let shared = self.handle.shared().clone();
         let origin = Origin::at(How::Shutdown, Location::caller());
         end_all_from(&shared, Level::Cancel, origin);
-        let on_worker = current::is_worker_of(&shared);
-        if !on_worker {
+        let inside = is_inside(&shared);
+        if !inside {
             self.wait_done(&shared, timeout);
         }
         if self.pool.has_terminated() {
@@ -55,18 +55,11 @@ impl Runtime {
         let remaining = look::all(&shared);
         request_all(&shared, Level::Kill);
         // A worker that is this thread ends the tasks once it goes on.
-        if !on_worker {
-            let mut stuck = Stuck::new(self.pool.progress());
-            while !self.pool.has_terminated() {
-                self.wait_done(&shared, stuck::LOOK);
-                if stuck.look(self.pool.progress()) && !self.pool.has_terminated() {
-                    // Every other worker is idle. The tasks that are left wait for a poll or a drop that
-                    // does not end.
-                    self.threads.clear();
-                    break;
-                }
-            }
+        if !inside {
+            self.wait_until_stuck(&shared);
             self.join();
+        } else if self.is_left_alone(&shared) {
+            self.wait_until_stuck(&shared);
         }
         if remaining.is_empty() {
             return Ok(());
@@ -115,12 +108,38 @@ impl Runtime {
         }
     }
 
+    /// Waits until the last task is done, and leaves the threads behind that are stuck.
+    fn wait_until_stuck(&mut self, shared: &Arc<Shared>) {
+        let mut stuck = Stuck::new(self.pool.progress());
+        while !self.pool.has_terminated() {
+            self.wait_done(shared, stuck::LOOK);
+            if stuck.look(self.pool.progress()) && !self.pool.has_terminated() {
+                // Every other worker is idle. The tasks that are left wait for a poll or a drop that
+                // does not end.
+                self.threads.clear();
+                break;
+            }
+        }
+    }
+
+    /// Whether no worker ends the tasks when the calling code, which is inside of the runtime, does not: it is in a
+    /// closure that blocks, and there are no workers.
+    fn is_left_alone(&self, shared: &Shared) -> bool {
+        self.threads.is_empty() && !current::is_worker_of(shared)
+    }
+
     fn join(&mut self) {
         for thread in self.threads.drain(..) {
             // A worker catches the panics of tasks, so it ends only by returning.
             let _ = thread.join();
         }
     }
+}
+
+/// Whether the calling code is part of the runtime, which so does not end before it has returned: it is on a worker,
+/// or in a closure that blocks.
+fn is_inside(shared: &Shared) -> bool {
+    current::is_worker_of(shared) || current::closure::is_of(shared)
 }
 
 impl Drop for Runtime {
@@ -131,7 +150,10 @@ impl Drop for Runtime {
         }
         let shared = self.handle.shared().clone();
         end_all(&shared, Level::Kill);
-        if current::is_worker_of(&shared) {
+        if is_inside(&shared) {
+            if self.is_left_alone(&shared) {
+                self.wait_until_stuck(&shared);
+            }
             return;
         }
         if self.threads.is_empty() {

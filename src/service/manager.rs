@@ -170,8 +170,8 @@ impl Manager {
     ///
     /// # Panics
     ///
-    /// Panics if the calling task is part of the service and waits in a shield, in a cleanup or in a
-    /// destructor: such a wait never ends.
+    /// Panics if the calling task is part of the service and waits in a shield, in a cleanup, in a
+    /// destructor or in a blocking closure: such a wait never ends.
     #[track_caller]
     pub fn wait_finished(&self) -> impl Future<Output = ()> {
         self.wait_finished_from(Location::caller())

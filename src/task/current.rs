@@ -16,6 +16,7 @@ use std::mem::ManuallyDrop;
 use std::num::NonZeroU64;
 use std::panic::Location;
 
+pub(crate) mod closure;
 pub(crate) mod code;
 pub(crate) mod inside;
 pub(crate) mod view;

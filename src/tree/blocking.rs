@@ -24,6 +24,7 @@
 use super::batch::Batch;
 use super::poll;
 use crate::task::TaskRef;
+use crate::task::current::closure::InClosure;
 use crate::task::current::inside::InRuntime;
 use crate::task::raw::{Next, Queued, StartRarely};
 
@@ -56,19 +57,22 @@ fn wait(task: Queued) -> Next {
 impl Ticket {
     /// Polls the task on the calling thread, if it still waits.
     fn redeem(self) {
-        let Some(task) = self.0.borrowed().schedule() else {
+        let Ticket(reference) = self;
+        let Some(task) = reference.borrowed().schedule() else {
             return;
         };
         let shared = task.live().shared_arc();
         let _in_runtime = InRuntime::enter(shared.clone(), None);
         // What the end of the task leads to above it is left to the workers.
         let mut done = Batch::default();
+        let in_closure = InClosure::begin(reference);
         poll::run(
             task,
             &mut done,
             || shared.schedule().on_done(),
             Queued::submit,
         );
+        drop(in_closure);
         done.flush_quietly();
     }
 }

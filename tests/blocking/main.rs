@@ -8,6 +8,7 @@
 mod common;
 
 mod full;
+mod inside;
 mod simulated;
 
 use common::{Event, OnDrop, Queue, on_workers, watchdog};

@@ -321,7 +321,7 @@ impl Shared {
 impl Header {
     /// Whether it is a task of this runtime.
     #[inline]
-    fn is_in(&self, shared: &Shared) -> bool {
+    pub(crate) fn is_in(&self, shared: &Shared) -> bool {
         std::ptr::eq(self.shared.cast(), shared)
     }
 
