@@ -31,8 +31,10 @@ impl Model {
     pub(super) fn stop_beside(&mut self, node: usize, service: usize) {
         seen(Seen::BodyStops);
         // It goes with the tree in this very moment: that comes before or after the end of the body.
+        // Or a failure of this moment cancels both.
         let it = &self.nodes[service];
-        let either = it.done && it.done_at == self.now;
+        let either =
+            it.done && it.done_at == self.now || self.broken && it.closing == Some(self.now);
         if let Some(service) = self.nodes[service].service.as_mut().filter(|_| either) {
             service.cancelled_or_not |= !service.cancelled;
         }

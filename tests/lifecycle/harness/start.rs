@@ -136,9 +136,11 @@ impl Driver<'_> {
     /// Makes what was started a supervisor, if there is room for its children.
     fn supervise(&mut self, node: usize, plan: Plan) {
         let (children, incarnations) = (plan.children.len(), plan.incarnations());
-        // Whether one that is born in a grace begins at all is not said.
+        // Whether one that is born in a grace begins at all is not said, nor is it whether one does that is born in
+        // a poll at the end of which a panic counts.
         let it = &self.model.nodes[node];
-        let serves = it.kind == Kind::Service && it.closing.is_none();
+        let panics = self.model.poll.as_ref().map_or(0, |poll| poll.panics);
+        let serves = it.kind == Kind::Service && it.closing.is_none() && panics == 0;
         if !serves || self.model.nodes.len() + children * incarnations > MOST_NODES {
             return;
         }
