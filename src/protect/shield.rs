@@ -20,8 +20,9 @@ use std::task::Poll;
 /// # Cancellation
 ///
 /// When the task is to be dropped while `f` runs, the whole task is polled on until `f` has ended. Then
-/// it goes on to its next suspension, and is dropped there. If it returns before that, its result
-/// counts. When the task is to be dropped before the shield is first polled, the shield does not start,
+/// it goes on to its next suspension, and is dropped there, or, if something is left that `f` has spawned, as soon as
+/// that has ended. Until then it gets past none of this crate's awaits, though past others. If it returns before that,
+/// its result counts. When the task is to be dropped before the shield is first polled, the shield does not start,
 /// and the task ends there.
 ///
 /// Dropping this future, in a select or on a timeout, drops `f` and ends the shield. A kill

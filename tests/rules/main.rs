@@ -32,6 +32,7 @@ mod names;
 mod own_awaits;
 mod place;
 mod room;
+mod room_sweep;
 mod runtime;
 mod scheduling;
 mod sets;
