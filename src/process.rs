@@ -31,7 +31,7 @@
 //! | code | meaning |
 //! |---|---|
 //! | 0 | the service has ended without a failure, by itself or because of a signal |
-//! | 1 | it has failed, or could not be started; the failures are printed to stderr, with their paths |
+//! | 1 | it has failed, or could not be started (printed to stderr, with paths); or a root beside it outlived its drain |
 //! | 128 + the number of the signal | something had to be killed |
 //!
 //! # The init system
@@ -195,12 +195,13 @@ impl Process {
         let started = builder.start(&runtime);
         let manager = started.map_err(|error: LifecycleError| error.to_string())?;
         notify::spawn_tasks(&runtime, &manager, &notifier, self.ready_within);
-        let killed = Arc::new(AtomicI32::new(0));
+        let (asked, killed) = (Arc::new(AtomicI32::new(0)), Arc::new(AtomicI32::new(0)));
         let control = Control {
             manager: manager.clone(),
             handle: runtime.handle().clone(),
             notifier: notifier.clone(),
             drain: self.drain,
+            asked: asked.clone(),
             killed: killed.clone(),
         };
         let thread = std::thread::Builder::new().name("taskgrove-control".to_owned());
@@ -210,6 +211,7 @@ impl Process {
             manager,
             notifier,
             drain: self.drain,
+            asked,
             killed,
             events,
             control,
@@ -224,6 +226,9 @@ struct Running {
     manager: Manager,
     notifier: Arc<Notifier>,
     drain: Duration,
+    /// The number of the signal that began the drain; 0 as long as there was none. The control stores it, with Relaxed:
+    /// this thread joins the control before it loads it.
+    asked: Arc<AtomicI32>,
     /// The number of the signal for which the rest was killed; 0 as long as nothing was. The control stores it before
     /// the kill, with Release; this thread loads it with Acquire after the end that the kill has brought about.
     killed: Arc<AtomicI32>,
@@ -255,11 +260,15 @@ impl Running {
         if has_killed() != 0 {
             return ExitCode::from(code_of(has_killed()));
         }
-        let is_left = left.is_err();
         if let Err(left) = left {
             print::print(move || print::describe(&left));
+            // The drain of a signal may end at the same moment as that of the roots beside the service.
+            return ExitCode::from(match self.asked.load(Ordering::Relaxed) {
+                0 => FAILED,
+                signal => code_of(signal),
+            });
         }
-        if has_failed || is_left {
+        if has_failed {
             ExitCode::from(FAILED)
         } else {
             ExitCode::SUCCESS

@@ -13,6 +13,8 @@ use super::signals;
 use crate::error::{How, Origin, StopTimeout};
 use crate::handle::Handle;
 use crate::service::Manager;
+use crate::task::state::Level;
+use crate::tree::request::request_all;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -28,6 +30,7 @@ pub(super) struct Control {
     pub(super) handle: Handle,
     pub(super) notifier: Arc<Notifier>,
     pub(super) drain: Duration,
+    pub(super) asked: Arc<AtomicI32>,
     pub(super) killed: Arc<AtomicI32>,
 }
 
@@ -42,6 +45,7 @@ impl Control {
                 (Received::Event(Event::Ended), _) => return,
                 (Received::Event(Event::Signal(signals::QUIT)), _) => self.print_tree(),
                 (Received::Event(Event::Signal(signal)), None) => {
+                    self.asked.store(signal, Ordering::Relaxed);
                     self.notifier.stopping();
                     self.cancel(signal);
                     draining = Some((signal, Instant::now().checked_add(self.drain)));
@@ -89,6 +93,8 @@ impl Control {
             });
         }
         let _ = self.manager.kill();
+        // The service may be over, and other roots have the drain to come to an end.
+        request_all(self.handle.shared(), Level::Kill);
         let mut live = usize::MAX;
         let mut since = Instant::now();
         loop {

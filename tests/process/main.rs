@@ -28,7 +28,7 @@ const TESTS: &[Test] = tests! {
     signals::{
         a_clean_end, a_failure, a_builder_names_the_service, a_failure_that_cannot_be_printed, a_cause_that_cannot_be_printed_holds_nothing_up, a_service_that_is_managed, a_signal_cancels, what_outlives_the_drain_is_killed,
         a_second_signal_kills, a_stuck_poll_holds_nothing_up, a_third_signal_ends_at_once, a_blocked_stderr_holds_nothing_up,
-        a_picture_on_quit, what_is_left_beside_the_service, the_usual_effect_afterwards, one_run_after_another,
+        a_picture_on_quit, what_is_left_beside_the_service, what_is_left_beside_the_service_at_a_signal, what_is_left_beside_the_service_is_killed, the_usual_effect_afterwards, one_run_after_another,
     }
     notify::{
         ready_when_it_says_so, ready_when_it_never_says, ready_when_it_ends_well, not_ready_when_it_fails, abstract_names,

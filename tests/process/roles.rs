@@ -102,6 +102,15 @@ impl std::fmt::Display for Endless {
 
 impl std::error::Error for Endless {}
 
+/// Says when it is dropped.
+struct Falls;
+
+impl Drop for Falls {
+    fn drop(&mut self) {
+        println!("falls");
+    }
+}
+
 /// Waits until each other task has begun, so that its cleanup runs.
 async fn has_begun() {
     let root = Handle::current();
@@ -230,6 +239,29 @@ pub(crate) fn run(role: &str) -> ExitCode {
             }
             Ok(())
         })),
+        "leaves at a signal" => process().drain(SOON).run(service_fn("app", async |_| {
+            let cleans = async { finally(pending::<()>(), pending::<()>()).await };
+            Handle::current().task(cleans).name("left").spawn();
+            has_begun().await;
+            println!("up");
+            pending().await
+        })),
+        "leaves for ever" => process()
+            .drain(Duration::MAX)
+            .run(service_fn("app", async |_| {
+                let root = Handle::current();
+                let cleans = async {
+                    let _falls = Falls;
+                    finally(pending::<()>(), async {
+                        println!("cleans up");
+                        pending::<()>().await
+                    })
+                    .await
+                };
+                root.task(cleans).name("left").spawn();
+                has_begun().await;
+                Ok(())
+            })),
         "afterwards" => {
             let code = process().run(service_fn("app", async |_| Ok(())));
             assert_eq!(code, ExitCode::SUCCESS);

@@ -163,6 +163,33 @@ pub(crate) fn what_is_left_beside_the_service() {
     );
 }
 
+/// Once a signal has come, its drain is that of the other roots, too.
+pub(crate) fn what_is_left_beside_the_service_at_a_signal() {
+    let mut child = Child::start("leaves at a signal");
+    child.prints("up");
+    child.signal("TERM");
+    let ended = child.end();
+    assert_eq!(ended.code, Ok(128 + TERM), "{}", ended.err);
+    assert!(ended.err.contains("left #"), "{}", ended.err);
+}
+
+/// They are killed as the service is, which drops what they have.
+pub(crate) fn what_is_left_beside_the_service_is_killed() {
+    let mut child = Child::start("leaves for ever");
+    child.prints("cleans up");
+    child.signal("TERM");
+    child.signal("INT");
+    let ended = child.end();
+    // Both may be there before one is looked at.
+    assert!(
+        [Ok(128 + INT), Ok(128 + TERM)].contains(&ended.code),
+        "{:?}",
+        ended.code
+    );
+    assert!(ended.err.contains("left #"), "{}", ended.err);
+    assert_eq!(ended.out, ["falls"]);
+}
+
 pub(crate) fn the_usual_effect_afterwards() {
     let mut child = Child::start("afterwards");
     child.prints("up");
