@@ -43,7 +43,7 @@
 //! `WATCHDOG=1` twice in that time. A task of the runtime does so: a runtime none of whose workers comes to an end of
 //! its poll does not say it, and the init system restarts the process.
 
-// For maintainers. Three threads take part:
+// For maintainers. Three threads take part, and a fourth that tells an init system of a state (`notify`):
 //
 // - The calling thread blocks on the end of the service, and then shuts the runtime down.
 // - One thread waits for signals (`signals`).
@@ -238,8 +238,15 @@ struct Running {
 }
 
 impl Running {
-    /// Waits for the end, and shuts the runtime down.
     fn end(self) -> ExitCode {
+        let notifier = self.notifier.clone();
+        let code = self.wait();
+        notifier.flush();
+        code
+    }
+
+    /// Waits for the end, and shuts the runtime down.
+    fn wait(self) -> ExitCode {
         self.runtime.block_on(self.manager.wait_finished());
         let result = self.manager.result().unwrap_or(Ok(()));
         self.notifier.ended(result.is_ok());

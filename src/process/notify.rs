@@ -4,13 +4,25 @@ use super::print::print;
 use crate::handle::Handle;
 use crate::service::Manager;
 use crate::time::{self, MissedTicks};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::time::Duration;
 
+/// How long the end of the process waits for an init system that does not read.
+const LIMIT: Duration = Duration::from_secs(1);
+
 /// Tells the init system about the state of the process. The messages of a state are sent once.
+///
+/// The init system may be busy, and its queue full, for instance while many services start. A message of a state is not
+/// lost then, as the process would be ended for it: a thread sends it, and waits. A proof that the runtime runs is not
+/// sent then, since another one follows.
 pub(super) struct Notifier {
+    /// Does not wait.
     socket: Option<Socket>,
+    /// To the thread that sends the messages of a state.
+    states: Option<mpsc::Sender<State>>,
     watchdog: Option<Duration>,
     /// Whether a message was sent. Each thread that sends swaps it; only who was first matters, so Relaxed suffices.
     is_ready: AtomicBool,
@@ -20,42 +32,64 @@ pub(super) struct Notifier {
 impl Notifier {
     pub(super) fn from_environment() -> Notifier {
         let socket = std::env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty());
-        let socket = socket.and_then(|name| match Socket::to(&name) {
-            Ok(socket) => Some(socket),
-            Err(error) => {
-                let name = name.clone();
-                print(move || format!("cannot use NOTIFY_SOCKET {}: {error}", name.display()));
-                None
-            }
+        let sockets = socket.and_then(|name| {
+            let open = || {
+                Ok((
+                    Socket::to(&name, false)?,
+                    send_states(Socket::to(&name, true)?)?,
+                ))
+            };
+            open()
+                .map_err(|error: io::Error| {
+                    let name = name.clone();
+                    print(move || format!("cannot use NOTIFY_SOCKET {}: {error}", name.display()));
+                })
+                .ok()
         });
+        let (socket, states) = sockets.unzip();
         let number = |name| std::env::var(name).ok()?.trim().parse::<u64>().ok();
         let of_this = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
         let period = number("WATCHDOG_USEC").filter(|&us| us > 0 && of_this && socket.is_some());
         Notifier {
             socket,
+            states,
             watchdog: period.map(Duration::from_micros),
             is_ready: AtomicBool::new(false),
             is_stopping: AtomicBool::new(false),
         }
     }
 
-    fn send(&self, message: &str) {
+    fn runs(&self) {
         if let Some(socket) = &self.socket {
-            // There is nobody to whom it matters: an init system that is gone, or does not read.
-            let _ = socket.send(message);
+            // An init system that is gone, or does not read.
+            let _ = socket.send("WATCHDOG=1");
+        }
+    }
+
+    fn tell(&self, state: State) {
+        if let Some(states) = &self.states {
+            // The thread lasts as long as this does.
+            let _ = states.send(state);
         }
     }
 
     fn ready(&self) {
         if !self.is_ready.swap(true, Ordering::Relaxed) {
-            self.send("READY=1");
+            self.tell(State::Message("READY=1"));
         }
     }
 
     pub(super) fn stopping(&self) {
         if !self.is_stopping.swap(true, Ordering::Relaxed) {
-            self.send("STOPPING=1");
+            self.tell(State::Message("STOPPING=1"));
         }
+    }
+
+    /// Waits until the messages are sent, at most for [`LIMIT`].
+    pub(super) fn flush(&self) {
+        let (sent, is_sent) = mpsc::channel();
+        self.tell(State::Flush(sent));
+        let _ = is_sent.recv_timeout(LIMIT);
     }
 
     /// The service has ended. One that has ended well without having said that it was ready was started.
@@ -65,6 +99,29 @@ impl Notifier {
         }
         self.stopping();
     }
+}
+
+/// What the thread that sends the messages of a state is told.
+enum State {
+    Message(&'static str),
+    /// Everything before is sent when this is dropped.
+    Flush(#[expect(dead_code, reason = "what counts is its drop")] mpsc::Sender<()>),
+}
+
+/// Starts the thread that sends the messages of a state. It ends with the notifier, or is left behind with the process.
+fn send_states(socket: Socket) -> io::Result<mpsc::Sender<State>> {
+    let (states, received) = mpsc::channel();
+    let send = move || {
+        for state in received {
+            if let State::Message(message) = state {
+                // An init system that is gone.
+                let _ = socket.send(message);
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().name("taskgrove-notify".to_owned());
+    thread.spawn(send)?;
+    Ok(states)
 }
 
 /// Spawns the tasks that follow the service, and prove that the runtime runs.
@@ -98,7 +155,7 @@ pub(super) fn spawn_tasks(
             let mut ticks = time::interval(half).missed_ticks(MissedTicks::Skip);
             loop {
                 ticks.tick().await;
-                told.send("WATCHDOG=1");
+                told.runs();
             }
         };
         handle.task(prove).name("sd_watchdog").spawn();
@@ -123,7 +180,8 @@ mod unix {
 
     impl Socket {
         /// Opens the socket of this name: a path, or, after `@`, a name in Linux's abstract namespace.
-        pub(super) fn to(name: &OsStr) -> io::Result<Socket> {
+        /// Sending `waits` while the queue of the other end is full, or is an error then.
+        pub(super) fn to(name: &OsStr, waits: bool) -> io::Result<Socket> {
             let to = match name.as_bytes() {
                 [b'@', rest @ ..] => abstract_address(rest)?,
                 [b'/', ..] => SocketAddr::from_pathname(name)?,
@@ -133,8 +191,7 @@ mod unix {
                 }
             };
             let from = UnixDatagram::unbound()?;
-            // A task sends: it must not block its worker.
-            from.set_nonblocking(true)?;
+            from.set_nonblocking(!waits)?;
             Ok(Socket { from, to })
         }
 
@@ -166,7 +223,7 @@ enum Socket {}
 
 #[cfg(not(unix))]
 impl Socket {
-    fn to(_: &std::ffi::OsStr) -> std::io::Result<Socket> {
+    fn to(_: &std::ffi::OsStr, _: bool) -> std::io::Result<Socket> {
         Err(std::io::ErrorKind::Unsupported.into())
     }
 

@@ -29,6 +29,14 @@ impl Init {
         Child::with(role, &variables)
     }
 
+    /// Fills the queue of the socket, so that sending to it would wait. Returns the number of messages.
+    fn fill(&self) -> usize {
+        let other = UnixDatagram::unbound().unwrap();
+        other.set_nonblocking(true).unwrap();
+        let sent = || other.send_to(b"X", &self.path).is_ok();
+        std::iter::from_fn(|| sent().then_some(())).count()
+    }
+
     fn next(&self) -> String {
         receive(&self.socket)
     }
@@ -89,6 +97,34 @@ pub(crate) fn not_ready_when_it_fails() {
     let init = Init::new("fails");
     assert_eq!(init.start("fails later", &[]).end().code, Ok(1));
     assert_eq!(init.rest(), ["STOPPING=1"]);
+}
+
+/// What a busy init system has no room for is sent once it has: it would end a service that is not ready in time.
+pub(crate) fn a_queue_that_is_full() {
+    let init = Init::new("full");
+    let filled = init.fill();
+    let mut child = init.start("says", &[("WATCHDOG_USEC", "40000")]);
+    child.prints("ready");
+    child.prints("up");
+    for _ in 0..filled {
+        assert_eq!(init.next(), "X");
+    }
+    while init.next() != "READY=1" {}
+    child.signal("TERM");
+    while init.next() != "STOPPING=1" {}
+    assert_eq!(child.end().code, Ok(0));
+}
+
+/// One that never reads holds up nothing but the end, and that for a limited time.
+pub(crate) fn a_queue_that_stays_full() {
+    let init = Init::new("stays-full");
+    init.fill();
+    let mut child = init.start("says", &[]);
+    child.prints("ready");
+    child.prints("up");
+    child.signal("TERM");
+    let ended = child.end();
+    assert_eq!((ended.code, ended.out.len()), (Ok(0), 1));
 }
 
 pub(crate) fn abstract_names() {
