@@ -278,6 +278,20 @@ pub(crate) fn run(role: &str) -> ExitCode {
             ctx.set_ready();
             waits(ctx).await
         })),
+        "says, and is heard" => with_workers(1).run(service_fn("app", async |ctx: Context| {
+            let root = Handle::current();
+            // On the only worker a poll that has begun has ended.
+            let polled = async |times| {
+                let is_polled = |node: &Node| node.name == "sd_notify" && node.polls >= times;
+                while !root.snapshot().nodes().iter().any(is_polled) {
+                    yield_now().await;
+                }
+            };
+            polled(1).await;
+            ctx.set_ready();
+            polled(2).await;
+            waits(ctx).await
+        })),
         "never says" => process().ready_within(SOON).run(service_fn("app", waits)),
         "fails later" => process().run(service_fn("app", async |_| {
             spawn(async {}).await?;
