@@ -253,3 +253,64 @@ fn on_threads_and_with_stalls() {
     drop(rt);
     assert_eq!(open("task-") + open("stuck-on-threads"), 0);
 }
+
+/// Panics in each call about a span or an event, and counts the spans that are open.
+struct Panics(std::sync::Arc<AtomicU64>);
+
+impl Subscriber for Panics {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(self.0.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, _: &Event<'_>) {
+        panic!("in an event");
+    }
+
+    fn enter(&self, span: &Id) {
+        // Both are tried: an enter that panics has no exit.
+        assert!(span.into_u64().is_multiple_of(2), "in an enter");
+    }
+
+    fn exit(&self, _: &Id) {
+        panic!("in an exit");
+    }
+
+    fn try_close(&self, _: Id) -> bool {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+        panic!("in a close");
+    }
+}
+
+/// Two panics at once would end the process.
+#[test]
+fn a_subscriber_may_panic_in_each_call() {
+    let open = std::sync::Arc::new(AtomicU64::new(0));
+    tracing::subscriber::with_default(Panics(open.clone()), || {
+        let rt = Runtime::builder().workers(0).build().expect("a runtime");
+        for _ in 0..4 {
+            let app = service_fn("app", async |ctx: Context| {
+                ctx.run_daemon_task(pending())?;
+                ctx.run_task(async {
+                    taskgrove::yield_now().await;
+                    Err("no disk".into())
+                })?;
+                pending().await
+            });
+            let error = rt.run(app).expect_err("a failure");
+            assert!(error.to_string().contains("no disk"), "{error}");
+        }
+        let killed: Task<()> = rt.spawn(pending());
+        rt.block_on(taskgrove::yield_now());
+        killed.kill();
+        rt.block_on(killed.wait_done());
+        assert_eq!(open.load(Ordering::Relaxed), 0);
+    });
+}

@@ -26,30 +26,28 @@ impl Span {
     ) -> Option<Span> {
         let mut begun = None;
         quietly(|| {
-            let span = info_span!(
+            begun = Some(Span(info_span!(
                 target: "taskgrove",
                 parent: None,
                 "task",
                 path = path(),
                 id = id.get(),
                 location = %location,
-            );
-            span.in_scope(|| debug!(target: "taskgrove", %location, "started"));
-            begun = Some(Span(span));
+            )));
         });
-        begun
+        let span = begun?;
+        span.run(|| quietly(|| debug!(target: "taskgrove", %location, "started")));
+        Some(span)
     }
 
-    /// Runs `f` in the span, and gives the span back unless a subscriber has panicked.
-    pub(crate) fn run<R>(self, f: impl FnOnce() -> R) -> (R, Option<Span>) {
+    /// Runs `f`, which does not panic, in the span.
+    // No call of a subscriber is made by a destructor while another one unwinds: two panics would end the process.
+    pub(crate) fn run<R>(&self, f: impl FnOnce() -> R) -> R {
         let mut entered = None;
-        quietly(|| entered = Some(self.0.entered()));
+        quietly(|| entered = Some(self.0.enter()));
         let result = f();
-        let mut left = None;
-        if let Some(entered) = entered {
-            quietly(|| left = Some(Span(entered.exit())));
-        }
-        (result, left)
+        quietly(|| drop(entered));
+        result
     }
 
     /// Closes the span.

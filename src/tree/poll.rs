@@ -148,11 +148,11 @@ fn poll_in_span(task: Polling<'_>, before: Word) -> Ended {
     let Some(span) = known.or_else(|| is_first.then(make).flatten()) else {
         return poll_recorded(task, before);
     };
-    let (ended, span) = span.run(|| poll_recorded(task, before));
-    match span {
-        Some(span) if ended.is_over() => span.end(),
-        Some(span) => live.cold_or_new().keep_span(span),
-        None => {}
+    let ended = span.run(|| poll_recorded(task, before));
+    if ended.is_over() {
+        span.end();
+    } else {
+        live.cold_or_new().keep_span(span);
     }
     ended
 }
