@@ -71,6 +71,8 @@ impl Model {
                 self.drop_run(service);
                 // A body inside may have ended before it.
                 self.nodes[service].because_unsure = true;
+                // The body around it may be held.
+                self.push(node, Scope::Dead);
             }
             Some(Scope::Body(cleanup)) => self.begin_cleanup(node, cleanup, Then::Dropped),
             _ => {}
