@@ -74,7 +74,8 @@ pub struct Node {
     pub daemon: bool,
     /// The number of polls of its future.
     pub polls: u64,
-    /// The total duration of its polls, if the runtime was built with `track_busy_time(true)`.
+    /// The total duration of its polls, if the runtime was built with `track_busy_time(true)`; also that of
+    /// its closure, if that blocks.
     pub busy: Option<Duration>,
     /// The time since the task was spawned. The runtime's coarse clock is exact to about 1 ms.
     pub age: Duration,
@@ -87,7 +88,8 @@ pub struct Node {
     /// the task waits for several things, ` or ` separates them.
     pub awaiting: Option<String>,
     /// The time since the poll began that the task is in, if the runtime was built with
-    /// `track_busy_time(true)` or `on_stall`. `None` for a task that is not being polled.
+    /// `track_busy_time(true)` or `on_stall`. `None` for a task that is not being polled, and for a closure
+    /// that blocks.
     pub running_for: Option<Duration>,
     /// Why the task is being cancelled, if it is: one line.
     pub cause: Option<String>,

@@ -120,11 +120,17 @@ fn poll_watched(task: Polling<'_>, before: Word) -> Ended {
     let live = task.live();
     let shared = live.shared();
     let watch = &shared.watch;
-    let Some(window) = watch.window(current::worker(shared.serial)) else {
+    // A thread that is no worker runs a closure that blocks: it has no window, and is no stall.
+    let window = watch.window(current::worker(shared.serial));
+    if window.is_none() && !watch.busy {
         return poll_in_span(task, before);
-    };
+    }
     let began = shared.clock.now_ns();
-    let ended = window.show(live, began, || poll_in_span(task, before));
+    let poll = || poll_in_span(task, before);
+    let ended = match window {
+        Some(window) => window.show(live, began, poll),
+        None => poll(),
+    };
     if watch.busy {
         let busy = shared.clock.now_ns().saturating_sub(began);
         (live.cold_or_new().busy_ns).fetch_add(busy, Ordering::Relaxed);

@@ -167,6 +167,35 @@ fn a_picture_shows_it() {
 
 /// A cancellation of a running closure waits for it, reports name it, and its value counts.
 #[test]
+fn the_time_of_a_closure_is_busy_time() {
+    watchdog(|| {
+        for workers in [0, 1] {
+            let rt = Runtime::builder().workers(workers).track_busy_time(true);
+            let rt = rt.build().unwrap();
+            let (mut child_gate, wait) = Gate::new();
+            let took = Duration::from_millis(5);
+            let closure = rt.spawn(async move {
+                let closure = run_blocking(move || {
+                    std::thread::sleep(took);
+                    // It keeps the task in the tree.
+                    spawn(async move { run_blocking(wait).await.unwrap() });
+                });
+                closure.await.unwrap();
+            });
+            rt.block_on(child_gate.began.wait());
+            let blocking = rt.snapshot();
+            let blocking = blocking.nodes().iter().filter(|node| {
+                node.parent == Some(closure.id()) && node.state == NodeState::WaitingForChildren
+            });
+            let busy: Vec<_> = blocking.map(|node| node.busy).collect();
+            assert!(busy.len() == 1 && busy[0] >= Some(took), "{busy:?}");
+            child_gate.open();
+            rt.block_on(closure).unwrap();
+        }
+    });
+}
+
+#[test]
 fn nothing_ends_a_closure_that_runs() {
     everywhere(async |h| {
         let (m, ctx) = app(&h).await;
