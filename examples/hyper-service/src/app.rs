@@ -49,6 +49,7 @@ impl App {
         // takes as long as the slowest connection, not as all of them in a row. What is left when it is over
         // is dropped, so that nothing has to be killed.
         let http = http.grace(DRAIN).shutdown(Shutdown::Wait);
+        let http = http.max_children(options.connections);
         // The port opens while the workers still warm up (their supervisor has no `wait_ready`): somebody has
         // to answer `/readyz` with "not yet".
         let supervisor = Supervisor::new(Strategy::OneForOne)

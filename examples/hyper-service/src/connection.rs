@@ -7,9 +7,9 @@ use hyper::service::service_fn;
 use hyper::{Request, Version};
 use hyper_util::server::conn::auto;
 use std::convert::Infallible;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use taskgrove::hyper::{Executor, Timer};
 use taskgrove::net::TcpStream;
@@ -26,39 +26,56 @@ use taskgrove::{Context, time};
 ///   requests may close it at the moment at which the client sends the next one, which is lost. So a connection
 ///   that is between requests is not closed at once: its next request is still answered, with that header
 ///   (see `routes`), and only one that has none within `linger` is closed.
+///
+/// A connection that has no request under way for `idle` is asked to leave in the same way. hyper limits the time
+/// for the head of a request of HTTP/1, but not the time until it knows which protocol the client speaks, nor
+/// how long a connection of HTTP/2 may have no stream; without a limit, clients that send nothing keep all others
+/// out.
 pub(crate) async fn serve(
     stream: TcpStream,
     ctx: Context,
     state: Arc<State>,
     linger: Duration,
+    idle: Duration,
 ) -> taskgrove::Result {
     // Answers are written in one piece; waiting for more to send would only delay them.
     stream.set_nodelay(true)?;
-    let is_http2 = Arc::new(AtomicBool::new(false));
+    let requests = Arc::new(Requests::default());
     let answer = service_fn({
-        let (state, is_http2) = (state.clone(), is_http2.clone());
+        let (state, requests) = (state.clone(), requests.clone());
         move |request: Request<Incoming>| {
-            is_http2.store(request.version() == Version::HTTP_2, Relaxed);
-            let state = state.clone();
-            async move { Ok::<_, Infallible>(routes::answer(request, &state).await) }
+            let is_http2 = request.version() == Version::HTTP_2;
+            requests.is_http2.store(is_http2, Relaxed);
+            let (state, under_way) = (state.clone(), requests.begin());
+            async move {
+                let _under_way = under_way;
+                Ok::<_, Infallible>(routes::answer(request, &state).await)
+            }
         }
     });
     // Each request of HTTP/2 is a future of its own, which the executor makes a child of this task: it has the
     // grace of this task, is gone before it, and is in the picture.
     let mut builder = auto::Builder::new(Executor);
-    builder.http1().timer(Timer);
+    // A head that comes byte by byte has as long as one that does not come.
+    builder.http1().timer(Timer).header_read_timeout(idle);
     builder.http2().timer(Timer);
     let mut connection = pin!(builder.serve_connection(stream, answer));
 
-    let mut ended = ctx.until_cancelled(connection.as_mut()).await;
-    if ended.is_none() && !is_http2.load(Relaxed) {
+    let mut ended = ctx
+        .until_cancelled(until_idle(connection.as_mut(), &requests, idle))
+        .await
+        .flatten();
+    if ended.is_none() && ctx.is_cancelled() && !requests.is_http2.load(Relaxed) {
         ended = time::timeout(linger, connection.as_mut()).await.ok();
     }
     let ended = match ended {
         Some(ended) => ended,
         None => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            // A client that does not read its goodbye, or the end of an answer, is left.
+            until_idle(connection, &requests, idle)
+                .await
+                .unwrap_or(Ok(()))
         }
     };
     // Nobody asks for the outcome of this task; the error is for those who look at the counts.
@@ -66,4 +83,46 @@ pub(crate) async fn serve(
         state.counts.broken.fetch_add(1, Relaxed);
     }
     ended
+}
+
+/// The requests of one connection.
+#[derive(Default)]
+struct Requests {
+    is_http2: AtomicBool,
+    begun: AtomicU64,
+    ended: AtomicU64,
+}
+
+impl Requests {
+    /// Counts a request, which is under way until the guard is dropped: also if its client has cancelled it.
+    fn begin(self: &Arc<Self>) -> UnderWay {
+        self.begun.fetch_add(1, Relaxed);
+        UnderWay(self.clone())
+    }
+}
+
+struct UnderWay(Arc<Requests>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.ended.fetch_add(1, Relaxed);
+    }
+}
+
+/// Polls a connection until it ends. Returns `None` if no request was under way for `idle`, and at most twice as long.
+async fn until_idle<C: Future>(
+    mut connection: Pin<&mut C>,
+    requests: &Requests,
+    idle: Duration,
+) -> Option<C::Output> {
+    loop {
+        let ended = requests.ended.load(Relaxed);
+        if let Ok(end) = time::timeout(idle, connection.as_mut()).await {
+            return Some(end);
+        }
+        // None has ended since, and all that have begun had ended before.
+        if requests.ended.load(Relaxed) == ended && requests.begun.load(Relaxed) == ended {
+            return None;
+        }
+    }
 }

@@ -23,7 +23,7 @@
 //! | `routes.rs` | what is answered |
 //! | `look.rs`, `page.html` | the tree as JSON, and the page that draws it |
 //! | `metrics.rs`, `stalls.rs` | the counts, and who has blocked a thread |
-//! | `state.rs` | what the parts share |
+//! | `state.rs`, `say.rs` | what the parts share, and lines of output |
 
 mod app;
 mod connection;
@@ -32,6 +32,7 @@ mod look;
 mod metrics;
 mod options;
 mod routes;
+mod say;
 mod stalls;
 mod state;
 mod worker;
@@ -57,7 +58,7 @@ fn main() -> ExitCode {
     let options = match Options::from_args(std::env::args().skip(1)) {
         Ok(options) => options,
         Err(error) => {
-            eprintln!("{error}");
+            say::err(error);
             return ExitCode::from(2);
         }
     };
@@ -74,10 +75,10 @@ fn main() -> ExitCode {
     let state = app.state().clone();
     let code = Process::new().drain(PATIENCE).runtime(runtime).run(app);
     let (read, answered) = (&state.counts.read, &state.counts.answered);
-    println!(
+    say::out(format_args!(
         "{} requests were read, {} answered",
         read.load(Relaxed),
         answered.load(Relaxed)
-    );
+    ));
     code
 }

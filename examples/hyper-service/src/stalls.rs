@@ -1,5 +1,6 @@
 //! Who has blocked a thread, and how often.
 
+use crate::say;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use taskgrove::{Manager, NodeKind, Snapshot, Stall, TaskId};
@@ -20,7 +21,7 @@ impl Stalls {
     /// Counts a report. The watchdog calls this on its own thread, so a snapshot can be taken although every
     /// worker may be stuck.
     pub(crate) fn add(&self, stall: &Stall) {
-        eprintln!("{stall}");
+        say::err(stall);
         let Some(root) = self.root.get() else { return };
         let service = service_of(&root.snapshot(), stall.id).unwrap_or_else(|| stall.path.clone());
         let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);

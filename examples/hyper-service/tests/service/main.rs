@@ -3,6 +3,7 @@
 #![cfg(unix)]
 
 mod answers;
+mod crowd;
 mod drain;
 mod load;
 mod process;

@@ -56,25 +56,43 @@ pub fn get(address: &str, target: &str) -> (u16, String) {
 impl Server {
     /// Starts the program on a port that the system chooses, and waits until it listens.
     pub fn start(arguments: &[&str]) -> Server {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_hyper-service"))
+        let mut server = Server::spawn(arguments);
+        server.stdout = lines(server.child.stdout.take().expect("piped"));
+        server.stderr = lines(server.child.stderr.take().expect("piped"));
+        let first = server.line();
+        server.with_address(&first)
+    }
+
+    /// Does the same, and then reads nothing more: both pipes are closed.
+    pub fn start_unheard(arguments: &[&str]) -> Server {
+        let mut server = Server::spawn(arguments);
+        drop(server.child.stderr.take());
+        let mut first = String::new();
+        let mut stdout = BufReader::new(server.child.stdout.take().expect("piped"));
+        stdout.read_line(&mut first).expect("a line");
+        server.with_address(first.trim_end())
+    }
+
+    fn spawn(arguments: &[&str]) -> Server {
+        let child = Command::new(env!("CARGO_BIN_EXE_hyper-service"))
             .args(["--listen", "127.0.0.1:0"])
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program was built");
-        let stdout = lines(child.stdout.take().expect("piped"));
-        let stderr = lines(child.stderr.take().expect("piped"));
-        let mut server = Server {
+        Server {
             child,
-            stdout,
-            stderr,
+            stdout: mpsc::channel().1,
+            stderr: mpsc::channel().1,
             address: String::new(),
-        };
-        let line = server.line();
+        }
+    }
+
+    fn with_address(mut self, line: &str) -> Server {
         let address = line.strip_prefix("listening on http://");
-        server.address = address.expect("the first line has the address").to_owned();
-        server
+        self.address = address.expect("the first line has the address").to_owned();
+        self
     }
 
     /// The next line of its output.
