@@ -60,6 +60,7 @@ mod print;
 mod signals;
 
 use crate::error::LifecycleError;
+use crate::panics::quietly;
 use crate::runtime::{Builder, Runtime};
 use crate::service::{Manager, ManagerBuilder, Service};
 use control::Control;
@@ -84,6 +85,7 @@ const FAILED: u8 = 1;
 /// let code = process::run(service_fn("job", async |_| Ok(())));
 /// assert_eq!(code, ExitCode::SUCCESS);
 /// ```
+#[track_caller]
 pub fn run<S: Service>(service: S) -> ExitCode {
     Process::new().run(service)
 }
@@ -156,6 +158,7 @@ impl Process {
     /// # Errors
     ///
     /// A failure of the service, or of its start, is printed to stderr and makes the code 1.
+    #[track_caller]
     pub fn run<S: Service>(self, service: S) -> ExitCode {
         self.run_builder(Manager::builder(service))
     }
@@ -173,6 +176,7 @@ impl Process {
     /// let app = Manager::builder(Supervisor::new(Strategy::OneForOne)).name("app");
     /// assert_eq!(Process::new().run_builder(app), ExitCode::SUCCESS);
     /// ```
+    #[track_caller]
     pub fn run_builder(self, builder: ManagerBuilder) -> ExitCode {
         match self.start(builder) {
             Ok(running) => running.end(),
@@ -183,6 +187,7 @@ impl Process {
         }
     }
 
+    #[track_caller]
     fn start(self, builder: ManagerBuilder) -> Result<Running, String> {
         let said = |error: io::Error| error.to_string();
         let (events, received) = mpsc::channel();
@@ -264,6 +269,9 @@ impl Running {
         // The control prints what a signal has killed, and waits no longer from here on.
         let _ = self.events.send(Event::Ended);
         let _ = self.control.join();
+        // The service's errors are dropped with it, and may panic in that.
+        let manager = self.manager;
+        quietly(|| drop(manager));
         if has_killed() != 0 {
             return ExitCode::from(code_of(has_killed()));
         }

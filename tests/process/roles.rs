@@ -88,6 +88,24 @@ impl std::fmt::Display for Unprintable {
 
 impl std::error::Error for Unprintable {}
 
+/// An error whose destructor panics.
+#[derive(Debug)]
+struct Undroppable;
+
+impl std::fmt::Display for Undroppable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an error")
+    }
+}
+
+impl std::error::Error for Undroppable {}
+
+impl Drop for Undroppable {
+    fn drop(&mut self) {
+        panic!("it cannot be dropped");
+    }
+}
+
 /// An error whose text never comes to its end.
 #[derive(Debug)]
 struct Endless;
@@ -203,6 +221,7 @@ pub(crate) fn run(role: &str) -> ExitCode {
         "unprintable and stubborn" => process().drain(SOON).run(service_fn("app", async |ctx| {
             stubborn_with(ctx, Unprintable).await
         })),
+        "undroppable" => process().run(service_fn("app", async |_| Err(Undroppable.into()))),
         "endless text" => process().run(service_fn("app", async |_| Err(Endless.into()))),
         "endless text and stubborn" => process().drain(SOON).run(service_fn("app", async |ctx| {
             stubborn_with(ctx, Endless).await

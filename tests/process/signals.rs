@@ -13,6 +13,10 @@ pub(crate) fn a_clean_end() {
 pub(crate) fn a_failure() {
     let ended = Child::start("fails").end();
     assert_eq!(ended.code, Ok(1));
+    // A service is placed where `run` was called.
+    let undroppable = Child::start("undroppable").end();
+    let place = "`app` (spawned at tests/process/roles.rs:";
+    assert!(undroppable.err.contains(place), "{}", undroppable.err);
     assert!(
         ended.err.contains("app/db") && ended.err.contains("no disk"),
         "{}",
@@ -34,6 +38,7 @@ pub(crate) fn a_failure_that_cannot_be_printed() {
         assert!(ended.err.contains(part), "{part}: {}", ended.err);
     }
     assert_eq!(Child::start("endless text").end().code, Ok(1));
+    assert_eq!(Child::start("undroppable").end().code, Ok(1));
 }
 
 /// The failure is the cause of the cancellation, which the report and the tree name.
