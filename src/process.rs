@@ -65,7 +65,7 @@ use crate::runtime::{Builder, Runtime};
 use crate::service::{Manager, ManagerBuilder, Service};
 use control::Control;
 use event::{Event, code_of};
-use notify::Notifier;
+use notify::{Notifier, OwnTasks};
 use std::io;
 use std::process::ExitCode;
 use std::sync::mpsc;
@@ -199,12 +199,13 @@ impl Process {
         let notifier = Arc::new(Notifier::from_environment());
         let started = builder.start(&runtime);
         let manager = started.map_err(|error: LifecycleError| error.to_string())?;
-        notify::spawn_tasks(&runtime, &manager, &notifier, self.ready_within);
+        let own = notify::spawn_tasks(&runtime, &manager, &notifier, self.ready_within);
         let (asked, killed) = (Arc::new(AtomicI32::new(0)), Arc::new(AtomicI32::new(0)));
         let control = Control {
             manager: manager.clone(),
             handle: runtime.handle().clone(),
             notifier: notifier.clone(),
+            own: own.clone(),
             drain: self.drain,
             asked: asked.clone(),
             killed: killed.clone(),
@@ -215,6 +216,7 @@ impl Process {
             runtime,
             manager,
             notifier,
+            own,
             drain: self.drain,
             asked,
             killed,
@@ -230,6 +232,7 @@ struct Running {
     runtime: Runtime,
     manager: Manager,
     notifier: Arc<Notifier>,
+    own: OwnTasks,
     drain: Duration,
     /// The number of the signal that began the drain; 0 as long as there was none. The control stores it, with Relaxed:
     /// this thread joins the control before it loads it.
@@ -275,7 +278,9 @@ impl Running {
         if has_killed() != 0 {
             return ExitCode::from(code_of(has_killed()));
         }
-        if let Err(left) = left {
+        if let Err(left) = left
+            && self.own.are_not_all(&left.remaining)
+        {
             print::print(move || print::describe(&left));
             // The drain of a signal may end at the same moment as that of the roots beside the service.
             return ExitCode::from(match self.asked.load(Ordering::Relaxed) {

@@ -7,7 +7,7 @@
 //! | is killed | exits | exits, when nothing has ended for [`PATIENCE`] | prints the tree | ends |
 
 use super::event::{Event, code_of};
-use super::notify::Notifier;
+use super::notify::{Notifier, OwnTasks};
 use super::print::{aside, describe, print};
 use super::signals;
 use crate::error::{How, Origin, StopTimeout};
@@ -29,6 +29,7 @@ pub(super) struct Control {
     pub(super) manager: Manager,
     pub(super) handle: Handle,
     pub(super) notifier: Arc<Notifier>,
+    pub(super) own: OwnTasks,
     pub(super) drain: Duration,
     pub(super) asked: Arc<AtomicI32>,
     pub(super) killed: Arc<AtomicI32>,
@@ -75,7 +76,7 @@ impl Control {
 
     /// Names what is left, kills it, and ends the process if it does not end by itself.
     fn kill(&self, signal: i32, events: &Receiver<Event>) {
-        let (manager, handle) = (self.manager.clone(), self.handle.clone());
+        let (manager, handle, own) = (self.manager.clone(), self.handle.clone(), self.own.clone());
         // The causes that a snapshot names have texts of the user's.
         let left = aside(move || {
             let mut remaining = manager.snapshot();
@@ -83,7 +84,8 @@ impl Control {
                 remaining = handle.snapshot();
             }
             let cause = manager.cancel_cause();
-            (!remaining.is_empty()).then_some(StopTimeout { remaining, cause })
+            own.are_not_all(&remaining)
+                .then_some(StopTimeout { remaining, cause })
         });
         if !matches!(left, Some(None)) {
             self.killed.store(signal, Ordering::Release);

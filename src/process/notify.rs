@@ -2,7 +2,9 @@
 
 use super::print::print;
 use crate::handle::Handle;
+use crate::id::TaskId;
 use crate::service::Manager;
+use crate::snapshot::Snapshot;
 use crate::time::{self, MissedTicks};
 use std::io;
 use std::sync::Arc;
@@ -124,15 +126,28 @@ fn send_states(socket: Socket) -> io::Result<mpsc::Sender<State>> {
     Ok(states)
 }
 
+/// The tasks that [`spawn_tasks`] has spawned.
+#[derive(Clone, Default)]
+pub(super) struct OwnTasks(Vec<TaskId>);
+
+impl OwnTasks {
+    /// Whether a snapshot has a task that is not one of these, which end with the runtime and are nobody's concern.
+    pub(super) fn are_not_all(&self, snapshot: &Snapshot) -> bool {
+        let mut ids = snapshot.nodes().iter().map(|node| node.id);
+        ids.any(|id| !self.0.contains(&id))
+    }
+}
+
 /// Spawns the tasks that follow the service, and prove that the runtime runs.
 pub(super) fn spawn_tasks(
     handle: &Handle,
     manager: &Manager,
     notifier: &Arc<Notifier>,
     ready_within: Duration,
-) {
+) -> OwnTasks {
+    let mut own = OwnTasks::default();
     if notifier.socket.is_none() {
-        return;
+        return own;
     }
     let (manager, told) = (manager.clone(), notifier.clone());
     let follow = async move {
@@ -147,7 +162,8 @@ pub(super) fn spawn_tasks(
             told.stopping();
         }
     };
-    handle.task(follow).name("sd_notify").spawn();
+    own.0
+        .push(handle.task(follow).name("sd_notify").spawn().id());
     if let Some(period) = notifier.watchdog {
         let told = notifier.clone();
         let prove = async move {
@@ -158,8 +174,10 @@ pub(super) fn spawn_tasks(
                 told.runs();
             }
         };
-        handle.task(prove).name("sd_watchdog").spawn();
+        let prove = handle.task(prove).name("sd_watchdog").spawn();
+        own.0.push(prove.id());
     }
+    own
 }
 
 #[cfg(unix)]

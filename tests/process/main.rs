@@ -31,7 +31,7 @@ const TESTS: &[Test] = tests! {
         a_picture_on_quit, what_is_left_beside_the_service, what_is_left_beside_the_service_at_a_signal, what_is_left_beside_the_service_is_killed, the_usual_effect_afterwards, one_run_after_another,
     }
     notify::{
-        ready_when_it_says_so, ready_when_it_never_says, ready_when_it_ends_well, not_ready_when_it_fails, a_queue_that_is_full, a_queue_that_stays_full, abstract_names,
+        ready_when_it_says_so, ready_when_it_never_says, ready_when_it_ends_well, without_a_drain, not_ready_when_it_fails, a_queue_that_is_full, a_queue_that_stays_full, abstract_names,
         the_watchdog_is_fed_by_the_runtime, the_watchdog_of_another_process, a_socket_that_is_not_there,
     }
 };

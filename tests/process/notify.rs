@@ -93,6 +93,13 @@ pub(crate) fn ready_when_it_ends_well() {
     assert_eq!(init.rest(), ["READY=1", "STOPPING=1"]);
 }
 
+/// The tasks that tell it are not what a drain is for.
+pub(crate) fn without_a_drain() {
+    let init = Init::new("no-drain");
+    let ended = init.start("no drain", &[("WATCHDOG_USEC", "40000")]).end();
+    assert_eq!((ended.code, &*ended.err), (Ok(0), ""));
+}
+
 pub(crate) fn not_ready_when_it_fails() {
     let init = Init::new("fails");
     assert_eq!(init.start("fails later", &[]).end().code, Ok(1));

@@ -221,6 +221,9 @@ pub(crate) fn run(role: &str) -> ExitCode {
         "unprintable and stubborn" => process().drain(SOON).run(service_fn("app", async |ctx| {
             stubborn_with(ctx, Unprintable).await
         })),
+        "no drain" => process()
+            .drain(Duration::ZERO)
+            .run(service_fn("app", async |_| Ok(()))),
         "undroppable" => process().run(service_fn("app", async |_| Err(Undroppable.into()))),
         "endless text" => process().run(service_fn("app", async |_| Err(Endless.into()))),
         "endless text and stubborn" => process().drain(SOON).run(service_fn("app", async |ctx| {
