@@ -1,7 +1,7 @@
 //! A live view of a program's tree of tasks in the terminal: sorted by busy time, with what each task waits for,
 //! failures and restarts as they come.
 //!
-//! `cargo run` in this directory shows the demo program of `demo.rs`. Keys: `q` quits, the space bar pauses,
+//! `cargo run` in this directory shows the demo program of `demo.rs`. Keys: `q` or Ctrl-C quits, the space bar pauses,
 //! `p` writes the picture to `top.txt` and `top.json`, the arrow keys scroll, `t` switches between the order by
 //! busy time and the order of the tree. `--frames 3` draws so many frames into memory, checks them and ends.
 //!
@@ -13,16 +13,27 @@ mod view;
 use demo::Demo;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
-use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind};
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use std::error::Error;
-use std::io;
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use taskgrove::Snapshot;
 use view::View;
 
 const EVERY: Duration = Duration::from_millis(500);
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("top: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let demo = Demo::start()?;
     match &args[..] {
@@ -36,7 +47,15 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Shows the view until the user quits.
 fn show(demo: &Demo) -> io::Result<()> {
-    let mut terminal = ratatui::init();
+    let no_terminal = |error| {
+        let message = format!("the view needs a terminal ({error}); `--frames 3` does not");
+        io::Error::other(message)
+    };
+    if !io::stdout().is_terminal() {
+        return Err(no_terminal("the output is none".into()));
+    }
+    // This also makes a panic restore the terminal before it prints.
+    let mut terminal = ratatui::try_init().map_err(|error| no_terminal(error.to_string()))?;
     let mut view = View::default();
     let mut drawn = None;
     let result = loop {
@@ -77,7 +96,12 @@ fn read_key() -> io::Result<Option<KeyCode>> {
         return Ok(None);
     }
     match event::read()? {
-        Event::Key(key) if key.kind == KeyEventKind::Press => Ok(Some(key.code)),
+        Event::Key(key) if key.kind == KeyEventKind::Press => {
+            // In raw mode the terminal makes no signal of Ctrl-C.
+            let control = key.modifiers.contains(KeyModifiers::CONTROL);
+            let quits = control && key.code == KeyCode::Char('c');
+            Ok(Some(if quits { KeyCode::Esc } else { key.code }))
+        }
         _ => Ok(None),
     }
 }

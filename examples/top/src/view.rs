@@ -70,6 +70,8 @@ impl View {
             at,
             changes,
         });
+        // Tasks may have gone, and with them the rows that the view was scrolled to.
+        self.scroll(0);
     }
 
     /// The snapshot that is shown.
@@ -206,4 +208,45 @@ fn news_line(line: &str) -> Line<'_> {
         Color::Red
     };
     Line::styled(line.replace('\n', " "), color)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::View;
+    use ratatui::{Terminal, backend::TestBackend};
+    use std::future::pending;
+    use taskgrove::{Context, Runtime, service_fn};
+
+    #[test]
+    fn a_row_is_shown_when_the_tasks_that_were_scrolled_to_have_gone() {
+        let runtime = Runtime::new().expect("threads");
+        let service = |name, tasks| {
+            let run = move |ctx: Context| async move {
+                for _ in 0..tasks {
+                    ctx.task(pending::<taskgrove::Result>()).spawn()?;
+                }
+                ctx.set_ready();
+                pending().await
+            };
+            let manager = runtime.start(service_fn(name, run)).expect("it starts");
+            runtime.block_on(manager.wait_ready()).expect("it is ready");
+            manager
+        };
+        service("stays", 0);
+        let leaves = service("leaves", 100);
+        let mut view = View::default();
+        view.update(runtime.snapshot(), Vec::new());
+        view.scroll(90);
+        runtime.block_on(leaves.stop()).expect("it stops");
+        view.update(runtime.snapshot(), Vec::new());
+        let mut terminal = Terminal::new(TestBackend::new(100, 20)).expect("in memory");
+        let drawn = terminal.draw(|frame| view.draw(frame)).expect("in memory");
+        let text: String = drawn
+            .buffer
+            .content()
+            .iter()
+            .map(|cell| cell.symbol())
+            .collect();
+        assert!(text.contains("stays"), "{text}");
+    }
 }
