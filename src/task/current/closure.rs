@@ -3,8 +3,6 @@
 //! [`Handle::enter`](crate::Handle::enter), that has put the code outside of the task.
 
 use super::Lent;
-#[cfg(taskgrove_loom)]
-use crate::sync::CellKey as _;
 use crate::task::raw::Pin;
 use crate::task::raw::reference::TaskRef;
 use crate::task::shared::Shared;
