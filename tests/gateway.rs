@@ -128,8 +128,12 @@ impl Gateway {
 
     /// Ctrl-C.
     fn interrupt(&self) {
+        self.signal("INT");
+    }
+
+    fn signal(&self, name: &str) {
         let kill = Command::new("kill")
-            .args(["-INT", &self.child.id().to_string()])
+            .args([format!("-{name}"), self.child.id().to_string()])
             .status();
         assert!(kill.expect("there is a `kill`").success());
     }
@@ -245,6 +249,51 @@ fn ctrl_c_dismisses_an_idle_client_and_exits_0() {
     assert_eq!(exit.code, Some(0), "{:#?} {:#?}", exit.stdout, exit.stderr);
     assert!(exit.has("connections: 1 accepted, 0 failed, 0 refused, 0 open"));
     assert!(exit.has("tasks left: 0"), "{:#?}", exit.stdout);
+}
+
+#[test]
+fn a_supervisor_that_terminates_it_gets_a_drain() {
+    let (mut gateway, _) = Gateway::listen();
+    gateway.signal("TERM");
+    gateway.line("draining");
+    assert_eq!(gateway.exit().code, Some(0));
+}
+
+#[test]
+fn a_drain_goes_on_when_nobody_reads_the_output() {
+    let mut child = Command::new(program())
+        .args(["--listen", "127.0.0.1:0"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the example starts");
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    let mut line = String::new();
+    while !line.starts_with("listening on ") {
+        line.clear();
+        assert!(stdout.read_line(&mut line).expect("text") > 0, "no address");
+    }
+    drop(stdout);
+    let stderr = lines(child.stderr.take().expect("piped"));
+    let gateway = Gateway {
+        stdout: mpsc::channel().1,
+        stderr,
+        child,
+        seen: Vec::new(),
+    };
+    let addr = line.trim_start_matches("listening on ").trim_end();
+    // The error of this connection is printed, and the progress is when it is gone.
+    let mut broken = TcpStream::connect(addr).expect("it listens");
+    broken.set_read_timeout(Some(WATCHDOG)).expect("not zero");
+    broken.write_all(b"half a requ").expect("sent");
+    broken.shutdown(Shutdown::Write).expect("connected");
+    let mut said = String::new();
+    broken.read_to_string(&mut said).expect("a goodbye");
+    assert!(said.ends_with("bye\n"), "{said}");
+    gateway.interrupt();
+    let exit = gateway.exit();
+    assert_eq!(exit.code, Some(0), "{:#?}", exit.stderr);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use taskgrove::{Context, Service, service_fn};
 
+use crate::say::say;
 use crate::upstream;
 use crate::wire::Wire;
 
@@ -64,6 +65,8 @@ async fn fail(gateway: SocketAddr) -> taskgrove::Result {
 pub(crate) async fn hang(gateway: SocketAddr) -> taskgrove::Result<Wire> {
     let (mut wire, name) = connect(gateway).await?;
     wire.send(b"half a requ").await?;
-    println!("the client of {name} hangs in the middle of a request");
+    say(format_args!(
+        "the client of {name} hangs in the middle of a request"
+    ));
     Ok(wire)
 }

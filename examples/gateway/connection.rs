@@ -11,6 +11,7 @@ use futures_lite::{AsyncWriteExt, future};
 use taskgrove::net::TcpStream;
 use taskgrove::{Context, defer, time};
 
+use crate::say::say;
 use crate::state::State;
 use crate::wire::Wire;
 
@@ -41,7 +42,7 @@ pub(crate) async fn serve(
     // others, so its error ends here. A panic is not caught: that would be a bug of ours.
     if let Err(error) = answer(&name, stream, upstream, &ctx, &state).await {
         state.failed.fetch_add(1, Relaxed);
-        println!("{name} failed: {error}");
+        say(format_args!("{name} failed: {error}"));
     }
     Ok(())
 }

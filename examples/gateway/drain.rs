@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use taskgrove::{Manager, NodeKind, StopError};
 
+use crate::say::say;
 use crate::state::State;
 
 /// Stops the gateway; connections that are still open after `patience` are named.
@@ -17,7 +18,7 @@ pub(crate) async fn drain(
     state: &State,
     patience: Duration,
 ) -> taskgrove::Result {
-    println!("draining");
+    say("draining");
     let began = Instant::now();
     let listener = state.listener.get()?;
     match listener.stop_timeout(patience).await {
@@ -27,17 +28,23 @@ pub(crate) async fn drain(
         Err(StopError::Timeout(report)) => {
             for node in report.remaining.nodes() {
                 if node.kind == NodeKind::Task {
-                    println!("still open: {} ({:?})", node.path, node.state);
+                    say(format_args!("still open: {} ({:?})", node.path, node.state));
                 }
             }
-            println!("\n{}\n", report.remaining.to_string().trim_end());
+            say(format_args!(
+                "\n{}\n",
+                report.remaining.to_string().trim_end()
+            ));
             // What neither ends by itself nor within its grace is dropped when that is over, so
             // this wait is bounded.
             listener.wait_finished().await;
         }
         Err(error) => return Err(error.into()),
     }
-    println!("drained in {} ms", began.elapsed().as_millis());
+    say(format_args!(
+        "drained in {} ms",
+        began.elapsed().as_millis()
+    ));
     // Nothing here has a grace any more; what is left is dropped, leaves first.
     gateway.stop().await?;
     Ok(())

@@ -10,6 +10,7 @@ use taskgrove::{Context, Manager, Service, finally, time};
 
 use crate::listener::Listener;
 use crate::options::Options;
+use crate::say::say;
 use crate::state::State;
 use crate::upstream::{self, Upstream};
 use crate::wire::Wire;
@@ -111,7 +112,7 @@ async fn metrics(gateway: Manager, state: Arc<State>) -> taskgrove::Result {
             let now = beat.tick().await;
             let progress = state.progress();
             if progress != printed {
-                println!("{progress}");
+                say(&progress);
                 printed = progress;
             }
             let open = state.open.load(Relaxed);
@@ -122,11 +123,11 @@ async fn metrics(gateway: Manager, state: Arc<State>) -> taskgrove::Result {
             if due && open != before {
                 // A snapshot is taken parent by parent, while tasks go on.
                 let tree = gateway.snapshot().to_string();
-                println!("\n{}\n", tree.trim_end());
+                say(format_args!("\n{}\n", tree.trim_end()));
                 drawn = Some((now, open));
             }
         }
     };
     // The loop never returns; it is dropped. The last line is printed even so.
-    finally(ticker, async { println!("{}", state.progress()) }).await
+    finally(ticker, async { say(state.progress()) }).await
 }

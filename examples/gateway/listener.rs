@@ -12,6 +12,7 @@ use taskgrove::net::{TcpListener, TcpStream};
 use taskgrove::{Context, ManagerSlot, Service, SpawnError, time};
 
 use crate::connection;
+use crate::say::say;
 use crate::state::State;
 
 pub(crate) struct Listener {
@@ -61,7 +62,7 @@ impl Service for Listener {
                 // Out of file descriptors, or a client that left while it was queued: no reason to
                 // stop for the others.
                 Some(Err(error)) => {
-                    println!("cannot accept: {error}");
+                    say(format_args!("cannot accept: {error}"));
                     time::sleep(Duration::from_millis(20)).await;
                 }
             }
@@ -84,7 +85,7 @@ impl Listener {
             // `max_children` is a limit that holds without a counter here. The refused future has
             // been dropped, and the client's socket with it.
             Err(SpawnError::TooManyChildren(limit)) => {
-                println!("{name} turned away: {limit}");
+                say(format_args!("{name} turned away: {limit}"));
                 self.state.refused.fetch_add(1, Relaxed)
             }
             Err(error) => return Err(error.into()),

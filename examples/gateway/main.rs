@@ -31,6 +31,7 @@ mod drain;
 mod gateway;
 mod listener;
 mod options;
+mod say;
 mod state;
 mod upstream;
 mod wire;
@@ -45,6 +46,7 @@ use taskgrove::{FailureKind, Manager, Runtime};
 
 use crate::gateway::Gateway;
 use crate::options::{Options, USAGE};
+use crate::say::say;
 use crate::state::State;
 
 fn main() -> ExitCode {
@@ -52,7 +54,7 @@ fn main() -> ExitCode {
     let options = match Options::parse(arguments.map(|a| a.to_string_lossy().into_owned())) {
         Ok(Some(options)) => options,
         Ok(None) => {
-            println!("{USAGE}");
+            say(USAGE);
             return ExitCode::SUCCESS;
         }
         Err(problem) => {
@@ -71,9 +73,9 @@ fn main() -> ExitCode {
 
 /// Runs the gateway from its start to its last task, on the calling thread and one worker a core.
 fn serve(options: &Options) -> taskgrove::Result {
-    // Installed first, so that no moment is left in which Ctrl-C would kill the process instead of
-    // draining it.
-    let mut signals = Signals::new([Signal::Int])?;
+    // Installed first, so that no moment is left in which Ctrl-C or SIGTERM would kill the process
+    // instead of draining it.
+    let mut signals = Signals::new([Signal::Int, Signal::Term])?;
     let state = Arc::new(State::new(options.demo.then_some(clients::REQUESTS)));
     let runtime = Runtime::new()?;
     let gateway = runtime.start(Gateway::new(options, state.clone()))?;
@@ -83,7 +85,7 @@ fn serve(options: &Options) -> taskgrove::Result {
         if gateway.wait_ready().await.is_err() {
             return outcome(&gateway).await;
         }
-        println!("listening on {}", state.addr());
+        say(format_args!("listening on {}", state.addr()));
         let began = Instant::now();
 
         // The hung client is kept here until after the drain: dropping it would end the hang.
@@ -99,7 +101,7 @@ fn serve(options: &Options) -> taskgrove::Result {
         };
         let interrupted = async {
             signals.next().await;
-            println!("interrupted");
+            say("interrupted");
             Ok(())
         };
         let ended = async { outcome(&gateway).await };
@@ -134,19 +136,19 @@ fn report(
     // What a service has run stays counted after its end; a child service counts as one task.
     let all = gateway.stats().tasks;
     let connections = state.listener.get()?.stats().tasks;
-    println!(
+    say(format_args!(
         "tasks: {} of the gateway, {} of its listener, {} pending",
         all.total_count,
         connections.total_count,
         all.pending_count() + connections.pending_count()
-    );
+    ));
     let metrics = runtime.metrics();
-    println!(
+    say(format_args!(
         "runtime: {} workers, {} polls, {} steals, {} parks",
         metrics.workers, metrics.polls, metrics.steals, metrics.parks
-    );
+    ));
     let left = runtime.snapshot();
-    println!("tasks left: {}", left.nodes().len());
+    say(format_args!("tasks left: {}", left.nodes().len()));
     if !left.is_empty() {
         return Err(format!("not everything ended:\n{left}").into());
     }

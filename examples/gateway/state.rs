@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use taskgrove::ManagerSlot;
 
+use crate::say::say;
+
 /// Shared by an `Arc`. The counters are statistics and order nothing, hence `Relaxed`.
 #[derive(Default)]
 pub(crate) struct State {
@@ -61,17 +63,17 @@ impl State {
     pub(crate) fn print_totals(&self, took: Duration) {
         let answered = self.answered.load(Relaxed);
         let seconds = took.as_secs_f64();
-        println!(
+        say(format_args!(
             "answered {answered} requests ({:.1} MB) in {seconds:.2} s: {:.0} requests/s",
             self.bytes.load(Relaxed) as f64 / 1e6,
             answered as f64 / seconds
-        );
-        println!(
+        ));
+        say(format_args!(
             "connections: {} accepted, {} failed, {} refused, {} open",
             self.accepted.load(Relaxed),
             self.failed.load(Relaxed),
             self.refused.load(Relaxed),
             self.open.load(Relaxed)
-        );
+        ));
     }
 }
