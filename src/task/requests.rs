@@ -32,7 +32,7 @@ impl Requests {
     }
 
     /// Draws a number that no request has, so that the answers that were kept under earlier ones count no more
-    /// ([`crate::tree::requested`]): a request has marked its target, or a protection has ended.
+    /// (`tree/requested.rs`): a request has marked its target, or a protection has ended.
     pub(crate) fn renew(&self) {
         // While none is marking, no answer is kept; the next request has a number of its own.
         if !self.look().all_marked() {
