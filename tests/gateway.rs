@@ -347,14 +347,34 @@ fn a_client_that_breaks_off_ends_alone() {
 }
 
 #[test]
+fn clients_that_keep_it_waiting_lose_their_places() {
+    let mut gateway = Gateway::start(&["--listen", "127.0.0.1:0", "--idle", "200"]);
+    let line = gateway.line("listening on ");
+    let addr = line.trim_start_matches("listening on ");
+    for sent in [&b""[..], b"half a requ"] {
+        let mut client = TcpStream::connect(addr).expect("it listens");
+        client.set_read_timeout(Some(WATCHDOG)).expect("not zero");
+        client.write_all(sent).expect("sent");
+        let mut said = String::new();
+        client.read_to_string(&mut said).expect("a goodbye");
+        assert!(said.ends_with("bye\n"), "{said}");
+    }
+    gateway.interrupt();
+    let exit = gateway.exit();
+    assert_eq!(exit.code, Some(0), "{:#?}", exit.stderr);
+    assert!(exit.has("connections: 2 accepted, 2 failed, 0 refused, 0 open"));
+}
+
+#[test]
 fn a_bad_argument_is_one_line_and_exit_2() {
     let twice = ["--listen", "127.0.0.1:0", "--listen=127.0.0.1:0"];
-    let cases: [(&[&str], &str); 5] = [
+    let cases: [(&[&str], &str); 6] = [
         (&["--frob"], "unknown argument \"--frob\""),
         (&["--listen"], "--listen needs an address"),
         (&["--listen", "nowhere"], "\"nowhere\" is no address"),
         (&["--listen=127.0.0.1"], "\"127.0.0.1\" is no address"),
         (&twice, "--listen is given twice"),
+        (&["--idle", "long"], "--idle needs a number"),
     ];
     for (arguments, problem) in cases {
         let exit = Gateway::start(arguments).exit();
@@ -386,5 +406,8 @@ fn a_taken_port_is_one_line_and_exit_1() {
 fn help_is_the_usage_and_exit_0() {
     let exit = Gateway::start(&["--help"]).exit();
     assert_eq!(exit.code, Some(0));
-    assert_eq!(exit.stdout, ["usage: gateway [--listen ADDR]"]);
+    assert_eq!(
+        exit.stdout,
+        ["usage: gateway [--listen ADDR] [--idle MILLISECONDS]"]
+    );
 }

@@ -56,7 +56,7 @@ async fn answer(
     state: &State,
 ) -> io::Result<()> {
     let mut client = Wire::new(stream)?;
-    client.send(format!("hello {name}\n").as_bytes()).await?;
+    patient(state, client.send(format!("hello {name}\n").as_bytes())).await?;
     let mut upstream = Wire::connect(upstream).await?;
     let mut cancelled = pin!(ctx.cancelled());
     loop {
@@ -67,18 +67,18 @@ async fn answer(
             cancelled.as_mut().await;
             Ok(false)
         };
-        if !future::or(request, draining).await? {
+        if !patient(state, future::or(request, draining)).await? {
             return Ok(());
         }
         // Inside a request nothing here looks at the cancellation: the grace is for this. A client
         // that never sends the rest of its line stays in `receive` until the grace is over, and is
         // then dropped there.
-        let Some(request) = client.receive().await? else {
+        let Some(request) = patient(state, client.receive()).await? else {
             return Ok(());
         };
         let size = request.len() as u64;
         let reply = upstream.call(request).await?;
-        client.send(reply).await?;
+        patient(state, client.send(reply)).await?;
         state.answered.fetch_add(1, Relaxed);
         state.bytes.fetch_add(size, Relaxed);
         // A client that always has the next request ready gets no more than this one.
@@ -86,4 +86,15 @@ async fn answer(
             return Ok(());
         }
     }
+}
+
+/// Waits for a client, but not for ever: one that sends nothing, or does not read, would keep its place from others.
+async fn patient<T>(state: &State, wait: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let late = |_| {
+        Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "it keeps us waiting",
+        ))
+    };
+    time::timeout(state.idle, wait).await.unwrap_or_else(late)
 }

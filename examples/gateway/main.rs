@@ -76,7 +76,10 @@ fn serve(options: &Options) -> taskgrove::Result {
     // Installed first, so that no moment is left in which Ctrl-C or SIGTERM would kill the process
     // instead of draining it.
     let mut signals = Signals::new([Signal::Int, Signal::Term])?;
-    let state = Arc::new(State::new(options.demo.then_some(clients::REQUESTS)));
+    let state = Arc::new(State::new(
+        options.demo.then_some(clients::REQUESTS),
+        options.idle,
+    ));
     let runtime = Runtime::new()?;
     let gateway = runtime.start(Gateway::new(options, state.clone()))?;
 

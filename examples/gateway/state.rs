@@ -14,6 +14,8 @@ use crate::say::say;
 pub(crate) struct State {
     /// How many requests the demonstration will send; `None` when anyone may connect.
     expected: Option<u64>,
+    /// See [`Options`](crate::options::Options).
+    pub(crate) idle: Duration,
     addr: OnceLock<SocketAddr>,
     pub(crate) accepted: AtomicU64,
     pub(crate) refused: AtomicU64,
@@ -30,9 +32,10 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(expected: Option<u64>) -> State {
+    pub(crate) fn new(expected: Option<u64>, idle: Duration) -> State {
         State {
             expected,
+            idle,
             ..State::default()
         }
     }
