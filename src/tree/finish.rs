@@ -126,7 +126,10 @@ fn finish_service(task: Live<'_>) {
 fn report_failure(task: Live<'_>, record: &Record) {
     let failed = match record.seal_failures() {
         Some(failures) => FailureKind::Service(failures.into()),
-        None if task.is(kind::DAEMON) && !record.is_closing() && !is_parent_closing(task) => {
+        None if task.is(kind::DAEMON)
+            && !record.is_closing()
+            && !task.parent().is_some_and(requested::is_requested) =>
+        {
             FailureKind::DaemonExit
         }
         None => return,
@@ -141,12 +144,6 @@ fn report_failure(task: Live<'_>, record: &Record) {
 /// The record of the service around a child service.
 fn around(task: Live<'_>) -> Option<&Record> {
     task.parent()?.record()
-}
-
-/// Whether the service around a child service is being cancelled. Protection of that service may have kept
-/// the cancellation away from the child.
-fn is_parent_closing(task: Live<'_>) -> bool {
-    around(task).is_some_and(Record::is_closing)
 }
 
 fn wake(task: &mut Finished) {

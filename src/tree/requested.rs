@@ -11,9 +11,9 @@
 #[cfg(taskgrove_loom)]
 use crate::sync::CellKey as _;
 use crate::sync::atomic::Ordering;
-use crate::task::Live;
 use crate::task::cover::{Cover, CoverState};
 use crate::task::record::Record;
+use crate::task::{Live, kind};
 use std::cell::Cell;
 
 crate::sync::thread_local! {
@@ -26,7 +26,9 @@ crate::sync::thread_local! {
 /// runs or finishes the task.
 pub(super) fn is_requested(task: Live<'_>) -> bool {
     // In this order: the marks of requests that had marked by the first look show in the record.
-    reaches(task) || task.record().is_some_and(Record::is_closing)
+    reaches(task)
+        || task.record().is_some_and(Record::is_closing)
+        || task.is(kind::COVERED) && task.service().is_some_and(reaches)
 }
 
 /// Whether a request has marked this task, or will. Called as [`is_requested`].

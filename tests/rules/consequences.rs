@@ -6,8 +6,8 @@ use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use taskgrove::{
-    Context, FailureKind, JoinError, Manager, Node, NodeState, TaskId, finally, service_fn,
-    shielded, spawn, time, yield_now,
+    CancelHandle, Context, FailureKind, JoinError, Manager, Node, NodeState, TaskId, finally,
+    service_fn, shielded, spawn, time, yield_now,
 };
 
 /// How a service's failures read.
@@ -357,5 +357,45 @@ fn what_a_shield_has_left_gives_consequences_before_the_walk_comes() {
         m.cancel().unwrap();
         asked.set();
         assert_eq!(outcomes(&m).await, [""; 0]);
+    });
+}
+
+/// A daemon inside protection ends after a cancellation above its service was asked for, and before its walk has
+/// come: that is no failure of the service.
+#[test]
+fn a_covered_daemon_may_end_before_the_walk_comes() {
+    everywhere(async |h| {
+        for is_service in [false, true] {
+            let (give, own) = (Gift::<Manager>::new(), Gift::<CancelHandle>::new());
+            let (send, outer) = (give.clone(), own.clone());
+            let service = service_fn("shields", move |ctx: Context| async move {
+                send.put(ctx.manager().clone());
+                let outer = outer.take().await;
+                shielded(async move {
+                    if is_service {
+                        let daemon = service_fn("daemon", move |_| {
+                            outer.cancel();
+                            std::future::ready(Ok(()))
+                        });
+                        let daemon = ctx.run_daemon_child_service(daemon)?;
+                        daemon.wait_finished().await;
+                    } else {
+                        let daemon = ctx.run_daemon_task(async move {
+                            outer.cancel();
+                            Ok(())
+                        })?;
+                        daemon.wait_done().await;
+                    }
+                    Ok(())
+                })
+                .await
+            });
+            let manager = Manager::new(service).unwrap();
+            let task = h.spawn(async move { manager.run().await });
+            own.put(task.cancel_handle());
+            let manager = give.take().await;
+            manager.wait_finished().await;
+            assert!(manager.result().unwrap().is_ok(), "{is_service}");
+        }
     });
 }
