@@ -128,7 +128,7 @@ fn report_failure(task: Live<'_>, record: &Record) {
         Some(failures) => FailureKind::Service(failures.into()),
         None if task.is(kind::DAEMON)
             && !record.is_closing()
-            && !task.parent().is_some_and(requested::is_requested) =>
+            && !is_service_around_requested(task) =>
         {
             FailureKind::DaemonExit
         }
@@ -139,6 +139,13 @@ fn report_failure(task: Live<'_>, record: &Record) {
     {
         fail::child_failed(task, parent, failed);
     }
+}
+
+/// Whether cancellation of the service around a child service was requested. Protection of that service may keep
+/// the cancellation away from the child.
+fn is_service_around_requested(task: Live<'_>) -> bool {
+    let around = task.parent().and_then(Live::service);
+    around.is_some_and(requested::is_requested)
 }
 
 /// The record of the service around a child service.
