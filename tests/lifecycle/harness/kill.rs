@@ -70,13 +70,16 @@ impl Model {
     }
 
     fn lose(&mut self, cleanup: usize) {
+        let heard = self.waits_no_longer(cleanup);
         let it = &mut self.cleanups[cleanup];
         seen(match it.state {
             CleanupState::Running => Seen::ForcedCleanup,
             _ => Seen::ForcedUnborn,
         });
-        // A poll goes on to its end, and another cancellation of the same poll may have been sooner.
-        let may_run = it.released && (self.nodes[it.node].killed_in_poll || self.several);
+        // A poll goes on to its end, and another cancellation of the same poll may have been sooner, as may the end
+        // of a wait for room in the cleanup.
+        let may_run = heard || self.nodes[it.node].killed_in_poll || self.several;
+        let may_run = it.released && may_run;
         it.state = match may_run {
             true => CleanupState::LostOrEnded,
             false => CleanupState::Lost,

@@ -169,6 +169,15 @@ impl Model {
         self.line.iter().any(|wait| wait.cleanup == Some(cleanup))
     }
 
+    /// Whether the wait for room of this cleanup's code is over, if that has not heard of it.
+    pub(super) fn waits_no_longer(&self, cleanup: usize) -> bool {
+        let at = self
+            .line
+            .iter()
+            .position(|wait| wait.cleanup == Some(cleanup));
+        at.is_some_and(|at| self.is_over(at).is_some())
+    }
+
     /// What becomes of a wait that is over.
     fn is_over(&self, at: usize) -> Option<Scheduled> {
         let wait = &self.line[at];
