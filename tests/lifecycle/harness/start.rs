@@ -77,7 +77,7 @@ impl Driver<'_> {
             .filter(|_| kind.is_service())
             .map(usize::from);
         let grace = grace.filter(|_| kind != Kind::Raw);
-        let when_room = from.is_none_or(|from| self.may_wait_for_room(from, via, own));
+        let when_room = from.is_none_or(|from| self.may_wait_for_room(from, via, own, grace));
         let when_room = when_room && start.when_room && kind != Kind::Raw;
         let node = self.new_node(kind, grace, limit.unwrap_or(1000));
         self.model.nodes[node].isolated = start.isolated && kind != Kind::Raw;
@@ -113,13 +113,21 @@ impl Driver<'_> {
     /// Whether what comes of a wait for room is said: whether a task's turn comes in a poll that has cancelled is
     /// not, nor is it whether a task hears of the end of another service before the same failure has reached the
     /// task itself, whose grace then lets the wait go on. Nor is it whether the room for what a deferred cleanup starts
-    /// under its own task comes before the turn of that.
-    fn may_wait_for_room(&self, from: usize, via: Option<usize>, own: Option<usize>) -> bool {
+    /// under its own task comes before the turn of that, or whether room for a task with a grace comes before that of
+    /// its parent begins.
+    fn may_wait_for_room(
+        &self,
+        from: usize,
+        via: Option<usize>,
+        own: Option<usize>,
+        grace: Option<u8>,
+    ) -> bool {
         let poll = self.model.poll.as_ref();
         let cancels = poll.is_some_and(|poll| !poll.cancels.is_empty());
-        let grace = self.model.effective_grace(from) > 0;
+        let in_grace = self.model.effective_grace(from) > 0;
+        let own_grace = grace.is_some_and(|grace| grace > 0);
         let own_deferred = self.model.deferred.is_some() && via == own;
-        !cancels && !own_deferred && (via == own || !grace)
+        !cancels && !own_deferred && (via == own && !own_grace || !in_grace)
     }
 
     /// The services through which a call would wait for room.
