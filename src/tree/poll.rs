@@ -10,7 +10,9 @@ use crate::task::awaited;
 use crate::task::cleanups::Cleanup;
 use crate::task::cold::Cold;
 use crate::task::current;
-use crate::task::raw::{Claimed, Next, Polled, Polling, Queued, Running, Start, StartRarely};
+use crate::task::raw::{
+    Claimed, Next, Payload, Polled, Polling, Queued, Running, Start, StartRarely,
+};
 use crate::task::state::Word;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -256,20 +258,19 @@ fn poll_all_cleanups(task: &Polling<'_>, cold: &Cold) -> bool {
                 cold.return_cleanup(cleanup);
                 at += 1;
             }
-            Ok(Poll::Ready(())) => finish_cleanup(task, cold, cleanup),
-            Err(panic) => {
-                fail::panicked_beside(task.live(), cold, panic);
-                finish_cleanup(task, cold, cleanup);
-            }
+            Ok(Poll::Ready(())) => finish_cleanup(task, cold, cleanup, None),
+            Err(panic) => finish_cleanup(task, cold, cleanup, Some(panic)),
         }
     }
     cold.has_cleanups()
 }
 
-fn finish_cleanup(task: &Polling<'_>, cold: &Cold, cleanup: Cleanup) {
+/// Drops a cleanup that has ended, with this panic if it has panicked, and then counts its panics: they may cancel the
+/// task, and what the cleanup has spawned is outside of protection before that.
+fn finish_cleanup(task: &Polling<'_>, cold: &Cold, cleanup: Cleanup, panic: Option<Payload>) {
     let dropped = catch_unwind(AssertUnwindSafe(|| drop(cleanup)));
     cold.finish_cleanup();
-    if let Err(panic) = dropped {
+    for panic in panic.into_iter().chain(dropped.err()) {
         fail::panicked_beside(task.live(), cold, panic);
     }
 }

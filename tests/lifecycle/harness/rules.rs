@@ -324,6 +324,8 @@ impl Model {
             it if it.ended => Seen::DeferAfter,
             _ => Seen::DeferRan,
         });
+        self.uncover(node, cover_of(first));
+        // What is left is outside of protection when the panic counts.
         if self.cleanups[first].panics {
             seen(match self.nodes[node].kind {
                 Kind::Raw => Seen::DeferPanicked,
@@ -331,8 +333,6 @@ impl Model {
             });
             self.panicked_beside(node);
         }
-        // With the panic, what is left is cancelled.
-        self.uncover(node, cover_of(first));
         true
     }
 }
