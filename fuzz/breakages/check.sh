@@ -7,8 +7,8 @@ root="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 target="${CARGO_TARGET_DIR:-$root/target}/breakages"
 # Always the same place, so that little is built again.
 copy="$target/product"
-# Optimised: some are seen by one of 25,000 seeds.
 export CARGO_TARGET_DIR="$target/build" RUST_BACKTRACE=0
+# Optimised: some are seen by one of 25,000 seeds.
 export CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_TEST_OPT_LEVEL=1
 
 # A fresh copy, with a patch or without.

@@ -165,7 +165,6 @@ fn a_picture_shows_it() {
     });
 }
 
-/// A cancellation of a running closure waits for it, reports name it, and its value counts.
 #[test]
 fn the_time_of_a_closure_is_busy_time() {
     watchdog(|| {
@@ -195,6 +194,7 @@ fn the_time_of_a_closure_is_busy_time() {
     });
 }
 
+/// A cancellation of a running closure waits for it, reports name it, and its value counts.
 #[test]
 fn nothing_ends_a_closure_that_runs() {
     everywhere(async |h| {
