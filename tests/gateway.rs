@@ -284,13 +284,11 @@ fn a_drain_goes_on_when_nobody_reads_the_output() {
     };
     let addr = line.trim_start_matches("listening on ").trim_end();
     // The error of this connection is printed, and the progress is when it is gone.
-    let mut broken = TcpStream::connect(addr).expect("it listens");
-    broken.set_read_timeout(Some(WATCHDOG)).expect("not zero");
-    broken.write_all(b"half a requ").expect("sent");
-    broken.shutdown(Shutdown::Write).expect("connected");
-    let mut said = String::new();
-    broken.read_to_string(&mut said).expect("a goodbye");
-    assert!(said.ends_with("bye\n"), "{said}");
+    let mut broken = Client::connect(addr, "conn-1");
+    broken.send(b"half a requ");
+    let stream = broken.reader.get_ref();
+    stream.shutdown(Shutdown::Write).expect("still open");
+    broken.assert_dismissed();
     gateway.interrupt();
     let exit = gateway.exit();
     assert_eq!(exit.code, Some(0), "{:#?}", exit.stderr);
@@ -351,13 +349,10 @@ fn clients_that_keep_it_waiting_lose_their_places() {
     let mut gateway = Gateway::start(&["--listen", "127.0.0.1:0", "--idle", "200"]);
     let line = gateway.line("listening on ");
     let addr = line.trim_start_matches("listening on ");
-    for sent in [&b""[..], b"half a requ"] {
-        let mut client = TcpStream::connect(addr).expect("it listens");
-        client.set_read_timeout(Some(WATCHDOG)).expect("not zero");
-        client.write_all(sent).expect("sent");
-        let mut said = String::new();
-        client.read_to_string(&mut said).expect("a goodbye");
-        assert!(said.ends_with("bye\n"), "{said}");
+    for (name, sent) in [("conn-1", &b""[..]), ("conn-2", b"half a requ")] {
+        let mut client = Client::connect(addr, name);
+        client.send(sent);
+        client.assert_dismissed();
     }
     gateway.interrupt();
     let exit = gateway.exit();
