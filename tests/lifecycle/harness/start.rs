@@ -51,7 +51,8 @@ impl Driver<'_> {
                 );
             }
         }
-        let opts_out = grace == Some(0) && kind != Kind::Raw && !start.beside;
+        let beside = start.beside && from.is_some_and(|from| !self.model.turn_in_here(from));
+        let opts_out = grace == Some(0) && kind != Kind::Raw && !beside;
         let mut place = self.model.place(from, kind, via, opts_out);
         // Cancelled by this very poll, from above: the mark may still be on its way.
         let late = kind == Kind::Raw
@@ -65,7 +66,6 @@ impl Driver<'_> {
         {
             return None;
         }
-        let beside = start.beside && from.is_some_and(|from| !self.model.turn_in_here(from));
         if beside && place == Scheduled::BornDone {
             // The body does not run.
             place = Scheduled::NotRunning;
@@ -114,7 +114,8 @@ impl Driver<'_> {
     /// not, nor is it whether a task hears of the end of another service before the same failure has reached the
     /// task itself, whose grace then lets the wait go on. Nor is it whether the room for what a deferred cleanup starts
     /// under its own task comes before the turn of that, or whether room for a task with a grace comes before that of
-    /// its parent begins.
+    /// its parent begins. Nor is it whether what a supervisor runs hears of the end of a service elsewhere before the
+    /// same cancellation has made the supervisor stop it.
     fn may_wait_for_room(
         &self,
         from: usize,
@@ -127,7 +128,11 @@ impl Driver<'_> {
         let in_grace = self.model.effective_grace(from) > 0;
         let own_grace = grace.is_some_and(|grace| grace > 0);
         let own_deferred = self.model.deferred.is_some() && via == own;
-        !cancels && !own_deferred && (via == own && !own_grace || !in_grace)
+        let (model, nodes) = (&self.model, 0..self.model.nodes.len());
+        let mut supervisors = nodes.filter(|n| model.nodes[*n].supervisor.is_some());
+        let apart = supervisors
+            .any(|n| model.is_below(from, n) && via.is_some_and(|via| !model.is_below(via, n)));
+        !cancels && !own_deferred && !apart && (via == own && !own_grace || !in_grace)
     }
 
     /// The services through which a call would wait for room.
