@@ -1,7 +1,8 @@
 //! The rules of the public contract under any sequence of calls: seeds, and a corpus.
 //!
 //! `LIFECYCLE_SEEDS=from..to` runs other seeds than the 500 of `cargo test`. The stage `long` of `.ci` runs
-//! 4,000, optimised.
+//! 4,000, optimised. `LIFECYCLE_CORPUS=directory` takes another corpus, and `LIFECYCLE_ORDERS=n` so many orders of the
+//! simulation for each file.
 
 mod harness;
 
@@ -71,16 +72,24 @@ fn the_corpus_agrees_with_the_model() {
     assert!(count >= 20, "{count} files");
 }
 
-/// Runs each file of the corpus. Returns how many there are.
+/// Runs each file of the corpus in several orders: what happens at one time has none. Returns how many files there are.
 fn run_the_corpus() -> usize {
-    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/lifecycle");
-    let files = std::fs::read_dir(corpus).expect("the corpus is in the repository");
+    let corpus = std::env::var("LIFECYCLE_CORPUS").ok();
+    let here = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/lifecycle");
+    let orders = std::env::var("LIFECYCLE_ORDERS").ok();
+    let orders = orders.map_or(4, |orders| orders.parse().expect("a number up to 255"));
+    let files = std::fs::read_dir(corpus.as_deref().unwrap_or(here)).expect("the corpus is there");
     let mut count = 0;
     for file in files {
         let file = file.expect("a file of the corpus").path();
-        let bytes = std::fs::read(&file).expect("a file of the corpus");
-        if harness::run(&bytes).is_err() {
-            panic!("{}: {}", file.display(), harness::report(&bytes));
+        let mut bytes = std::fs::read(&file).expect("a file of the corpus");
+        let own = bytes.first().copied();
+        for order in own.into_iter().chain(0..orders) {
+            bytes[0] = order;
+            if harness::run(&bytes).is_err() {
+                let report = harness::report(&bytes);
+                panic!("{}, order {order}: {report}", file.display());
+            }
         }
         count += 1;
     }

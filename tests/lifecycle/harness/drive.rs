@@ -189,9 +189,7 @@ impl Driver<'_> {
                 return false;
             }
             // Nor whether a deferred cleanup of this poll, which panics, runs before the kill.
-            let left = self.model.nodes[node].cleanups.iter();
-            let panics = left.filter(|cleanup| self.model.cleanups[**cleanup].panics);
-            if kills && poll.panics + panics.count() > 0 {
+            if kills && self.model.panics(poll) {
                 return false;
             }
         }

@@ -79,6 +79,8 @@ impl Model {
     pub(super) fn panicked_beside(&mut self, node: usize) {
         self.nodes[node].set_cleanup_panicked();
         self.broke(node, Why::Panic, None);
+        // What the task does in the same poll comes before the cancellation reaches what is below.
+        self.broken = true;
     }
 
     /// Records a failure of the service that `from` is in, or is, and cancels that service. The

@@ -22,6 +22,12 @@ impl Model {
         });
     }
 
+    /// Whether a cleanup has panicked in this poll, or a deferred one will at its end.
+    pub(super) fn panics(&self, poll: &Poll) -> bool {
+        let mut left = self.nodes[poll.node].cleanups.iter();
+        poll.panics > 0 || left.any(|cleanup| self.cleanups[*cleanup].panics)
+    }
+
     pub(super) fn push(&mut self, node: usize, scope: Scope) {
         let guards = VecDeque::new();
         let number = self.frames;

@@ -189,7 +189,7 @@ impl Driver<'_> {
     /// the same poll, or of a failure in it, before it hears of the end of its child is not.
     fn may_ask(&self, target: usize) -> bool {
         let poll = self.model.poll.as_ref();
-        let first = poll.is_none_or(|poll| poll.cancels.is_empty() && poll.panics == 0);
+        let first = poll.is_none_or(|poll| poll.cancels.is_empty() && !self.model.panics(poll));
         first || !self.model.is_in_supervisor(target)
     }
 
