@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every fuzz target: its corpus once, then new inputs from a fixed seed, so many that it takes about 45 s each: a
-# commit passes or fails always the same way. With FUZZ_SECONDS, so many seconds each, of inputs that nobody has seen.
+# commit passes or fails always the same way. Then `lifecycle` once more, with walks in short steps. With FUZZ_SECONDS, so many seconds each, of inputs that nobody has seen.
 # Finds are left in fuzz/artifacts.
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
@@ -44,17 +44,28 @@ limits() {
 
 new=$(mktemp -d)
 trap 'rm -rf "$new"' EXIT
-while read -r name; do
-    known=fuzz/corpus/$name
+
+# Runs this target; what follows are options of `cargo fuzz`.
+run() {
+    local name=$1 known=fuzz/corpus/$1 options
+    shift
     if [[ -d $known ]]; then
-        cargo +nightly fuzz run "$name" "$known" -- -runs=0
+        cargo +nightly fuzz run "$@" "$name" "$known" -- -runs=0
     fi
     # What is found goes to the first directory: the repository's corpus stays as it is.
+    rm -rf "$new/$name"
     mkdir "$new/$name"
     read -ra options <<<"$(limits "$name") -timeout=20 -len_control=0"
     if [[ -d $known ]]; then
         # As a list: the order of a directory differs from one disk to another.
         options+=("-seed_inputs=$(printf '%s\n' "$PWD/$known"/* | LC_ALL=C sort | paste -sd,)")
     fi
-    "${fixed[@]}" cargo +nightly fuzz run "$name" "$new/$name" -- "${options[@]}"
+    "${fixed[@]}" cargo +nightly fuzz run "$@" "$name" "$new/$name" -- "${options[@]}"
+}
+
+while read -r name; do
+    run "$name"
 done < <(cargo +nightly fuzz list)
+
+export CARGO_TARGET_DIR=$target/fuzz-short RUSTFLAGS="--cfg taskgrove_short_steps"
+run lifecycle -s none --no-trace-compares

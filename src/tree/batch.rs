@@ -15,7 +15,11 @@ use crate::task::raw::{Finished, Pins};
 use crate::task::{Live, kind};
 
 /// The greatest number of siblings that are taken off together.
-const MOST: usize = if cfg!(taskgrove_loom) { 2 } else { 64 };
+const MOST: usize = if cfg!(any(taskgrove_loom, taskgrove_short_steps)) {
+    2
+} else {
+    64
+};
 
 /// Whether a task may wait for the place that this one leaves. Its parent says whether one does.
 #[inline(always)]

@@ -8,7 +8,11 @@ use crate::task::Live;
 use crate::task::raw::{Children, Pin, Taken};
 
 /// The greatest number of children that are visited under one lock.
-pub(super) const CHUNK: usize = if cfg!(taskgrove_loom) { 1 } else { 128 };
+pub(super) const CHUNK: usize = if cfg!(any(taskgrove_loom, taskgrove_short_steps)) {
+    1
+} else {
+    128
+};
 
 /// How many entries ahead a task is fetched into the cache.
 pub(super) const AHEAD: usize = 8;

@@ -6,7 +6,13 @@ use crate::task::Job;
 use crate::task::raw::{Next, hand_over};
 
 /// The number of tasks that are ended one after another before other work runs.
-const UPWARD: usize = if cfg!(taskgrove_loom) { 3 } else { 1000 };
+const UPWARD: usize = if cfg!(taskgrove_loom) {
+    3
+} else if cfg!(taskgrove_short_steps) {
+    1
+} else {
+    1000
+};
 
 /// Does what a step has asked for, and what follows from that, up the tree. After [`UPWARD`] tasks it leaves
 /// the rest to a job. This may run user code, so the caller holds nothing that tasks other than the ancestors wait for.

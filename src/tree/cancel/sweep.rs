@@ -55,7 +55,13 @@ use crate::tree::frontier::{AHEAD, Entry};
 use crate::tree::settle::settle;
 
 /// The number of tasks that a walk looks at before it lets other work run.
-pub(super) const STEP: usize = if cfg!(taskgrove_loom) { 2 } else { 1000 };
+pub(super) const STEP: usize = if cfg!(taskgrove_loom) {
+    2
+} else if cfg!(taskgrove_short_steps) {
+    1
+} else {
+    1000
+};
 
 /// An entry of a complete frontier.
 struct Place {

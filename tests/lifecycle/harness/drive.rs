@@ -33,6 +33,8 @@ pub(crate) struct Driver<'a> {
     pub(super) calls: Vec<RealCall>,
     /// Waits for room.
     pub(super) waits: Vec<RealCall>,
+    /// What has become of everything is not said.
+    pub(super) is_unsaid: bool,
     /// How many cancellations were asked for.
     asked: usize,
     trace: &'a mut Vec<String>,
@@ -55,6 +57,7 @@ fn take_all(bytes: &[u8], trace: &mut Vec<String>, slots: &Slots) -> Result<(), 
         places: Vec::new(),
         calls: Vec::new(),
         waits: Vec::new(),
+        is_unsaid: false,
         asked: 0,
         trace,
         slots,
@@ -272,6 +275,8 @@ impl Driver<'_> {
     pub(super) fn drop_runtime(&mut self) {
         seen(Seen::DropRuntime);
         self.note("drop the runtime".to_owned());
+        // A walk in short steps lets what has waited for room go on before it comes to it.
+        self.is_unsaid = cfg!(taskgrove_short_steps) && !self.model.line.is_empty();
         self.model.drop_runtime();
         drop(self.sim.take());
         for call in self.calls.iter_mut().chain(&mut self.waits) {
