@@ -151,6 +151,12 @@ impl World {
         })
     }
 
+    /// Polls the tasks that are queued, as workers that took them before a walk was queued.
+    pub fn poll_tasks(&self) {
+        let mut done = Batch::default();
+        self.as_worker(|| while self.poll_one(&mut done) || done.flush() {});
+    }
+
     fn step(&self, done: &mut Batch) -> bool {
         // As a pool's worker does, so that it has no task in hand while user code runs.
         if !self.queue.jobs.is_empty() && done.flush() {
@@ -160,19 +166,21 @@ impl World {
             if let Some(rest) = job::run(job) {
                 self.queue.jobs.push(rest);
             }
-        } else if let Some(task) = self.queue.tasks.pop() {
-            if !done.waits_for(task.live()) {
-                done.flush_quietly();
-            }
-            poll::run(
-                task,
-                done,
-                || self.shared.schedule().on_done(),
-                Queued::submit,
-            );
-        } else {
-            return done.flush();
+            return true;
         }
+        self.poll_one(done) || done.flush()
+    }
+
+    /// Polls the next task; returns `false` if there is none.
+    fn poll_one(&self, done: &mut Batch) -> bool {
+        let Some(task) = self.queue.tasks.pop() else {
+            return false;
+        };
+        if !done.waits_for(task.live()) {
+            done.flush_quietly();
+        }
+        let on_done = || self.shared.schedule().on_done();
+        poll::run(task, done, on_done, Queued::submit);
         true
     }
 

@@ -47,22 +47,23 @@ use crate::timer_queue::TimerKey;
 pub(crate) enum CoverState {
     /// The protection is there.
     Active,
-    /// It has ended, and its children are ordinary ones.
-    Lifted,
-    /// It has ended while its task was being cancelled: this request asks for the cancellation of its
-    /// children.
+    /// It has ended, with this number, and its children are ordinary ones.
+    Lifted(u64),
+    /// It has ended while its task was being cancelled: the request with this number asks for the
+    /// cancellation of its children.
     Called(u64),
 }
 
 const ACTIVE: u64 = 0;
-const LIFTED: u64 = u64::MAX;
+/// Flag beside the number of the end of a protection that has asked for nothing.
+const LIFTED: u64 = 1 << 63;
 
 /// One protection of a task, and the children that were spawned inside it.
 pub(crate) struct Cover {
     /// The slot of the task. The task's reference to itself or that of the cover's owner keeps the slot
     /// while the cover is active.
     parent: u32,
-    /// [`ACTIVE`], [`LIFTED`], or the number of the request. Written under the lock of the parent's
+    /// [`ACTIVE`], [`LIFTED`] and a number, or the number of the request. Written under the lock of the parent's
     /// children (Release); a thread that looks at the ancestors of a task reads it without (Acquire).
     state: AtomicU64,
     /// The number of children that are linked. Under that lock: Relaxed.
@@ -99,8 +100,16 @@ impl Cover {
     pub(crate) fn state(&self) -> CoverState {
         match self.state.load(Ordering::Acquire) {
             ACTIVE => CoverState::Active,
-            LIFTED => CoverState::Lifted,
+            lifted if lifted & LIFTED != 0 => CoverState::Lifted(lifted & !LIFTED),
             request => CoverState::Called(request),
+        }
+    }
+
+    /// The state at the time of this number: an end that has a later one had not come.
+    pub(crate) fn state_at(&self, number: u64) -> CoverState {
+        match self.state() {
+            CoverState::Lifted(end) | CoverState::Called(end) if end > number => CoverState::Active,
+            state => state,
         }
     }
 
@@ -109,9 +118,9 @@ impl Cover {
         self.state() == CoverState::Active
     }
 
-    /// Notes that the protection has ended, and that its children are ordinary ones.
-    pub(super) fn lift(&self) {
-        self.state.store(LIFTED, Ordering::Release);
+    /// Notes that the protection has ended with this number, and that its children are ordinary ones.
+    pub(super) fn lift(&self, number: u64) {
+        self.state.store(LIFTED | number, Ordering::Release);
     }
 
     /// Notes that the protection has ended, and that this request asks for the cancellation of its

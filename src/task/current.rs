@@ -249,14 +249,19 @@ impl Drop for Elsewhere {
     }
 }
 
-/// Runs `f` as code of the task that the caller has the right to: its poll, which begins with this
-/// word, or the drop of its future. The calling code belongs to no task.
+/// The latest request, and the word of the running task.
+#[inline]
+fn requests_and_word(task: Live<'_>) -> (Seen, Word) {
+    // The requests are read before the word. If one of them had marked what it covers by then,
+    // the word that is read after that shows its mark.
+    let requests = task.shared().requests.look();
+    (requests, task.word())
+}
+
+/// Runs `f` as code of the task that the caller has the right to: its poll, or the drop of its future. The calling
+/// code belongs to no task.
 #[inline(always)]
-pub(crate) fn run_as<T: Lend, R>(
-    right: &mut T,
-    word: Word,
-    f: impl FnOnce(rights::Lent<'_, T>) -> R,
-) -> R {
+pub(crate) fn run_as<T: Lend, R>(right: &mut T, f: impl FnOnce(rights::Lent<'_, T>) -> R) -> R {
     struct Restore;
     impl Drop for Restore {
         #[inline]
@@ -266,10 +271,11 @@ pub(crate) fn run_as<T: Lend, R>(
     }
     debug_assert!(fields().task.is_none() && fields().place == PlaceKind::Root);
     let task = right.live();
+    let (requests, word) = requests_and_word(task);
     CURRENT.set(Fields {
         task: Some(task.raw()),
         word,
-        requests: task.shared().requests.look(),
+        requests,
         budget: READY_IN_POLL,
         ..Fields::NOTHING
     });

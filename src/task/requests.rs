@@ -5,51 +5,77 @@
 //! which requests were there when it began, and whether all of them had marked what they cover. If
 //! they had, a task that was not marked then was not covered by any, and its ancestors, which may be many,
 //! need no look.
+//!
+//! The end of a protection that has left children takes a number, too. A number is *settled* when what it was
+//! taken for can be seen: the request has marked its target, or the cover says that the protection has ended.
+//! What a thread finds above a task holds up to a number only if all numbers up to that one were settled
+//! when it looked.
 
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, AtomicWord, Ordering};
 
 /// Bits of the word that count the requests that are marking; the rest is the latest number.
 const MARKING_BITS: u32 = 24;
 const NUMBER: u64 = 1 << MARKING_BITS;
 
-/// The numbers of a runtime's requests for cancellation, in one atomic word.
-pub(crate) struct Requests(AtomicU64);
+/// The numbers of a runtime's requests for cancellation, and of the ends of its protections.
+pub(crate) struct Requests {
+    /// The latest number, and how many requests are marking.
+    word: AtomicU64,
+    /// How many numbers are settled.
+    settled: AtomicWord,
+}
 
-/// A snapshot of [`Requests`].
+/// A snapshot of the word of [`Requests`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Seen(u64);
 
 impl Requests {
     pub(crate) fn new() -> Self {
-        Requests(AtomicU64::new(Seen::NONE.0))
+        Requests {
+            word: AtomicU64::new(Seen::NONE.0),
+            settled: AtomicWord::new(0),
+        }
     }
 
     /// Draws the number of a request, which is marking from now on.
     pub(crate) fn begin(&self) -> u64 {
+        self.draw(NUMBER + 1)
+    }
+
+    /// Draws the number of the end of a protection, which is no request.
+    pub(crate) fn draw_for_end(&self) -> u64 {
+        self.draw(NUMBER)
+    }
+
+    fn draw(&self, add: u64) -> u64 {
         // A poll that sees the mark (Acquire) sees this number, too.
-        let before = self.0.fetch_add(NUMBER + 1, Ordering::AcqRel);
+        let before = self.word.fetch_add(add, Ordering::AcqRel);
         Seen(before).latest() + 1
     }
 
-    /// Draws a number that no request has, so that the answers that were kept under earlier ones count no more
-    /// (`tree/requested.rs`): a request has marked its target, or a protection has ended.
-    pub(crate) fn renew(&self) {
-        // While none is marking, no answer is kept; the next request has a number of its own.
-        if !self.look().all_marked() {
-            self.0.fetch_add(NUMBER, Ordering::AcqRel);
-        }
+    /// Settles a number of the caller's: what it was drawn for can be seen.
+    pub(crate) fn settle(&self) {
+        // Release: a thread that finds all settled (Acquire, in `are_settled`) sees what they were drawn for.
+        self.settled.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Whether all numbers are settled, and the calling thread sees what they were drawn for.
+    pub(crate) fn are_settled(&self) -> bool {
+        // In this order: the numbers that are settled are among those that the second load counts.
+        let settled = self.settled.load(Ordering::Acquire);
+        settled == self.look().latest()
     }
 
     /// Notes that everything that a request covers is marked.
     pub(crate) fn marked(&self) {
         // Release: a thread that sees that none is marking (Acquire, in `look`) sees all marks.
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        self.word.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Takes a snapshot.
     #[inline]
     pub(crate) fn look(&self) -> Seen {
-        Seen(self.0.load(Ordering::Acquire))
+        Seen(self.word.load(Ordering::Acquire))
     }
 }
 
@@ -61,7 +87,7 @@ impl Seen {
         Seen(number)
     }
 
-    /// The number of the latest request; numbers begin with 1.
+    /// The latest number; numbers begin with 1.
     pub(crate) fn latest(self) -> u64 {
         self.0 >> MARKING_BITS
     }
@@ -89,10 +115,21 @@ mod tests {
         assert_eq!(look(), (2, true));
         assert_eq!(requests.begin(), 3);
         assert_eq!(look(), (3, false));
-        requests.renew();
+        assert_eq!(requests.draw_for_end(), 4);
         assert_eq!(look(), (4, false));
         requests.marked();
-        requests.renew();
-        assert_eq!(look(), (4, true), "nobody looks at it");
+        assert_eq!(look(), (4, true));
+    }
+
+    #[test]
+    fn all_are_settled_when_each_is() {
+        let requests = Requests::new();
+        assert!(requests.are_settled());
+        requests.begin();
+        requests.draw_for_end();
+        requests.settle();
+        assert!(!requests.are_settled());
+        requests.settle();
+        assert!(requests.are_settled(), "one is still marking");
     }
 }

@@ -169,7 +169,7 @@ fn is_passed_over(child: Live<'_>, level: Level, top: Option<&Cover>) -> bool {
         return top.is_some();
     };
     match cover.state() {
-        CoverState::Lifted => top.is_some(),
+        CoverState::Lifted(_) => top.is_some(),
         CoverState::Active => level == Level::Cancel,
         CoverState::Called(_) => {
             level == Level::Cancel && !top.is_some_and(|top| std::ptr::eq(top, cover))

@@ -4,7 +4,7 @@
 //! [`Origin`] in the header ([`note`]), and what needs memory, a reason or a failure, as a
 //! [`CancelCause`] in the cold data ([`keep`]). Code that asks for the cause of a task walks up to the
 //! nearest task that is being cancelled and has a note ([`of`]), but through no protection, unless a kill is
-//! under way ([`reaches`]). So a cancellation writes nothing per task, and the first request that reaches a
+//! under way ([`inherits`]). So a cancellation writes nothing per task, and the first request that reaches a
 //! task stays its cause.
 //!
 //! A note may be made of a request that comes too late, since the target may be done, or marked by another
@@ -49,7 +49,7 @@ pub(crate) fn keep(
 /// Notes that a failure is about to cancel a task, or the service whose task it is. If a cancellation was
 /// requested before, that stays the cause, also where its walk has not reached the task yet.
 pub(super) fn failed(target: Live<'_>, failure: &TaskFailure) {
-    if !target.is_closing_service() && !requested::reaches(target) {
+    if !target.is_closing_service() && !requested::is_or_will_be_marked(target) {
         let cause = CancelCause::failed(target.path(), failure.clone());
         target.cold_or_new().keep_cause(cause);
         target.note_origin(Origin::nowhere(How::Failure));
@@ -65,16 +65,17 @@ fn is_cancelled(task: Live<'_>) -> bool {
 pub(crate) fn of(task: Live<'_>) -> Option<CancelCause> {
     for task in task.upward() {
         let own = own(task);
-        if own.is_some() || !reaches(task) {
+        if own.is_some() || !inherits(task) {
             return own;
         }
     }
     None
 }
 
-/// Whether what cancels the tasks above a task reaches it: no protection covers it, or it is a kill.
+/// Whether a task has the cause of the task above it, unless it has one of its own: no protection covers it, or a
+/// kill is under way.
 #[inline]
-pub(super) fn reaches(task: Live<'_>) -> bool {
+pub(super) fn inherits(task: Live<'_>) -> bool {
     !task.is_covered() || requested::is_killed(task)
 }
 

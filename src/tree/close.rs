@@ -7,11 +7,10 @@ use crate::panics::quietly;
 use crate::task::cold::Cold;
 use crate::task::current;
 use crate::task::raw::{Claimed, Closing, Next, Payload};
-use crate::task::state::Word;
 
 /// Drops the future of a claimed task, which runs user code; returns what follows.
 pub(super) fn close(mut task: Claimed) -> Next {
-    let cleanups = current::run_as(&mut task, Word::NONE, drop_future);
+    let cleanups = current::run_as(&mut task, drop_future);
     task.end(cleanups)
 }
 

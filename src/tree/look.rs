@@ -116,7 +116,7 @@ fn causes(entries: &[Entry]) -> (Vec<u32>, Vec<String>) {
             of.push(texts.len() as u32);
             texts.push(own.to_string());
         } else if !texts.is_empty() {
-            let above = if at == 0 || !cause::reaches(task) {
+            let above = if at == 0 || !cause::inherits(task) {
                 None
             } else {
                 of.get(entry.parent as usize)

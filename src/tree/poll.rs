@@ -50,7 +50,7 @@ pub(crate) fn run(task: Queued, done: &mut Batch, on_done: impl Fn(), submit: im
         },
     };
     task.count_poll();
-    let ended = current::run_as(&mut task, before, |task| poll(task, before));
+    let ended = current::run_as(&mut task, |task| poll(task, before));
     // Each step has its own match, which costs less than one for both.
     match ended {
         Ended::Suspended { protected, woken } => match task.suspend(protected, woken) {

@@ -94,17 +94,16 @@ fn request_walk(target: Borrowed<'_>, level: Level, close: impl FnOnce()) {
     // The mark sets the level and the grace flag in one step.
     let grace = grace::effective(live);
     let at_ns = shared.clock.now_ns();
-    match live.mark(level, grace != 0, false).1 {
-        Marked::Pinned(target) => {
-            shared.requests.renew();
-            shared.schedule().job(Job::Cancel(Box::new(Cancellation {
-                target,
-                level,
-                left: None,
-                grace,
-                at_ns,
-            })));
-        }
+    let marked = live.mark(level, grace != 0, false).1;
+    shared.requests.settle();
+    match marked {
+        Marked::Pinned(target) => shared.schedule().job(Job::Cancel(Box::new(Cancellation {
+            target,
+            level,
+            left: None,
+            grace,
+            at_ns,
+        }))),
         Marked::Refused => shared.requests.marked(),
         Marked::Claimed(task) => {
             shared.requests.marked();

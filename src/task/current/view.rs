@@ -11,7 +11,7 @@
 //!   the view becomes that of this moment.
 
 use super::code::{Ended, Protected};
-use super::{Fields, change, fields, with};
+use super::{Fields, change, fields, requests_and_word, with};
 use crate::error::Moment;
 #[cfg(taskgrove_loom)]
 use crate::sync::CellKey as _;
@@ -108,14 +108,7 @@ pub(crate) fn set_protected_if_unknown() {
 /// above: the calling code knows of that cancellation from here on.
 #[cold]
 pub(crate) fn see() {
-    let seen = with(|task| {
-        let task = task?;
-        // The requests are read before the word. If one of them had marked what it covers by then,
-        // the word that is read after that shows its mark.
-        let requests = task.shared().requests.look();
-        Some((requests, task.word()))
-    });
-    if let Some((requests, word)) = seen {
+    if let Some((requests, word)) = with(|task| task.map(requests_and_word)) {
         set_view(View {
             word,
             requests,

@@ -49,7 +49,7 @@ impl Covering {
     ) -> Option<(Pin, Arc<Cover>)> {
         let Some(pin) = self.task.pin() else {
             // The task is done, and so are its children.
-            self.cover.lift();
+            self.cover.lift(0);
             return None;
         };
         if self.cover.children() > 0 {
@@ -110,7 +110,7 @@ impl<'a> Live<'a> {
     /// As [`Live::cover`], if the protection has not ended or its end has asked for the cancellation.
     pub(crate) fn apart(self) -> Option<&'a Cover> {
         self.cover()
-            .filter(|cover| cover.state() != CoverState::Lifted)
+            .filter(|cover| !matches!(cover.state(), CoverState::Lifted(_)))
     }
 }
 
@@ -220,22 +220,22 @@ impl Children<'_> {
         assert!(cover.is_of(&self.parent), "another task's cover");
         let count = cover.children();
         if count == 0 || !cover.is_active() {
-            cover.lift();
+            cover.lift(0);
             return false;
         }
         // SAFETY: it has a covered child, so it is not done.
         let parent = unsafe { Live::new(self.parent.raw()) };
         let covered = covered(parent);
         let left = covered.load(Ordering::Relaxed) - count;
-        if parent.state.lift(count.into(), left == 0) {
+        let called = !parent.state.lift(count.into(), left == 0);
+        if called {
+            cover.call(requests.begin());
+        } else {
             covered.store(left, Ordering::Relaxed);
-            cover.lift();
-            requests.renew();
-            return false;
+            cover.lift(requests.draw_for_end());
         }
-        cover.call(requests.begin());
-        requests.renew();
-        true
+        requests.settle();
+        called
     }
 }
 

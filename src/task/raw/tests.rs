@@ -57,8 +57,7 @@ fn start<F: Future<Output = ()> + Send + 'static>(shared: &Shared, future: F) ->
 fn a_future_is_not_polled_after_its_end_nor_overwritten_before() {
     let runtime = runtime();
     let mut running = start(runtime.handle().shared(), ready(()));
-    let word = running.live().word();
-    current::run_as(&mut running, word, |mut task| {
+    current::run_as(&mut running, |mut task| {
         assert!(panic_of(|| task.store_error(JoinError::Cancelled)).contains("is there"));
         assert!(matches!(task.poll(), Polled::Value));
         assert!(panic_of(|| task.poll()).contains("gone"));
