@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# The network of examples/libp2p-node, a package of its own: it builds without tokio; of five nodes in a process one is
-# killed and comes back; and processes that are killed and replaced hear of each other.
+# The network of examples/libp2p-node, a package of its own: it builds without tokio; its tests have peers that vanish,
+# crowd or talk nonsense; of five nodes in a process one is killed and comes back; and processes that are killed and
+# replaced hear of each other.
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
 cd examples/libp2p-node
 export CARGO_TARGET_DIR=$target/libp2p-node
 cargo build --locked
+timeout 120 cargo test --locked
 node=$CARGO_TARGET_DIR/debug/libp2p-node
 if cargo tree --locked --edges normal --prefix none | grep '^tokio '; then
     echo "the example depends on tokio"
@@ -57,7 +59,11 @@ kill -KILL "${pids[1]}"
 wait_for right " has lost $middle"
 run again --dial "$address"
 wait_for right 'heard name=again'
-for n in 0 2 3; do
+# A node goes on when nobody reads its output.
+"$node" --name unheard --listen 127.0.0.1:0 --dial "$address" > >(:) &
+pids+=($!)
+wait_for right 'heard name=unheard'
+for n in 0 2 3 4; do
     kill -TERM "${pids[n]}"
     wait "${pids[n]}"
 done

@@ -98,6 +98,8 @@ async fn start(children: &SupervisorHandle) -> Result<Vec<Peer>, BoxError> {
             listen: multiaddr(([127, 0, 0, 1], 0).into()),
             dial: first.unwrap_or_default(),
             every: EVERY,
+            patience: STEP,
+            connections: 32,
             board: board.clone(),
             loud: false,
         });
@@ -123,7 +125,7 @@ fn messages(peer: &Peer, of: &[&Peer]) -> u64 {
     counts.min().unwrap_or(0)
 }
 
-fn state(children: &SupervisorHandle, name: &str) -> Option<ChildState> {
+pub(crate) fn state(children: &SupervisorHandle, name: &str) -> Option<ChildState> {
     let mut all = children.children().into_iter();
     all.find(|child| child.name == name)
         .map(|child| child.state)
@@ -143,7 +145,7 @@ fn print(peers: &[Peer]) {
 }
 
 /// Waits until a condition holds.
-async fn until(what: &str, mut holds: impl FnMut() -> bool) -> taskgrove::Result {
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) -> taskgrove::Result {
     let mut ticks = interval(Duration::from_millis(20));
     let wait = async {
         while !holds() {

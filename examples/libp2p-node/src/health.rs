@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// How many peers a node remembers. Anybody can make as many names and keys as they like.
+pub(crate) const REMEMBERED: usize = 1_000;
 
 /// What a node tells all others about itself, as a line of text: `name=cyd tasks=7 restarts=1`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +82,20 @@ pub(crate) struct Seen {
 pub(crate) struct Heard {
     pub(crate) messages: u64,
     pub(crate) latest: Health,
+    /// When the last message came.
+    pub(crate) at: Instant,
+}
+
+impl Seen {
+    /// Remembers what was heard of a peer, and forgets the one that was silent longest if there are too many.
+    pub(crate) fn hear(&mut self, from: PeerId, heard: Heard) {
+        self.heard.insert(from, heard);
+        if self.heard.len() > REMEMBERED {
+            let silent = self.heard.iter().min_by_key(|(_, heard)| heard.at);
+            let silent = silent.map(|(peer, _)| *peer);
+            silent.map(|silent| self.heard.remove(&silent));
+        }
+    }
 }
 
 impl Board {

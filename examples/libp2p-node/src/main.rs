@@ -9,6 +9,8 @@ mod health;
 mod network;
 mod node;
 mod options;
+#[cfg(test)]
+mod tests;
 mod transport;
 
 use std::process::ExitCode;

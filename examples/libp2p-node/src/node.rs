@@ -1,15 +1,16 @@
 //! [`Node`]: a peer of the network, as a service that a supervisor restarts.
 
 use crate::health::{Board, Health, Heard, Seen};
-use crate::network::{Protocols, ProtocolsEvent, swarm, topic};
+use crate::network::{Protocols, ProtocolsEvent, max_tasks, swarm, topic};
 use libp2p::futures::{StreamExt, stream};
 use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, PeerId, Swarm, gossipsub, identify, ping};
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use taskgrove::supervisor::{Backoff, ChildSpec};
 use taskgrove::time::interval;
 use taskgrove::{Context, Service};
@@ -28,6 +29,11 @@ pub(crate) struct Config {
     pub(crate) dial: Vec<Multiaddr>,
     /// The time between two of its messages, and two pings.
     pub(crate) every: Duration,
+    /// How long a peer may take to answer a ping. A late one is asked again on a new stream, which libp2p gives 10 s to
+    /// be opened, and is then taken for gone.
+    pub(crate) patience: Duration,
+    /// How many connections it has at most.
+    pub(crate) connections: u32,
     pub(crate) board: Board,
     /// Whether it prints what happens.
     pub(crate) loud: bool,
@@ -36,10 +42,12 @@ pub(crate) struct Config {
 /// Describes the node for a supervisor: it counts as up when it listens.
 pub(crate) fn spec(config: Config) -> ChildSpec {
     let incarnations = AtomicU64::new(0);
+    let max_tasks = max_tasks(config.connections);
     ChildSpec::new(config.name.clone(), move || Node {
         config: config.clone(),
         restarts: incarnations.fetch_add(1, Ordering::Relaxed),
     })
+    .max_children(max_tasks)
     .wait_ready(Duration::from_secs(5))
     .backoff(Backoff::constant(Duration::from_secs(2)))
 }
@@ -53,11 +61,10 @@ struct Node {
 impl Service for Node {
     /// Owns the swarm and drives it. The connections are tasks below; see [`swarm`].
     async fn run(self: Arc<Self>, ctx: Context) -> taskgrove::Result {
-        let every = self.config.every;
-        let mut swarm = swarm(&self.config.key, every, ctx.clone())?;
-        swarm.listen_on(self.listen_address())?;
+        let mut swarm = swarm(&self.config, ctx.clone())?;
+        self.listen(&mut swarm)?;
         *self.config.board.seen() = Seen::default();
-        let mut ticks = interval(every);
+        let mut ticks = interval(self.config.every);
         let mut ticks = stream::poll_fn(move |cx| ticks.poll_tick(cx).map(Some)).fuse();
         loop {
             futures::select! {
@@ -69,13 +76,17 @@ impl Service for Node {
 }
 
 impl Node {
-    /// Returns where to listen: at the port of the incarnation before, so that its peers find this one there.
-    fn listen_address(&self) -> Multiaddr {
+    /// Listens at the port of the incarnation before, so that its peers find this one there, or else, if that port is
+    /// another program's by now, where it was told to.
+    fn listen(&self, swarm: &mut Swarm<Protocols>) -> taskgrove::Result {
         let listen = &self.config.listen;
         let before = self.config.board.seen().addresses.first().cloned();
         let port = before.and_then(|before| before.iter().nth(1).map(Protocol::acquire));
-        port.and_then(|port| listen.replace(1, |_| Some(port)))
-            .unwrap_or_else(|| listen.clone())
+        let before = port.and_then(|port| listen.replace(1, |_| Some(port)));
+        if before.is_none_or(|before| swarm.listen_on(before).is_err()) {
+            swarm.listen_on(listen.clone())?;
+        }
+        Ok(())
     }
 
     fn on_event(
@@ -110,6 +121,15 @@ impl Node {
             SwarmEvent::Behaviour(ProtocolsEvent::Ping(ping::Event { result: Ok(_), .. })) => {
                 self.config.board.seen().pings += 1;
             }
+            // Its machine is off, or the network between: nothing else would end the connection. libp2p leaves that
+            // to the program.
+            SwarmEvent::Behaviour(ProtocolsEvent::Ping(ping::Event {
+                connection,
+                result: Err(_),
+                ..
+            })) => {
+                swarm.close_connection(connection);
+            }
             SwarmEvent::Behaviour(ProtocolsEvent::Identify(identify::Event::Received {
                 peer_id,
                 info,
@@ -139,8 +159,12 @@ impl Node {
         let heard = seen.heard.get(&from);
         let messages = heard.map_or(0, |heard| heard.messages) + 1;
         let is_news = heard.is_none_or(|heard| heard.latest != health);
-        let latest = health.clone();
-        seen.heard.insert(from, Heard { messages, latest });
+        let heard = Heard {
+            messages,
+            latest: health.clone(),
+            at: Instant::now(),
+        };
+        seen.hear(from, heard);
         drop(seen);
         if is_news {
             self.say(format_args!("heard {health}"));
@@ -176,7 +200,8 @@ impl Node {
 
     fn say(&self, what: std::fmt::Arguments<'_>) {
         if self.config.loud {
-            println!("{} {what}", self.config.name);
+            // `println!` panics when nobody reads any more, as when the program is piped into `head`.
+            let _ = writeln!(std::io::stdout(), "{} {what}", self.config.name);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::health::{Board, is_name};
 use crate::node::Config;
-use crate::transport::multiaddr;
+use crate::transport::{host_and_port, multiaddr};
 use libp2p::Multiaddr;
 use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
@@ -26,6 +26,8 @@ pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Con
         listen: multiaddr(([0, 0, 0, 0], 0).into()),
         dial: Vec::new(),
         every: Duration::from_secs(1),
+        patience: Duration::from_secs(5),
+        connections: 250,
         board: Board::default(),
         loud: true,
     };
@@ -51,7 +53,9 @@ fn address(text: &str) -> Result<Multiaddr, String> {
         return Ok(multiaddr(address));
     }
     if let Ok(address) = text.parse::<Multiaddr>() {
-        return Ok(address);
+        let has_transport = host_and_port(&address).is_some();
+        let none = || format!("there is no transport for {address}");
+        return has_transport.then_some(address.clone()).ok_or_else(none);
     }
     let host_and_port = text.rsplit_once(':');
     match host_and_port.and_then(|(host, port)| Some((host, port.parse().ok()?))) {

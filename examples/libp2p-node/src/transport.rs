@@ -145,7 +145,7 @@ pub(crate) fn multiaddr(address: SocketAddr) -> Multiaddr {
 }
 
 /// Takes apart `/ip4/IP/tcp/PORT`, `/ip6/IP/tcp/PORT` or `/dns/NAME/tcp/PORT`, whatever peer is named behind it.
-fn host_and_port(address: &Multiaddr) -> Option<(String, u16)> {
+pub(crate) fn host_and_port(address: &Multiaddr) -> Option<(String, u16)> {
     let mut parts = address.iter();
     let host = match parts.next()? {
         Protocol::Ip4(ip) => ip.to_string(),
