@@ -13,7 +13,7 @@ use taskgrove::finally;
 use tokio::sync::oneshot;
 
 /// Runs a body with a database, which is closed at its end, whether it returns, panics or is cancelled.
-async fn with_database<F>(body: impl FnOnce(SqlitePool) -> F) -> taskgrove::Result
+pub(crate) async fn with_database<F>(body: impl FnOnce(SqlitePool) -> F) -> taskgrove::Result
 where
     F: Future<Output = taskgrove::Result>,
 {

@@ -1,7 +1,8 @@
 //! tonic, without generated code: a service with one method, and its client.
 //!
 //! Escapes: the server spawns a task of tokio's for each connection. Its graceful shutdown waits for them, so it is a
-//! service with a grace period, in which it ends by itself when it is stopped.
+//! service with a grace period, in which it ends by itself when it is stopped. A connection with a call that hangs
+//! would outlive it, so that each call has a limit, too.
 //! The client spawns a worker and a task for each connection; but it lets the program choose how. [`InTree`] makes
 //! them tasks of the tree.
 
@@ -10,7 +11,9 @@ use async_compat::Compat;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::time::Duration;
-use taskgrove::{Context, service_fn};
+use taskgrove::{Context, Manager, service_fn};
+#[cfg(test)]
+use tokio::sync::oneshot;
 use tonic::body::Body;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::codegen::http::{Request, Response};
@@ -46,7 +49,11 @@ async fn greeter(request: Request<Body>) -> Result<Response<Body>, Infallible> {
 }
 
 /// Calls a method of the service.
-async fn call(channel: &Channel, path: &'static str, name: &str) -> Result<String, Status> {
+pub(crate) async fn call(
+    channel: &Channel,
+    path: &'static str,
+    name: &str,
+) -> Result<String, Status> {
     let mut client = tonic::client::Grpc::new(channel.clone());
     let ready = client.ready().await;
     ready.map_err(|error| Status::unavailable(error.to_string()))?;
@@ -67,18 +74,19 @@ impl hyper::rt::Executor<Pin<Box<dyn Future<Output = ()> + Send>>> for InTree {
             future.await;
             Ok(())
         });
-        // Without room for it the future is dropped, and the client sees a connection that has failed.
-        let _ = self.0.task(task).name("client").spawn();
+        // A client whose future was dropped would connect again at once, and again. A panic fails the service.
+        let spawned = self.0.task(task).name("client").spawn();
+        spawned.expect("the service has room for its client");
     }
 }
 
-/// Serves and calls, in a future of `Compat`.
-pub(crate) async fn greet(ctx: Context, outside: Outside) -> taskgrove::Result {
+/// Starts a server, which has so long for each call, and to end when it is stopped. Returns its URL, too.
+pub(crate) async fn start(ctx: &Context, grace: Duration) -> taskgrove::Result<(Manager, String)> {
     let incoming = TcpIncoming::bind(([127, 0, 0, 1], 0).into())?;
     let url = format!("http://{}", incoming.local_addr()?);
-    let server = service_fn("greeter", |ctx: Context| {
+    let server = service_fn("greeter", move |ctx: Context| {
         Compat::new(async move {
-            let server = Server::builder();
+            let server = Server::builder().timeout(grace);
             let greeter = tower::service_fn(greeter);
             let stopped = ctx.cancelled();
             server
@@ -87,11 +95,42 @@ pub(crate) async fn greet(ctx: Context, outside: Outside) -> taskgrove::Result {
             Ok(())
         })
     });
-    let server = ctx.child_service(server).grace(Duration::from_secs(5));
-    let server = server.spawn()?;
+    let server = ctx.child_service(server).grace(grace).spawn()?;
+    Ok((server, url))
+}
+
+/// Begins a call that never ends: its message does not come. Tells when the call is under way.
+#[cfg(test)]
+pub(crate) async fn hang(channel: Channel, begun: oneshot::Sender<()>) -> Result<(), Status> {
+    use tonic::codegen::tokio_stream::{self, StreamExt};
+    let mut client = tonic::client::Grpc::new(channel);
+    let ready = client.ready().await;
+    ready.map_err(|error| Status::unavailable(error.to_string()))?;
+    let begin = tokio_stream::iter(std::iter::once_with(move || begun.send(())));
+    let names = begin.filter_map(|_| None).chain(tokio_stream::pending());
+    let codec = ProstCodec::<Name, Greeting>::default();
+    let path = PathAndQuery::from_static("/example.Greeter/Greet");
+    let called = client.client_streaming(tonic::Request::new(names), path, codec);
+    called.await.map(drop)
+}
+
+/// Connects a client, whose tasks are tokio's.
+pub(crate) async fn connect(url: &str) -> taskgrove::Result<Channel> {
+    Ok(Endpoint::from_shared(url.to_owned())?.connect().await?)
+}
+
+/// Connects a client, whose tasks are a service's.
+pub(crate) async fn connect_in_tree(url: &str, ctx: Context) -> taskgrove::Result<Channel> {
+    let endpoint = Endpoint::from_shared(url.to_owned())?.executor(InTree(ctx));
+    Ok(endpoint.connect().await?)
+}
+
+/// Serves and calls, in a future of `Compat`.
+pub(crate) async fn greet(ctx: Context, outside: Outside) -> taskgrove::Result {
+    let (server, url) = start(&ctx, Duration::from_secs(5)).await?;
 
     // With the executor of tonic's own, two more tasks are outside.
-    let channel = Endpoint::from_shared(url.clone())?.connect().await?;
+    let channel = connect(&url).await?;
     call(&channel, "/example.Greeter/Greet", "ann").await?;
     check(
         "they are outside: tonic's server, and its client",
@@ -100,8 +139,7 @@ pub(crate) async fn greet(ctx: Context, outside: Outside) -> taskgrove::Result {
     outside.print();
     drop(channel);
 
-    let endpoint = Endpoint::from_shared(url)?.executor(InTree(ctx.clone()));
-    let channel = endpoint.connect().await?;
+    let channel = connect_in_tree(&url, ctx.clone()).await?;
     let text = call(&channel, "/example.Greeter/Greet", "bob").await?;
     check(&format!("tonic: {text}"), text == "hello, bob")?;
     let refused = call(&channel, "/example.Greeter/Part", "bob").await;

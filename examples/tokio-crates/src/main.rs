@@ -9,6 +9,8 @@ mod greeter;
 mod outside;
 mod own;
 mod pages;
+#[cfg(test)]
+mod tests;
 
 use async_compat::Compat;
 use outside::{Outside, check};
