@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The live view of examples/top, a package of its own: it builds, and three frames that are drawn into
-# memory show what they have to. Then a user quits it in a pseudo-terminal, and starts it without a terminal.
+# memory show what they have to. Then a user or a signal ends it in a pseudo-terminal, and it starts without a terminal.
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
 cd examples/top

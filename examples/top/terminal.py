@@ -4,14 +4,15 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import sys
 import termios
 
 
-def quit_by(key, program):
-    """Sends a key when the view is drawn; the program has to end well, with the terminal as it was."""
+def quit_by(end, program):
+    """Sends a key or a signal when the view is drawn; the program has to end well, with the terminal as it was."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 120, 0, 0))
     before = termios.tcgetattr(theirs)
@@ -22,11 +23,14 @@ def quit_by(key, program):
         if ready:
             shown += os.read(ours, 65536)
         if not sent and b"taskgrove top" in shown:
-            os.write(ours, key)
+            if isinstance(end, bytes):
+                os.write(ours, end)
+            else:
+                process.send_signal(end)
             sent = True
-    assert process.returncode == 0, (key, process.returncode, shown)
-    assert termios.tcgetattr(theirs) == before, (key, "the terminal is not as it was")
-    assert shown.rfind(b"\x1b[?1049l") > shown.rfind(b"\x1b[?1049h"), (key, "the view is still shown")
+    assert process.returncode == 0, (end, process.returncode, shown)
+    assert termios.tcgetattr(theirs) == before, (end, "the terminal is not as it was")
+    assert shown.rfind(b"\x1b[?1049l") > shown.rfind(b"\x1b[?1049h"), (end, "the view is still shown")
 
 
 def without_terminal(program):
@@ -36,6 +40,6 @@ def without_terminal(program):
     assert ended.stderr.startswith(b"top: the view needs a terminal") and ended.stderr.count(b"\n") == 1, ended
 
 
-for key in b"q", b"\x1b", b"\x03":
-    quit_by(key, sys.argv[1])
+for end in b"q", b"\x1b", b"\x03", signal.SIGTERM, signal.SIGHUP, signal.SIGINT:
+    quit_by(end, sys.argv[1])
 without_terminal(sys.argv[1])

@@ -17,6 +17,8 @@ use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers
 use std::error::Error;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use taskgrove::Snapshot;
 use view::View;
@@ -54,11 +56,15 @@ fn show(demo: &Demo) -> io::Result<()> {
     if !io::stdout().is_terminal() {
         return Err(no_terminal("the output is none".into()));
     }
+    let signalled = signalled()?;
     // This also makes a panic restore the terminal before it prints.
     let mut terminal = ratatui::try_init().map_err(|error| no_terminal(error.to_string()))?;
     let mut view = View::default();
     let mut drawn = None;
     let result = loop {
+        if signalled.load(Ordering::Relaxed) {
+            break Ok(());
+        }
         if drawn.is_none_or(|at: Instant| at.elapsed() >= EVERY) {
             view.update(demo.snapshot(), demo.news());
             drawn = Some(Instant::now());
@@ -86,8 +92,22 @@ fn show(demo: &Demo) -> io::Result<()> {
             Err(error) => break Err(error),
         }
     };
-    ratatui::restore();
-    result
+    // It fails if the terminal is gone, as after SIGHUP.
+    let restored = ratatui::try_restore();
+    result.and(restored)
+}
+
+/// Returns a flag that is set by a signal that would otherwise end the program, and leave the terminal as it is.
+fn signalled() -> io::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    #[cfg(unix)]
+    {
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+        for signal in [SIGHUP, SIGINT, SIGTERM] {
+            signal_hook::flag::register(signal, flag.clone())?;
+        }
+    }
+    Ok(flag)
 }
 
 /// Waits for a key, at most for a tenth of a second.
