@@ -345,6 +345,16 @@ fn a_client_that_breaks_off_ends_alone() {
 }
 
 #[test]
+fn a_client_whose_line_is_too_long_is_dismissed_and_not_reset() {
+    let (mut gateway, addr) = Gateway::listen();
+    let mut client = Client::connect(&addr, "conn-1");
+    client.send(&[b'a'; 100 * 1024]);
+    // The rest of the line is unread when the gateway says goodbye.
+    gateway.line("conn-1 failed: a line is longer than 64 KiB");
+    client.assert_dismissed();
+}
+
+#[test]
 fn clients_that_keep_it_waiting_lose_their_places() {
     let mut gateway = Gateway::start(&["--listen", "127.0.0.1:0", "--idle", "200"]);
     let line = gateway.line("listening on ");

@@ -1,13 +1,13 @@
 //! One client's connection, from its greeting to its goodbye.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use futures_lite::{AsyncWriteExt, future};
+use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
 use taskgrove::net::TcpStream;
 use taskgrove::{Context, defer, time};
 
@@ -15,7 +15,7 @@ use crate::say::say;
 use crate::state::State;
 use crate::wire::Wire;
 
-/// How long a goodbye may take; a client that does not read could block it for ever.
+/// How long a goodbye may take; a client that does not read, or does not close its side, could block it for ever.
 const GOODBYE: Duration = Duration::from_millis(200);
 
 /// Serves one client to its end.
@@ -33,7 +33,7 @@ pub(crate) async fn serve(
     let _goodbye = defer({
         let (mut stream, state) = (stream.clone(), state.clone());
         async move {
-            let _ = time::timeout(GOODBYE, stream.write_all(b"bye\n")).await;
+            let _ = time::timeout(GOODBYE, dismiss(&mut stream)).await;
             state.open.fetch_sub(1, Relaxed);
         }
     });
@@ -43,6 +43,18 @@ pub(crate) async fn serve(
     if let Err(error) = answer(&name, stream, upstream, &ctx, &state).await {
         state.failed.fetch_add(1, Relaxed);
         say(format_args!("{name} failed: {error}"));
+    }
+    Ok(())
+}
+
+/// Says goodbye, and waits until the client has closed its side. A socket that is closed with something unread resets
+/// the connection, and the client may lose the goodbye, and the answer before it.
+async fn dismiss(stream: &mut TcpStream) -> io::Result<()> {
+    stream.write_all(b"bye\n").await?;
+    stream.shutdown(Shutdown::Write)?;
+    let mut unread = vec![0; 4096];
+    while stream.read(&mut unread).await? > 0 {
+        taskgrove::yield_now().await; // a client that never stops must not keep the timeout from its turn
     }
     Ok(())
 }
