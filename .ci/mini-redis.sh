@@ -24,4 +24,15 @@ cli() { timeout 10 "$bin/mini-redis-cli" "$address" "$@"; }
 [[ $(cli publish news x) == 0 ]]
 kill -TERM "$server"
 wait "$server" # exit code 0: the drain was clean
+# And with an output that nobody reads any more.
+"$bin/mini-redis-server" "$address" > >(:) 2> >(:) &
+server=$!
+until [[ $(cli ping 2>/dev/null) == PONG ]]; do
+    kill -0 "$server"
+    sleep 0.05
+done
+timeout 10 bash -c 'exec 3<>"/dev/tcp/${0%:*}/${0##*:}"; printf "nonsense\r\n" >&3; cat <&3 >/dev/null' "$address"
+[[ $(cli ping) == PONG ]]
+kill -TERM "$server"
+wait "$server"
 echo 'mini-redis answers, and drains'

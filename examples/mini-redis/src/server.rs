@@ -3,6 +3,8 @@
 use crate::connection::Connection;
 use crate::db::Db;
 use crate::session;
+use std::fmt::Display;
+use std::io::{Write, stderr};
 use std::net::SocketAddr;
 use std::time::Duration;
 use taskgrove::net::{TcpListener, TcpStream};
@@ -36,7 +38,8 @@ pub fn server(listener: std::net::TcpListener, max_clients: usize) -> impl Servi
 /// Accepts clients until the server stops. From then on no new one is served, and the others drain.
 async fn accept(ctx: Context, listener: TcpListener, db: Db) -> taskgrove::Result {
     while let Some(accepted) = ctx.until_cancelled(listener.accept()).await {
-        let Ok((stream, peer)) = accepted.inspect_err(|error| eprintln!("accept: {error}")) else {
+        let Ok((stream, peer)) = accepted.inspect_err(|error| log(format_args!("accept: {error}")))
+        else {
             let _ = ctx.until_cancelled(sleep(PAUSE)).await;
             continue;
         };
@@ -56,7 +59,12 @@ async fn accept(ctx: Context, listener: TcpListener, db: Db) -> taskgrove::Resul
 async fn serve(ctx: Context, db: Db, stream: TcpStream, peer: SocketAddr) -> taskgrove::Result {
     let ended = session::serve(ctx, db, Connection::new(stream)).await;
     if let Err(error) = &ended {
-        eprintln!("{peer}: {error}");
+        log(format_args!("{peer}: {error}"));
     }
     ended
+}
+
+/// Prints a line to the errors. `eprintln!` panics when nobody reads them any more.
+fn log(line: impl Display) {
+    let _ = writeln!(stderr(), "{line}");
 }
