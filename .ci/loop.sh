@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The suites whose subject is races, again and again, in both profiles. REPETITIONS (8) sets how
+# The suites whose subject is races, again and again, in both profiles. REPETITIONS (6) sets how
 # often unoptimised; optimised it is twice that.
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
-repetitions=${REPETITIONS:-8}
+repetitions=${REPETITIONS:-6}
 suites=(parity rules order panics attack)
 
 for profile in test release; do
