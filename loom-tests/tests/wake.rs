@@ -238,9 +238,11 @@ fn a_cancel_during_a_poll_takes_effect_at_its_end() {
         world.run();
         assert!(ready(&mut task).unwrap_err().is_cancelled());
         let polls = log.before("poll", "asked");
-        assert_eq!(log.count("poll"), polls, "polled after that");
-        assert_eq!(log.count("end"), polls);
-        assert_eq!(log.before("end", "drop"), polls, "dropped in a poll");
+        let all = log.count("poll");
+        // One more may have begun, and not have come to its note.
+        assert!(all <= polls + 1, "polled after that");
+        assert_eq!(log.count("end"), all);
+        assert_eq!(log.before("end", "drop"), all, "dropped in a poll");
         seen.saw(match polls {
             0 => "before the first poll",
             _ if log.before("end", "asked") < polls => "in a poll",
