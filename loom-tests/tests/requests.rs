@@ -41,6 +41,20 @@ fn fails(gate: &Gate, log: &Log) -> impl Future<Output = Result> + Send + 'stati
     }
 }
 
+/// Asks for the cancellation of a service, and then lets end what is behind the gate, while another thread does the
+/// walk.
+fn request_and_end(world: &World, manager: &Manager, gate: &Gate) {
+    let walker = thread::spawn({
+        let world = world.clone();
+        move || world.run()
+    });
+    manager.cancel().expect("it was started");
+    gate.open();
+    world.poll_tasks();
+    walker.join().unwrap();
+    world.run();
+}
+
 /// Cancellation of a service is asked for, and then a task of it fails, while another thread does the walk. The error
 /// is no failure.
 #[test]
@@ -50,15 +64,7 @@ fn an_error_after_a_request_is_no_failure() {
         let (log, gate) = (Log::default(), Gate::new());
         let task = fails(&gate, &log);
         let (manager, _) = service(&world, |ctx| drop(ctx.run_task(task).expect("it runs")));
-        let walker = thread::spawn({
-            let world = world.clone();
-            move || world.run()
-        });
-        manager.cancel().expect("it was started");
-        gate.open();
-        world.poll_tasks();
-        walker.join().unwrap();
-        world.run();
+        request_and_end(&world, &manager, &gate);
         let result = manager.result().expect("it has finished");
         assert!(result.is_ok(), "a consequence of the cancellation");
         seen.saw(match log.count("returned") {
@@ -115,15 +121,7 @@ fn a_child_service_that_ends_after_a_request_reads_cancelled() {
         });
         let (manager, child) =
             service(&world, |ctx| ctx.run_child_service(child).expect("it runs"));
-        let walker = thread::spawn({
-            let world = world.clone();
-            move || world.run()
-        });
-        manager.cancel().expect("it was started");
-        gate.open();
-        world.poll_tasks();
-        walker.join().unwrap();
-        world.run();
+        request_and_end(&world, &manager, &gate);
         assert!(child.is_finished() && child.is_cancelled());
         seen.saw(match log.count("returned") {
             0 => "it was dropped",
@@ -161,15 +159,7 @@ fn a_covered_daemon_ends(is_service: bool) {
         let (manager, _) = service(&world, |ctx| {
             drop(ctx.run_child_service(shields).expect("it runs"));
         });
-        let walker = thread::spawn({
-            let world = world.clone();
-            move || world.run()
-        });
-        manager.cancel().expect("it was started");
-        gate.open();
-        world.poll_tasks();
-        walker.join().unwrap();
-        world.run();
+        request_and_end(&world, &manager, &gate);
         assert!(!manager.did_error(), "a consequence of the cancellation");
         seen.saw("it returned");
         manager.kill().expect("it was started");
